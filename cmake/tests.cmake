@@ -1,0 +1,71 @@
+# SPDX-License-Identifier: MIT
+# Tests: every tests/{unit,uv}/test_*.c is one executable, every tests/e2e/*.sh one script, every tests/fuzz/fuzz_*.c
+# a replay of its corpus (and a fuzzer under clang with DFS_FUZZ).
+
+# Cores use each other only downwards, so one pass over the libraries links; sanitizer reports fail the test.
+set(test_environment ASAN_OPTIONS=detect_leaks=1:abort_on_error=0 UBSAN_OPTIONS=print_stacktrace=1)
+
+file(GLOB support_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/support/*.c)
+if(support_sources)
+    add_library(dfs_testsupport STATIC ${support_sources})
+    target_include_directories(dfs_testsupport PUBLIC ${CMAKE_SOURCE_DIR}/tests)
+    target_link_libraries(dfs_testsupport PUBLIC ${DFS_LIBRARIES} PkgConfig::CMOCKA)
+endif()
+
+function(dfs_test_executable name)
+    add_executable(${name} ${ARGN})
+    target_include_directories(${name} PRIVATE ${CMAKE_SOURCE_DIR}/tests ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/lib)
+    target_compile_definitions(${name} PRIVATE DFS_SOURCE_DIR="${CMAKE_SOURCE_DIR}")
+    dfs_existing(uses dfs_testsupport ${DFS_LIBRARIES})
+    target_link_libraries(${name} PRIVATE ${uses} PkgConfig::CMOCKA)
+endfunction()
+
+function(dfs_c_tests label timeout)
+    file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/test_*.c)
+    foreach(source IN LISTS sources)
+        get_filename_component(name ${source} NAME_WE)
+        if(TARGET ${name})
+            set(name ${name}_${label})
+        endif()
+        dfs_test_executable(${name} ${source})
+        set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+        add_test(NAME ${name} COMMAND ${name})
+        set_tests_properties(${name} PROPERTIES LABELS ${label} TIMEOUT ${timeout} ENVIRONMENT "${test_environment}")
+    endforeach()
+endfunction()
+
+dfs_c_tests(unit 120)
+dfs_c_tests(uv 120)
+
+file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.c)
+if(sim_sources AND TARGET dfs_group AND TARGET dfs_store AND TARGET dfs_client)
+    dfs_test_executable(dfs-sim ${sim_sources})
+endif()
+
+file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/e2e/*.sh)
+foreach(script IN LISTS scripts)
+    get_filename_component(name ${script} NAME_WE)
+    add_test(NAME e2e_${name} COMMAND sh ${script})
+    set_tests_properties(e2e_${name} PROPERTIES LABELS e2e TIMEOUT 300 SKIP_RETURN_CODE 77
+        ENVIRONMENT "DFS_BIN=${CMAKE_BINARY_DIR}/bin;${test_environment}")
+endforeach()
+
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
+foreach(source IN LISTS fuzz_sources)
+    get_filename_component(name ${source} NAME_WE)
+    string(REPLACE fuzz_ "" target ${name})
+    dfs_test_executable(${name}_replay ${source} ${CMAKE_SOURCE_DIR}/tests/fuzz/replay_main.c)
+    set_target_properties(${name}_replay PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    add_test(NAME ${name} COMMAND ${name}_replay ${CMAKE_SOURCE_DIR}/tests/fuzz/corpus/${target})
+    set_tests_properties(${name} PROPERTIES LABELS fuzz TIMEOUT 120 ENVIRONMENT "${test_environment}")
+    if(DFS_FUZZ)
+        dfs_test_executable(${name} ${source})
+        target_compile_options(${name} PRIVATE -fsanitize=fuzzer)
+        target_link_options(${name} PRIVATE -fsanitize=fuzzer)
+    endif()
+endforeach()
+
+if(EXISTS ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh)
+    add_test(NAME check_source COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh ${CMAKE_SOURCE_DIR})
+    set_tests_properties(check_source PROPERTIES LABELS style)
+endif()

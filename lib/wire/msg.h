@@ -1,0 +1,134 @@
+/* SPDX-License-Identifier: MIT */
+/* Messages as C structs, derived from table.h, and the codec that moves them to and from bytes.
+ *
+ * Each field kind has one C type; strings (name, path, text, addr, token, blob) are struct str and are borrowed: a
+ * decoded string points into the bytes it was decoded from. Arrays are `struct wire_<record> *<name>; uint32_t n_<name>`
+ * and live in the arena given to the decoder. */
+#ifndef DFS_WIRE_MSG_H
+#define DFS_WIRE_MSG_H
+
+#include "base/arena.h"
+#include "base/bytes.h"
+#include "wire/table.h"
+
+#define WIRE_NAME_MAX 255u
+#define WIRE_PATH_MAX 4096u
+#define WIRE_TEXT_MAX 1024u
+#define WIRE_ADDR_MAX 255u
+#define WIRE_TOKEN_MAX 512u
+#define WIRE_BLOB_MAX (1024u * 1024)
+
+/* Limits of a frame (frame.h): the encoded message, and the payload behind it. */
+#define WIRE_HEAD_MAX (2u * 1024 * 1024)
+#define WIRE_PAYLOAD_MAX (1024u * 1024)
+/* What the arrays of one decoded message may occupy in memory. */
+#define WIRE_ARENA_MAX (16u * 1024 * 1024)
+
+enum inode_type { INODE_FILE = 1, INODE_DIRECTORY = 2, INODE_SYMLINK = 3 };
+enum node_role { ROLE_CLIENT = 1, ROLE_STORAGE = 2, ROLE_NAME = 3 };
+enum server_state { SERVER_UP = 1, SERVER_SUSPECT = 2, SERVER_DOWN = 3, SERVER_DRAINING = 4, SERVER_DRAINED = 5 };
+enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
+
+#define ROOT_INO 1u
+#define LOOKUP_NOFOLLOW 1u
+#define MKDIR_PARENTS 1u
+#define CREATE_EXCL 1u
+#define RENAME_EXCL 1u
+
+/* --- structs --- */
+#define WIRE_CTYPE_u8 uint8_t
+#define WIRE_CTYPE_u16 uint16_t
+#define WIRE_CTYPE_u32 uint32_t
+#define WIRE_CTYPE_u64 uint64_t
+#define WIRE_CTYPE_i64 int64_t
+#define WIRE_CTYPE_name struct str
+#define WIRE_CTYPE_path struct str
+#define WIRE_CTYPE_text struct str
+#define WIRE_CTYPE_addr struct str
+#define WIRE_CTYPE_token struct str
+#define WIRE_CTYPE_blob struct str
+
+#define WIRE_DECL_F(kind, name) WIRE_CTYPE_##kind name;
+#define WIRE_DECL_R(rec, name) struct wire_##rec name;
+#define WIRE_DECL_L(rec, name, max)                                                                                    \
+    struct wire_##rec *name;                                                                                           \
+    uint32_t n_##name;
+
+#define WIRE_RECORD(rec)                                                                                               \
+    struct wire_##rec {                                                                                                \
+        REC_##rec(WIRE_DECL_F, WIRE_DECL_R, WIRE_DECL_L)                                                               \
+    };
+DFS_RECORDS(WIRE_RECORD)
+
+#define WIRE_MESSAGE(name, number, class)                                                                              \
+    struct msg_##name {                                                                                                \
+        MSG_##name(WIRE_DECL_F, WIRE_DECL_R, WIRE_DECL_L)                                                              \
+    };                                                                                                                 \
+    struct msg_##name##_reply {                                                                                        \
+        MSG_##name##_reply(WIRE_DECL_F, WIRE_DECL_R, WIRE_DECL_L)                                                      \
+    };
+DFS_MESSAGES(WIRE_MESSAGE)
+#define WIRE_COMMAND(name, number)                                                                                     \
+    struct msg_##name {                                                                                                \
+        MSG_##name(WIRE_DECL_F, WIRE_DECL_R, WIRE_DECL_L)                                                              \
+    };
+DFS_COMMANDS(WIRE_COMMAND)
+struct msg_error {
+    MSG_error(WIRE_DECL_F, WIRE_DECL_R, WIRE_DECL_L)
+};
+
+enum msg_type {
+    MSG_TYPE_error = MSG_TYPE_ERROR,
+#define WIRE_TYPE(name, number, class) MSG_TYPE_##name = (number), MSG_TYPE_##name##_reply = (number) | MSG_REPLY_BIT,
+    DFS_MESSAGES(WIRE_TYPE)
+#undef WIRE_TYPE
+#define WIRE_TYPE(name, number) MSG_TYPE_##name = (number),
+    DFS_COMMANDS(WIRE_TYPE)
+#undef WIRE_TYPE
+};
+
+enum msg_class { CLASS_NONE, CLASS_LINK, CLASS_READ, CLASS_LEADER, CLASS_MUTATION, CLASS_DATA, CLASS_COMMAND };
+
+/* Any message. */
+struct msg {
+    uint16_t type; /* enum msg_type: says which member holds */
+    union {
+        struct msg_error error;
+#define WIRE_MEMBER(name, number, class)                                                                               \
+    struct msg_##name name;                                                                                            \
+    struct msg_##name##_reply name##_reply;
+        DFS_MESSAGES(WIRE_MEMBER)
+#undef WIRE_MEMBER
+#define WIRE_MEMBER(name, number) struct msg_##name name;
+        DFS_COMMANDS(WIRE_MEMBER)
+#undef WIRE_MEMBER
+    };
+};
+
+/* --- codec --- */
+
+struct wire_desc; /* the fields of one record or message, for the codec to walk (codec.c) */
+
+/* Descriptions of the records and messages: wire_rec_<record>, and by number. */
+#define WIRE_EXTERN(rec) extern const struct wire_desc wire_rec_##rec;
+DFS_RECORDS(WIRE_EXTERN)
+const struct wire_desc *wire_desc_of(uint16_t type); /* NULL: unknown type */
+const char *wire_type_name(uint16_t type);           /* "publish"; "unknown" */
+enum msg_class wire_class_of(uint16_t type);         /* of a request; CLASS_NONE if unknown */
+
+/* Appends the encoding of src. 0; DFS_EINVAL if a value breaks its field's rule (a bug of ours or of our caller);
+ * DFS_ETOOBIG; DFS_ENOMEM. On error out is as before. */
+int wire_encode(const struct wire_desc *d, const void *src, struct bytes *out) MUST_USE;
+/* Decodes all of p[0..len) into dst, zeroing it first. Bytes after the last known field are skipped.
+ * DFS_EPROTO: malformed, short, or a limit broken; DFS_ENOMEM: the arena is full. */
+int wire_decode(const struct wire_desc *d, const void *p, size_t len, void *dst, struct arena *a) MUST_USE;
+/* "name=… path=…" for logs and traces, truncated to len with a NUL; returns dst. */
+const char *wire_print(const struct wire_desc *d, const void *src, char *dst, size_t len);
+/* docs/PROTOCOL.md's table of messages, as Markdown. */
+int wire_document(struct bytes *out) MUST_USE;
+
+/* The same for whole messages; m->type is set by the decoder from `type`. DFS_ENOTSUP: unknown type. */
+int msg_encode(const struct msg *m, struct bytes *out) MUST_USE;
+int msg_decode(uint16_t type, const void *p, size_t len, struct msg *m, struct arena *a) MUST_USE;
+
+#endif

@@ -1,0 +1,438 @@
+/* SPDX-License-Identifier: MIT */
+/* The one table of messages. Struct, encoder, decoder, limits, debug printing and docs/PROTOCOL.md come from it.
+ *
+ * A record is a list of fields: F(kind, name) a scalar or a string; R(record, name) an embedded record;
+ * L(record, name, max) an array of records. A record stands above those that use it.
+ * A message is a record with a number. A request M is answered by M_reply or by `error`.
+ *
+ * Evolution: numbers and field order never change; new fields go to the end of a record; a decoder skips what it does
+ * not know at the end of a record, so a newer minor version is understood by an older one.
+ *
+ * Kinds: u8 u16 u32 u64 i64; name (1..255 bytes, no '/' or NUL), path (0..4096, no NUL), text (0..1024), addr (0..255),
+ * token (0..512 opaque bytes), blob (0..1 MiB opaque bytes). All strings are bytes; names and paths need not be UTF-8.
+ *
+ * Times on the wire: *_ns since the epoch, *_ms durations. Ids: an inode or chunk id carries the number of the group
+ * that made it in its top 16 bits (0 for now). */
+#ifndef DFS_WIRE_TABLE_H
+#define DFS_WIRE_TABLE_H
+
+/* --- records inside messages --- */
+
+/* uid, gid of a caller are trusted until keys exist */
+#define REC_request_id(F, R, L)                                                                                        \
+    F(u64, session) /* from session_open */                                                                            \
+    F(u64, number)  /* rises by one per mutation of the session, from 1 */                                             \
+    F(u64, seen)    /* results of all numbers below this may be forgotten */
+
+#define REC_attr(F, R, L)                                                                                              \
+    F(u64, ino)                                                                                                        \
+    F(u64, generation) /* rises when the content is replaced */                                                        \
+    F(u64, size)                                                                                                       \
+    F(i64, mtime_ns)                                                                                                   \
+    F(i64, ctime_ns)                                                                                                   \
+    F(u32, mode) /* permission bits only */                                                                            \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u32, nlink)                                                                                                      \
+    F(u32, chunks)                                                                                                     \
+    F(u8, type) /* enum inode_type */                                                                                  \
+    F(u8, goal)
+
+#define REC_dirent(F, R, L)                                                                                            \
+    F(name, name)                                                                                                      \
+    R(attr, attr)
+
+#define REC_replica(F, R, L)                                                                                           \
+    F(u32, server)                                                                                                     \
+    F(addr, addr)
+
+#define REC_server_id(F, R, L) F(u32, id)
+
+#define REC_chunk_loc(F, R, L)                                                                                         \
+    F(u64, chunk)                                                                                                      \
+    F(u32, index)   /* position in the file; absent indexes are holes */                                               \
+    F(u32, version)                                                                                                    \
+    F(u32, length)                                                                                                     \
+    F(u32, crc)     /* CRC32C of the chunk's bytes */                                                                  \
+    L(replica, replicas, 16) /* the chain, head first */                                                               \
+    F(token, grant) /* what to show the StorageServer */
+
+/* What a grant token holds; opaque to clients, and to be signed once keys exist. */
+#define REC_grant_token(F, R, L)                                                                                       \
+    F(u64, epoch)                                                                                                      \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    F(u8, goal)                                                                                                        \
+    F(i64, expires_ns)                                                                                                 \
+    L(server_id, servers, 16)                                                                                          \
+    F(token, signature)
+
+#define REC_granted(F, R, L)                                                                                           \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    L(replica, replicas, 16)                                                                                           \
+    F(token, grant)
+
+#define REC_published(F, R, L)                                                                                         \
+    F(u32, index)                                                                                                      \
+    F(u32, length)                                                                                                     \
+    F(u32, crc)                                                                                                        \
+    F(token, grant)
+
+#define REC_chunk_id(F, R, L)                                                                                          \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)
+
+#define REC_piece(F, R, L)                                                                                             \
+    F(u32, offset) /* in the chunk; a multiple of 4096 except where a record of the store starts */                    \
+    F(u32, length)
+
+#define REC_server_info(F, R, L)                                                                                       \
+    F(u32, id)                                                                                                         \
+    F(u64, uuid_hi)                                                                                                    \
+    F(u64, uuid_lo)                                                                                                    \
+    F(addr, addr)                                                                                                      \
+    F(text, domain)                                                                                                    \
+    F(u8, state) /* enum server_state */                                                                               \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)                                                                                                       \
+    F(u64, chunks)
+
+#define REC_nm_info(F, R, L)                                                                                           \
+    F(u32, id)                                                                                                         \
+    F(addr, addr)                                                                                                      \
+    F(u8, state) /* enum nm_state */
+
+/* One command of the replicated log: a mutation as it came from the wire, or one of the 0x03xx commands. */
+#define REC_command(F, R, L)                                                                                           \
+    F(u16, type)                                                                                                       \
+    F(blob, body)
+
+/* One entry of the replicated log: every mutation of one turn of the loop. */
+#define REC_batch(F, R, L)                                                                                             \
+    F(u64, epoch) /* of the leader that submitted it; 0 in an open_epoch batch */                                      \
+    F(i64, time_ns)                                                                                                    \
+    L(command, commands, 65536)
+
+#define REC_session(F, R, L)                                                                                           \
+    F(u64, id)                                                                                                         \
+    F(i64, idle_since_ns) /* expires only if still idle since then */
+
+#define DFS_RECORDS(X)                                                                                                 \
+    X(request_id)                                                                                                      \
+    X(attr)                                                                                                            \
+    X(dirent)                                                                                                          \
+    X(replica)                                                                                                         \
+    X(server_id)                                                                                                       \
+    X(chunk_loc)                                                                                                       \
+    X(grant_token)                                                                                                     \
+    X(granted)                                                                                                         \
+    X(published)                                                                                                       \
+    X(chunk_id)                                                                                                        \
+    X(piece)                                                                                                           \
+    X(server_info)                                                                                                     \
+    X(nm_info)                                                                                                         \
+    X(session)                                                                                                         \
+    X(command)                                                                                                         \
+    X(batch)
+
+/* --- connection --- */
+
+#define MSG_hello(F, R, L)                                                                                             \
+    F(u16, minor)                                                                                                      \
+    F(u64, features)   /* bits; none defined yet */                                                                    \
+    F(u64, cluster_hi) /* 0: not known yet */                                                                          \
+    F(u64, cluster_lo)                                                                                                 \
+    F(u8, role)        /* enum node_role */                                                                            \
+    F(u64, node)       /* server id, NameServer id, or a client's random number */                                     \
+    F(text, software)  /* "dfs 0.1.0" */
+#define MSG_hello_reply(F, R, L) MSG_hello(F, R, L)
+
+#define MSG_ping(F, R, L) F(u64, nonce)
+#define MSG_ping_reply(F, R, L) F(u64, nonce)
+
+/* The answer to any request that failed. */
+#define MSG_error(F, R, L)                                                                                             \
+    F(u16, code) /* include/dfs/error.h */                                                                             \
+    F(text, text)                                                                                                      \
+    F(addr, leader) /* with ENOTLEADER, where known */
+
+/* --- client to NameServer: reads --- */
+
+/* dir is where path starts; 1 is the root. An empty path is dir itself. */
+#define MSG_lookup(F, R, L)                                                                                            \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags) /* LOOKUP_NOFOLLOW: a final symlink is not followed */
+#define MSG_lookup_reply(F, R, L)                                                                                      \
+    R(attr, attr)                                                                                                      \
+    F(path, target) /* of a symlink */
+
+#define MSG_readdir(F, R, L)                                                                                           \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(path, after) /* the last name of the page before; empty for the first */                                         \
+    F(u32, limit)                                                                                                      \
+    F(u8, attrs) /* 1: with attributes */
+#define MSG_readdir_reply(F, R, L)                                                                                     \
+    R(attr, dir)                                                                                                       \
+    L(dirent, entries, 4096) /* in bytewise order of name */                                                           \
+    F(u8, eof)
+
+#define MSG_locate(F, R, L)                                                                                            \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u64, generation) /* 0, or EREPLACED unless the content is still this */                                          \
+    F(u32, first)      /* chunk index */                                                                               \
+    F(u32, limit)
+#define MSG_locate_reply(F, R, L)                                                                                      \
+    R(attr, attr)                                                                                                      \
+    F(u32, chunk_size)                                                                                                 \
+    L(chunk_loc, chunks, 4096)                                                                                         \
+    F(u8, eof)
+
+#define MSG_statfs(F, R, L) F(u8, reserved)
+#define MSG_statfs_reply(F, R, L)                                                                                      \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)                                                                                                       \
+    F(u64, files)                                                                                                      \
+    F(u64, directories)                                                                                                \
+    F(u64, chunks)
+
+#define MSG_status(F, R, L) F(u8, reserved)
+#define MSG_status_reply(F, R, L)                                                                                      \
+    F(u64, cluster_hi)                                                                                                 \
+    F(u64, cluster_lo)                                                                                                 \
+    F(u32, leader)                                                                                                     \
+    F(u64, term)                                                                                                       \
+    F(u64, epoch)                                                                                                      \
+    F(u64, log_first)                                                                                                  \
+    F(u64, log_last)                                                                                                   \
+    F(u64, snapshot)                                                                                                   \
+    F(u64, sessions)                                                                                                   \
+    F(u64, files)                                                                                                      \
+    F(u64, directories)                                                                                                \
+    F(u64, symlinks)                                                                                                   \
+    F(u64, chunks)                                                                                                     \
+    F(u64, bytes)                                                                                                      \
+    F(u8, goal) /* default goal in force */                                                                            \
+    L(nm_info, nameservers, 16)                                                                                        \
+    L(server_info, servers, 4096)
+
+/* Chunks to write to. Not logged: ids come from the epoch's reserve, placement travels in the token. */
+#define MSG_grant(F, R, L)                                                                                             \
+    F(u64, session)                                                                                                    \
+    F(u8, goal) /* 0: the default */                                                                                   \
+    F(u32, count)                                                                                                      \
+    L(server_id, avoid, 16) /* servers that just failed the caller */
+#define MSG_grant_reply(F, R, L)                                                                                       \
+    F(u64, epoch)                                                                                                      \
+    F(u32, lifetime_ms)                                                                                                \
+    F(u32, chunk_size)                                                                                                 \
+    L(granted, chunks, 64)
+
+/* --- client to NameServer: mutations (all begin with a request_id; all are logged) --- */
+
+#define MSG_session_open(F, R, L)                                                                                      \
+    F(u64, nonce) /* random; the same nonce again gives the same session */                                            \
+    F(text, who)  /* for humans: host and program */
+#define MSG_session_open_reply(F, R, L)                                                                                \
+    F(u64, session)                                                                                                    \
+    F(u32, ttl_ms) /* without a request for so long it expires */
+
+#define MSG_session_close(F, R, L) R(request_id, id)
+#define MSG_session_close_reply(F, R, L) F(u8, reserved)
+
+#define MSG_mkdir(F, R, L)                                                                                             \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u32, flags) /* MKDIR_PARENTS: as mkdir -p */
+#define MSG_mkdir_reply(F, R, L) R(attr, attr)
+
+/* An empty file. */
+#define MSG_create(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u8, goal)   /* 0: the default */                                                                                 \
+    F(u32, flags) /* CREATE_EXCL */
+#define MSG_create_reply(F, R, L) R(attr, attr)
+
+#define MSG_symlink(F, R, L)                                                                                           \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(path, target)                                                                                                    \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)
+#define MSG_symlink_reply(F, R, L) R(attr, attr)
+
+#define MSG_unlink(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)
+#define MSG_unlink_reply(F, R, L) F(u8, reserved)
+
+#define MSG_rmdir(F, R, L)                                                                                             \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)
+#define MSG_rmdir_reply(F, R, L) F(u8, reserved)
+
+#define MSG_rename(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u64, to_dir)                                                                                                     \
+    F(path, to_path)                                                                                                   \
+    F(u32, flags) /* RENAME_EXCL: fail if the target exists */
+#define MSG_rename_reply(F, R, L) F(u8, reserved)
+
+/* Makes a whole file appear, or replaces the content of one (G5). */
+#define MSG_publish(F, R, L)                                                                                           \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u8, goal)                                                                                                        \
+    F(i64, mtime_ns) /* 0: now */                                                                                      \
+    F(u64, size)                                                                                                       \
+    F(u32, flags) /* CREATE_EXCL */                                                                                    \
+    L(published, chunks, 16384)
+#define MSG_publish_reply(F, R, L) R(attr, attr)
+
+/* --- StorageServer to NameServer --- */
+
+#define MSG_ss_register(F, R, L)                                                                                          \
+    F(u64, uuid_hi) /* made once per server, kept in its data folder */                                                \
+    F(u64, uuid_lo)                                                                                                    \
+    F(u64, incarnation) /* random per start */                                                                         \
+    F(addr, addr)                                                                                                      \
+    F(text, domain)                                                                                                    \
+    F(u64, capacity)
+#define MSG_ss_register_reply(F, R, L)                                                                                    \
+    F(u32, server)                                                                                                     \
+    F(u64, epoch)                                                                                                      \
+    F(u64, cluster_hi)                                                                                                 \
+    F(u64, cluster_lo)                                                                                                 \
+    F(u32, heartbeat_ms)                                                                                               \
+    F(u32, lease_ms)
+
+#define MSG_heartbeat(F, R, L)                                                                                         \
+    F(u32, server)                                                                                                     \
+    F(u64, incarnation)                                                                                                \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)                                                                                                       \
+    F(u64, chunks)                                                                                                     \
+    F(u32, load) /* requests in flight */                                                                              \
+    F(u8, disks_failed)
+#define MSG_heartbeat_reply(F, R, L)                                                                                   \
+    F(u64, epoch)                                                                                                      \
+    F(u32, lease_ms)                                                                                                   \
+    L(chunk_id, remove, 1024) /* deletion orders: this chunk, versions up to this */
+
+/* One page of the chunks a server holds, in id order; the reply lists those nobody knows (B15, B16). */
+#define MSG_report(F, R, L)                                                                                            \
+    F(u32, server)                                                                                                     \
+    F(u64, incarnation)                                                                                                \
+    L(chunk_id, chunks, 4096)                                                                                          \
+    F(u8, eof)
+#define MSG_report_reply(F, R, L)                                                                                      \
+    F(u64, epoch)                                                                                                      \
+    L(chunk_id, remove, 4096)
+
+/* --- commands only the leader writes, found in the log and never on a connection --- */
+
+#define MSG_open_epoch(F, R, L)                                                                                        \
+    F(u64, cluster_hi)                                                                                                 \
+    F(u64, cluster_lo)                                                                                                 \
+    F(u32, leader)                                                                                                     \
+    F(addr, addr)
+#define MSG_reserve(F, R, L) F(u64, chunks_below) /* chunk serials below this may be granted in this epoch */
+#define MSG_horizon(F, R, L) F(u64, chunks_below) /* unpublished grants below this are dead (B15) */
+#define MSG_server_state(F, R, L)                                                                                      \
+    F(u32, server)                                                                                                     \
+    F(u8, state)                                                                                                       \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)
+#define MSG_reap(F, R, L)                                                                                              \
+    F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                       \
+    F(u32, limit)
+#define MSG_expire(F, R, L) L(session, sessions, 1024)
+
+/* --- data: client to StorageServer, and down the chain --- */
+
+#define MSG_chunk_write(F, R, L)                                                                                       \
+    F(token, grant)                                                                                                    \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    F(u64, sequence) /* 0 from a client: the head assigns it; gaps are refused */                                      \
+    F(u64, session)  /* of the writer, for exactly-once (B14) */                                                       \
+    F(u64, number)                                                                                                     \
+    F(u64, file)     /* inode, or 0 while unpublished; kept in the record for a rebuild */                             \
+    F(u32, index)    /* chunk index in the file, likewise */                                                           \
+    F(u32, offset)   /* in the chunk */                                                                                \
+    F(u32, length)   /* of the payload */                                                                              \
+    F(blob, crcs)    /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */                   \
+    L(replica, chain, 15) /* who comes after the receiver */
+#define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
+
+/* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. */
+#define MSG_chunk_read(F, R, L)                                                                                        \
+    F(token, grant)                                                                                                    \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    F(u32, offset)                                                                                                     \
+    F(u32, length)
+#define MSG_chunk_read_reply(F, R, L)                                                                                  \
+    F(u32, length) /* of the chunk */                                                                                  \
+    L(piece, pieces, 1024) /* in offset order; the payload is their bytes in this order */                             \
+    F(blob, crcs)          /* one u32 per block of each piece, in order */
+
+/* X(name, number, class): the class says who may send it and what the NameServer does with it. */
+#define DFS_MESSAGES(X)                                                                                                \
+    X(hello, 0x0001, LINK)                                                                                             \
+    X(ping, 0x0002, LINK)                                                                                              \
+    X(session_open, 0x0101, MUTATION)                                                                                  \
+    X(session_close, 0x0102, MUTATION)                                                                                 \
+    X(lookup, 0x0110, READ)                                                                                            \
+    X(readdir, 0x0111, READ)                                                                                           \
+    X(locate, 0x0112, READ)                                                                                            \
+    X(statfs, 0x0113, READ)                                                                                            \
+    X(status, 0x0114, READ)                                                                                            \
+    X(grant, 0x0118, LEADER)                                                                                           \
+    X(mkdir, 0x0120, MUTATION)                                                                                         \
+    X(create, 0x0121, MUTATION)                                                                                        \
+    X(symlink, 0x0122, MUTATION)                                                                                       \
+    X(unlink, 0x0123, MUTATION)                                                                                        \
+    X(rmdir, 0x0124, MUTATION)                                                                                         \
+    X(rename, 0x0125, MUTATION)                                                                                        \
+    X(publish, 0x0126, MUTATION)                                                                                       \
+    X(ss_register, 0x0201, MUTATION)                                                                                      \
+    X(heartbeat, 0x0202, LEADER)                                                                                       \
+    X(report, 0x0203, LEADER)                                                                                          \
+    X(chunk_write, 0x0401, DATA)                                                                                       \
+    X(chunk_read, 0x0402, DATA)
+
+/* X(name, number): messages without a reply of their own. */
+#define DFS_COMMANDS(X)                                                                                                \
+    X(open_epoch, 0x0301)                                                                                              \
+    X(reserve, 0x0302)                                                                                                 \
+    X(horizon, 0x0303)                                                                                                 \
+    X(server_state, 0x0304)                                                                                            \
+    X(reap, 0x0305)                                                                                                    \
+    X(expire, 0x0306)
+
+#define MSG_TYPE_ERROR 0x8000
+#define MSG_REPLY_BIT 0x8000
+
+#endif

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* libdfs: files in a DFS cluster, from C.
+ *
+ * Two faces. The asynchronous one runs on the caller's libuv loop: every call returns at once and its callback fires
+ * exactly once, later, on that loop. The synchronous one (dfs_sync_*) runs a loop of its own inside each call.
+ *
+ * Paths are NUL-terminated bytes, absolute within the file system ("/a/b"); a missing leading '/' is implied. Errors are
+ * 0 or a negative DFS_E… (dfs/error.h). A call that returns non-zero will not call back. *Acknowledged* means that the
+ * callback came with status 0: the change then survives the power loss of every machine at once.
+ *
+ * Threads: a client belongs to its loop's thread. Two clients in two threads share nothing. */
+#ifndef DFS_DFS_H
+#define DFS_DFS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "dfs/error.h"
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct uv_loop_s;
+struct dfs_client;
+
+struct dfs_options {
+    const char *nameservers; /* "host:port[,host:port…]"; NULL: $DFS_NM, else 127.0.0.1:4610 */
+    const char *program;     /* shown to administrators; NULL: "libdfs" */
+    uint64_t timeout_ms;     /* an operation that makes no progress for so long fails; 0: 30000 */
+    uint32_t window;         /* bytes a transfer keeps in flight; 0: 8 MiB */
+};
+
+enum dfs_type { DFS_FILE = 1, DFS_DIRECTORY = 2, DFS_SYMLINK = 3 };
+
+struct dfs_attr {
+    uint64_t ino;
+    uint64_t generation; /* rises when the content is replaced */
+    uint64_t size;
+    int64_t mtime_ns, ctime_ns; /* since the epoch */
+    uint32_t mode;              /* permission bits */
+    uint32_t uid, gid, nlink;
+    uint32_t chunks;
+    uint8_t type; /* enum dfs_type */
+    uint8_t goal; /* replicas wanted */
+};
+
+struct dfs_entry {
+    const char *name; /* NUL-terminated */
+    struct dfs_attr attr;
+};
+
+struct dfs_server {
+    uint32_t id;
+    char uuid[37];
+    const char *address, *domain, *state;
+    uint64_t capacity, used, chunks; /* bytes, bytes, replicas */
+};
+
+struct dfs_nameserver {
+    uint32_t id;
+    const char *address, *state;
+};
+
+struct dfs_status {
+    char cluster[37];
+    uint32_t leader; /* 0: none */
+    uint64_t term, epoch, log_first, log_last, snapshot, sessions;
+    uint64_t files, directories, symlinks, chunks, bytes;
+    uint8_t goal; /* default goal in force */
+    const struct dfs_nameserver *nameservers;
+    size_t n_nameservers;
+    const struct dfs_server *servers;
+    size_t n_servers;
+};
+
+struct dfs_statfs {
+    uint64_t capacity, used, files, directories, chunks; /* raw bytes of all servers; counts */
+};
+
+/* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
+struct dfs_result {
+    const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
+    struct dfs_attr attr; /* stat, mkdir, create, symlink, put, get: of the object */
+    const char *target;   /* stat of a symlink */
+    const struct dfs_entry *entries; /* readdir */
+    size_t n_entries;
+    bool eof;                        /* readdir: that was the last page */
+    const struct dfs_status *status; /* status */
+    struct dfs_statfs fs;            /* statfs */
+    uint64_t bytes;                  /* put, get, read: payload moved */
+};
+typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
+
+/* --- asynchronous --- */
+
+/* Starts nothing yet: the first call connects. */
+int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct dfs_client **out);
+/* Unfinished calls end with DFS_ECANCELED first; done (may be NULL) comes when nothing is left on the loop. */
+void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
+
+#define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
+#define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
+#define DFS_EXCL 4u     /* create, put, rename: fail if it exists */
+
+int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
+/* One page of names after `after` ("" for the first), in bytewise order; limit 0: 1000. */
+int dfs_readdir(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
+int dfs_mkdir(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg);
+int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg);
+int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg);
+int dfs_unlink(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
+int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
+int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned flags, dfs_cb cb, void *arg);
+int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
+int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
+
+/* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
+ * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most one chunk (64 MiB) back.
+ * A non-zero return ends the put with that error. */
+struct dfs_source {
+    int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
+    void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */
+    void *arg;
+};
+struct dfs_put_options {
+    uint32_t mode;     /* 0: 0644 */
+    uint32_t uid, gid;
+    int64_t mtime_ns;  /* 0: now */
+    uint8_t goal;      /* 0: the default */
+    unsigned flags;    /* DFS_EXCL */
+};
+/* Stores a whole file: it appears complete, or not at all; a file that was there is replaced in one step. */
+int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
+            void *arg);
+
+/* Where the bytes of a get go: verified, in order from offset, on the loop. A non-zero return ends the get with that
+ * error. If the file is replaced midway, restart() is called and bytes come again from the start of the range with the
+ * new content; without restart() the get fails with DFS_EREPLACED once bytes were delivered. */
+struct dfs_sink {
+    int (*write)(void *arg, uint64_t offset, const void *p, size_t len);
+    void (*restart)(void *arg); /* may be NULL */
+    void *arg;
+};
+/* Reads [offset, offset+length) of a file; length UINT64_MAX: to the end. Holes come as zeros. */
+int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink, dfs_cb cb,
+            void *arg);
+
+/* --- synchronous --- */
+
+struct dfs_sync;
+int dfs_sync_open(const struct dfs_options *o, struct dfs_sync **out);
+void dfs_sync_close(struct dfs_sync *s);
+/* The sentence for the last error of s; never NULL. */
+const char *dfs_sync_error(const struct dfs_sync *s);
+
+int dfs_sync_stat(struct dfs_sync *s, const char *path, unsigned flags, struct dfs_attr *out);
+/* Calls each entry of the directory, in order; a non-zero return of each() ends the walk with it. */
+int dfs_sync_readdir(struct dfs_sync *s, const char *path, int (*each)(void *arg, const struct dfs_entry *e), void *arg);
+int dfs_sync_mkdir(struct dfs_sync *s, const char *path, uint32_t mode, unsigned flags);
+int dfs_sync_create(struct dfs_sync *s, const char *path, uint32_t mode, unsigned flags);
+int dfs_sync_symlink(struct dfs_sync *s, const char *target, const char *path);
+int dfs_sync_readlink(struct dfs_sync *s, const char *path, char *buf, size_t len); /* NUL-terminated; DFS_ETOOBIG */
+int dfs_sync_unlink(struct dfs_sync *s, const char *path);
+int dfs_sync_rmdir(struct dfs_sync *s, const char *path);
+int dfs_sync_rename(struct dfs_sync *s, const char *from, const char *to, unsigned flags);
+int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o);
+int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink);
+/* Whole small files from and to memory. */
+int dfs_sync_put_bytes(struct dfs_sync *s, const char *path, const void *p, size_t len);
+int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len, size_t *got);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

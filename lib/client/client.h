@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* The client core: path operations, whole-file writers and readers, retry. Pure, in the shape of wire/core.h; the library
+ * (lib/host/client.c) and the simulator host it. One state machine per operation.
+ *
+ * Every operation ends exactly once, by its callback, from client_event or client_turn, never from client_start.
+ * An operation is retried with jittered backoff, following the leader, until `timeout` passes without progress; a mutation
+ * keeps its session and number, so that it takes effect once (G6). A mutation whose outcome cannot be known ends with
+ * DFS_EUNKNOWN. */
+#ifndef DFS_CLIENT_CLIENT_H
+#define DFS_CLIENT_CLIENT_H
+
+#include "dfs/dfs.h"
+#include "wire/core.h"
+
+#define CLIENT_MAX_NAMESERVERS 16u
+
+struct client;
+
+struct client_config {
+    const char *nameservers[CLIENT_MAX_NAMESERVERS]; /* "host:port" */
+    uint32_t n_nameservers;
+    const char *program;
+    uint64_t nonce;        /* random: makes session_open idempotent */
+    uint64_t seed;
+    uint64_t timeout;      /* ns without progress before an operation fails; 0: 30 s */
+    uint64_t call_timeout; /* ns for one call; 0: 5 s */
+    uint32_t window;       /* bytes in flight per transfer; 0: 8 MiB */
+    bool trust_payload;    /* sabotage for the simulator: do not verify what is read */
+};
+
+enum client_op_kind {
+    OP_STAT = 1, OP_READDIR, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_STATFS, OP_STATUS,
+    OP_PUT, OP_GET,
+};
+
+/* What to do. Strings are copied by client_start. */
+struct client_request {
+    enum client_op_kind kind;
+    const char *path;
+    const char *path2; /* symlink: target; rename: to; readdir: after */
+    unsigned flags;    /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
+    uint32_t mode, limit;
+    struct dfs_put_options put;
+    struct dfs_source source;
+    struct dfs_sink sink;
+    uint64_t offset, length;
+    dfs_cb cb;
+    void *arg;
+};
+
+struct client *client_new(const struct client_config *cfg);
+/* Ends all operations with DFS_ECANCELED. */
+void client_free(struct client *c);
+
+/* Queues an operation; it starts with the next client_turn, which the host must arrange. 0, DFS_EINVAL (a path too long, …)
+ * or DFS_ENOMEM; on error the callback never fires. */
+int client_start(struct client *c, const struct client_request *r) MUST_USE;
+void client_event(struct client *c, const struct event *ev, struct effects *fx);
+void client_turn(struct client *c, struct now now, struct effects *fx);
+uint64_t client_deadline(const struct client *c);
+uint32_t client_active(const struct client *c); /* operations not ended */
+/* Ends the session (SIGTERM, close): best effort; the callback comes once. */
+int client_end_session(struct client *c, dfs_cb cb, void *arg) MUST_USE;
+
+#endif

@@ -1,0 +1,50 @@
+/* SPDX-License-Identifier: MIT */
+/* The NameServer core: libraft's raft_step around the state machine of lib/meta, our own log on disk, epochs, grants,
+ * and the registry's clockwork. Pure, in the shape of wire/core.h.
+ *
+ * A mutation's way: EV_REQUEST -> courtesy check -> the turn's batch -> raft submit -> log write and flush (EFF_DISK) ->
+ * raft commits -> meta_apply -> EFF_REPLY. All mutations of one turn are one log entry and one flush; while a flush is
+ * in flight the next batch gathers. A failed write or flush of the log ends the process (EFF_FATAL, rule A2). */
+#ifndef DFS_GROUP_NM_H
+#define DFS_GROUP_NM_H
+
+#include "wire/core.h"
+
+struct nm;
+
+struct nm_config {
+    const char *address;   /* "host:port" clients and StorageServers reach us at */
+    bool init;             /* make a new cluster; refused if the folder holds one */
+    uint64_t cluster_hi, cluster_lo; /* with init: a fresh random id from the host */
+    uint64_t uuid_hi, uuid_lo;       /* with init: this node's fresh random id */
+    uint64_t seed;         /* for placement and raft's timers */
+    bool relaxed;          /* --durability=relaxed: acknowledge before the flush */
+    /* 0 means the default of CONSISTENCY E */
+    uint64_t heartbeat, serve_lease, down_after; /* ns */
+    uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
+    uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
+};
+
+/* Opens the data folder: identity, vote, snapshot, log. Synchronous disk calls. On error (DFS_ECORRUPT, DFS_EIDENTITY,
+ * DFS_EIO, DFS_EINVAL …) *why is a sentence that names the file and what to do, and the folder is unchanged. */
+int nm_open(const struct nm_config *cfg, struct disk *disk, struct now now, struct nm **out, char *why, size_t why_len)
+    MUST_USE;
+void nm_close(struct nm *nm);
+
+void nm_event(struct nm *nm, const struct event *ev, struct effects *fx);
+void nm_turn(struct nm *nm, struct now now, struct effects *fx);
+uint64_t nm_deadline(const struct nm *nm); /* monotonic ns */
+
+/* For the host's HELLO. */
+void nm_cluster(const struct nm *nm, uint64_t *hi, uint64_t *lo);
+uint32_t nm_id(const struct nm *nm);
+/* True while the open epoch is applied and requests are served. */
+bool nm_serving(const struct nm *nm);
+
+/* Writes the snapshot asked for by EFF_SNAPSHOT, synchronously: in a forked child, or in place in the simulator. */
+int nm_write_snapshot(const struct nm *nm, struct disk *disk) MUST_USE;
+
+/* For tests and the simulator: the state machine inside. */
+const struct meta *nm_meta(const struct nm *nm);
+
+#endif

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+/* The NameServer's state as a pure state machine: namespace, chunk map, StorageServers, sessions.
+ *
+ * A command is applied with nothing but its bytes, its log index and its batch's stamp, and always with the same
+ * outcome: apply decides (CONSISTENCY A6). It never fails: a refused command's reply is an error, and that reply is
+ * remembered like any other. The state, saved, is the same bytes on every member at the same index.
+ *
+ * Memory: at most 128 bytes per file with one chunk, two replicas and a 16-character name. */
+#ifndef DFS_META_META_H
+#define DFS_META_META_H
+
+#include "wire/msg.h"
+
+/* Chunk size of new files, bytes. */
+#define META_CHUNK_SIZE (64u * 1024 * 1024)
+/* Results a session may have unacknowledged; a request further ahead is answered EAGAIN, unapplied. */
+#define META_SESSION_WINDOW 1024u
+#define META_SYMLINK_DEPTH 40
+/* The default goal, as far as there are servers. */
+#define META_DEFAULT_GOAL 2u
+#define META_MAX_SERVERS 4096u
+#define META_MAX_REPLICAS 16u
+
+struct meta;
+
+struct meta *meta_new(void);
+void meta_free(struct meta *m);
+
+/* What is common to the commands of one log entry. */
+struct stamp {
+    uint64_t index; /* of the log entry */
+    uint64_t epoch; /* of the leader that submitted it */
+    int64_t time_ns;
+};
+
+struct meta_removed { /* a chunk that left the map for good, for deletion orders */
+    uint64_t chunk;
+    uint32_t version;
+    uint32_t servers[META_MAX_REPLICAS];
+    uint32_t n_servers;
+};
+
+/* The outcome of one command. All pointers are borrowed until the next meta_apply. */
+struct meta_result {
+    uint16_t type;   /* of the reply: the message's reply or MSG_TYPE_error; 0: the command has no reply */
+    const uint8_t *head;
+    uint32_t head_len; /* the encoded reply */
+    const struct meta_removed *removed; /* `reap` only */
+    uint32_t n_removed;
+};
+
+/* Applies one command (a mutation from the wire, or a DFS_COMMANDS message). Requests with a request_id are applied
+ * once: a number seen before gives the remembered reply; one below `seen`, or of an unknown session, gives ESESSION.
+ * A batch whose epoch is not the current one is ignored with ESTALE (open_epoch itself sets it to its own index). */
+void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, struct meta_result *out);
+
+/* A courtesy check before a mutation is logged, against the state as it stands: 0 or the error apply would most likely
+ * give. Never relied upon. Cheap: syntax, limits, session known. */
+int meta_check(const struct meta *m, const struct msg *cmd) MUST_USE;
+
+/* Answers a READ request (lookup, readdir, locate, statfs): fills reply (arrays in a; strings borrow from m and live
+ * until the next meta_apply). Status is answered by its caller, which fills in the rest after meta_fill_status.
+ * 0 or a DFS_E. */
+int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, struct arena *a) MUST_USE;
+void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct arena *a);
+
+/* --- what the leader asks for its volatile work --- */
+
+uint64_t meta_epoch(const struct meta *m);
+uint64_t meta_index(const struct meta *m);    /* of the last applied entry */
+void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo);
+uint64_t meta_first_grantable(const struct meta *m); /* first chunk serial this epoch may grant: the reserve at its opening */
+uint64_t meta_reserved(const struct meta *m); /* serials below this may be granted */
+uint64_t meta_horizon(const struct meta *m);
+int64_t meta_oldest_removed(const struct meta *m); /* stamp of the oldest removed, not reaped chunk; INT64_MAX: none */
+/* Is this chunk mapped, or removed but not reaped? */
+bool meta_knows_chunk(const struct meta *m, uint64_t chunk);
+bool meta_session_exists(const struct meta *m, uint64_t session);
+/* Sessions whose last logged activity is before t, at most max; returns how many. */
+uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max);
+uint8_t meta_default_goal(const struct meta *m);
+
+struct meta_server {
+    uint32_t id; /* from 1, never reused */
+    uint64_t uuid_hi, uuid_lo;
+    uint64_t incarnation;
+    uint64_t capacity, used; /* bytes, as last logged; the leader knows fresher numbers */
+    uint64_t chunks;         /* mapped replicas on it */
+    uint8_t state;           /* enum server_state */
+    const char *addr, *domain;
+};
+uint32_t meta_n_servers(const struct meta *m);
+const struct meta_server *meta_server_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
+const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id); /* NULL: unknown */
+
+/* --- snapshots --- */
+
+/* Writes the state through write() in blocks of its choosing; the same state gives the same bytes. 0 or what write
+ * returned. May run in a forked child. */
+int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_t len), void *arg) MUST_USE;
+/* Loads into a fresh m what meta_save wrote. read() gives exactly len bytes or an error. DFS_ECORRUPT if the bytes make
+ * no sense (m is then only good for meta_free), DFS_ENOMEM, or what read returned. */
+int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void *arg) MUST_USE;
+/* Full self-check of the tables (counts, links, references), for tests and the simulator: 0, or DFS_ECORRUPT with a
+ * sentence in why. */
+int meta_verify(const struct meta *m, char *why, size_t len) MUST_USE;
+
+#endif

@@ -4,7 +4,10 @@
  * Writes go to a file's volatile image; flush (or sync) makes them durable; a crash throws away, keeps or tears what was
  * not flushed, page by page (4096 bytes) in any combination and sector by sector (512) within a page, drawn from the seed.
  * A file created or renamed but whose folder was not flushed may vanish or keep its old name. Submitted operations wait in
- * the disk until the caller completes them, in an order of its choosing. */
+ * the disk until the caller completes them, in an order of its choosing.
+ *
+ * DISK_CREATE of a name that exists fails with DFS_EEXIST; DISK_WRITE, FLUSH, READ and PUNCH of one that does not with
+ * DFS_ENOENT. A write that runs out of space has written its first part. */
 #ifndef DFS_TESTS_MEMDISK_H
 #define DFS_TESTS_MEMDISK_H
 
@@ -29,7 +32,10 @@ void memdisk_crash(struct disk *d, enum crash_mode mode);
 /* kill -9 of the process: pending operations are dropped or done, written data stays. */
 void memdisk_kill(struct disk *d);
 
-/* Faults: the n-th following call of this kind (1: the next) fails with err; for_good: and all after it. */
+/* Faults: the n-th following call of this kind (1: the next) fails with err; for_good: and all after it. Synchronous calls
+ * count as the kind they are like (write: DISK_WRITE, sync: DISK_FLUSH), and the flush of a DISK_WRITE as a DISK_FLUSH of its
+ * own. After a failed flush its pages count as clean but are not durable, as on Linux: a later flush succeeds without them.
+ * A crash or kill clears all planned faults. */
 void memdisk_fail(struct disk *d, enum disk_kind kind, uint32_t n, int err, bool for_good);
 /* Makes all flushes lie: they report success and make nothing durable (a sabotage tests must detect). */
 void memdisk_skip_flush(struct disk *d, bool on);

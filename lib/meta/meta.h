@@ -64,6 +64,14 @@ int meta_check(const struct meta *m, const struct msg *cmd) MUST_USE;
 int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, struct arena *a) MUST_USE;
 void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct arena *a);
 
+/* What replies tell about timers (ss_register, session_open). No part of the state; defaults are CONSISTENCY E's. */
+struct meta_timers {
+    uint32_t heartbeat_ms, lease_ms, session_ttl_ms;
+};
+void meta_set_timers(struct meta *m, const struct meta_timers *t);
+/* Bytes allocated for the tables (allocator overhead estimated), scratch memory left out. */
+size_t meta_memory(const struct meta *m);
+
 /* --- what the leader asks for its volatile work --- */
 
 uint64_t meta_epoch(const struct meta *m);
@@ -75,6 +83,8 @@ uint64_t meta_horizon(const struct meta *m);
 int64_t meta_oldest_removed(const struct meta *m); /* stamp of the oldest removed, not reaped chunk; INT64_MAX: none */
 /* Is this chunk mapped, or removed but not reaped? */
 bool meta_knows_chunk(const struct meta *m, uint64_t chunk);
+/* A known chunk's version and servers (mapped, or removed and not reaped: *removed says which). False: unknown. */
+bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *out, bool *removed);
 bool meta_session_exists(const struct meta *m, uint64_t session);
 /* Sessions whose last logged activity is before t, at most max; returns how many. */
 uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max);
@@ -85,7 +95,7 @@ struct meta_server {
     uint64_t uuid_hi, uuid_lo;
     uint64_t incarnation;
     uint64_t capacity, used; /* bytes, as last logged; the leader knows fresher numbers */
-    uint64_t chunks;         /* mapped replicas on it */
+    uint64_t chunks, bytes;  /* mapped replicas on it, and their logical bytes */
     uint8_t state;           /* enum server_state */
     const char *addr, *domain;
 };

@@ -1,0 +1,62 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# G2: SIGKILL of one of three StorageServers under load. Every file still reads, writes go on without an error, and the
+# server takes part again when it is back.
+. "$(dirname "$0")/lib.sh"
+
+load() {
+    i=0
+    while [ ! -e "$T/stop" ]; do
+        i=$((i + 1))
+        random_file "$T/src/load$1/f$i" $((i * 7919 % 150000))
+        if dfs put "$T/src/load$1/f$i" "/load$1/f$i" 2>>"$T/load.err"; then
+            echo "$i" >>"$T/acked"
+        else
+            echo "put /load$1/f$i failed" >>"$T/load.err"
+        fi
+    done
+}
+acknowledged() { wc -l 2>/dev/null <"$T/acked" || echo 0; }
+acknowledged_more_than() { [ "$(acknowledged)" -gt "$1" ]; }
+read_back() {
+    rm -rf "$T/out"
+    dfs get -r /tree "$T/out" || fail "$1: a file could not be read"
+    same_tree "$T/src/tree" "$T/out" "$1"
+}
+
+mkdir -p "$T/src/tree" "$T/src/load1" "$T/src/load2"
+for i in $(seq 120); do random_file "$T/src/tree/f$i" $((i * 997)); done
+random_file "$T/src/tree/large" 9000000
+start_cluster 3
+dfs put -r "$T/src/tree" /tree
+for n in 1 2; do
+    dfs mkdir "/load$n"
+    load $n &
+    JOBS="$JOBS $!"
+done
+wait_for 30 "the load to start" acknowledged_more_than 5
+
+kill_ss 2
+before=$(acknowledged)
+read_back "right after the kill"
+wait_for 30 "writes to go on" acknowledged_more_than $((before + 10))
+wait_for 30 "the loss to be noticed" is_up 2
+before=$(acknowledged)
+wait_for 30 "writes to go on with two servers" acknowledged_more_than $((before + 10))
+read_back "with one server down"
+
+start_ss 2
+wait_up 3
+before=$(acknowledged)
+wait_for 30 "writes to go on with three servers" acknowledged_more_than $((before + 10))
+touch "$T/stop"
+for job in $JOBS; do wait "$job"; done
+JOBS=""
+read_back "with the server back"
+for n in 1 2; do
+    rm -rf "$T/out"
+    dfs get -r "/load$n" "$T/out" || fail "load $n could not be read"
+    same_tree "$T/src/load$n" "$T/out" "what was written meanwhile"
+done
+[ ! -s "$T/load.err" ] || fail "writes saw an error: $(head -3 "$T/load.err" | tr '\n' ';')"
+pass "$(acknowledged) files written around the kill, none lost, no error"

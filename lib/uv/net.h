@@ -41,6 +41,11 @@ void net_call(struct net *n, struct effect *e);
 /* Writes out what this turn queued: the host calls it at the end of its turn. */
 void net_flush(struct net *n);
 
+/* Orderly shutdown: accepts no one and reads no further requests; calls and answers go on. */
+void net_stop(struct net *n);
+/* Whether requests are unanswered or answers unsent. */
+bool net_busy(const struct net *n);
+
 /* Ends everything: outstanding calls get DFS_ECANCELED first; done is called when all handles are closed. */
 void net_close(struct net *n, void (*done)(void *arg), void *arg);
 

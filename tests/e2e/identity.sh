@@ -6,10 +6,10 @@
 
 # refused WHAT PATTERN PROGRAM FLAG...: must exit by itself, not with 0, saying something that matches.
 refused() {
-    what=$1 pattern=$2
-    shift 2
+    what=$1 pattern=$2 program=$3
+    shift 3
     status=0
-    timeout 20 "$DFS_BIN/$@" >"$T/refused.log" 2>&1 || status=$?
+    timeout 20 "$DFS_BIN/$program" "$@" >"$T/refused.log" 2>&1 || status=$?
     [ $status -ne 0 ] || fail "$what: it started and ended with 0"
     [ $status -ne 124 ] || fail "$what: it was not refused"
     [ $status -lt 100 ] || fail "$what: it crashed with status $status"

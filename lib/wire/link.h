@@ -8,7 +8,10 @@
  *   accepter ----------------------> LINK_GREETING (waits for HELLO, answers) ----> LINK_READY ---> LINK_FAILED
  *
  * Until READY a caller's requests wait in the link; an accepter takes nothing but HELLO. A broken stream, a foreign
- * cluster, a wrong major version or a missed HELLO deadline fails the link; all outstanding calls end with the error. */
+ * cluster, a wrong major version or a missed HELLO deadline fails the link; all outstanding calls end with the error.
+ *
+ * Requests go from the caller to the accepter only; the caller's side answers a request of the peer with ENOTSUP. The
+ * link itself answers PING, and requests of unknown type. */
 #ifndef DFS_WIRE_LINK_H
 #define DFS_WIRE_LINK_H
 
@@ -61,10 +64,14 @@ bool link_next(struct link *l, uint64_t now, struct arena *a, struct link_event 
 
 /* Sending. The frame's first FRAME_HEADER bytes are filled in here; references move into the link. */
 void link_connected(struct link *l); /* the caller's socket is connected */
+/* Exactly one LINK_REPLY follows, never before this returns. An empty frame (what fx_call leaves of a message that has no
+ * encoding) is not sent: its reply says DFS_EIO. */
 void link_call(struct link *l, uint16_t type, struct slice frame, struct payload payload, uint64_t token,
                uint64_t deadline);
+/* A second answer, or one on a failed link, is dropped. */
 void link_reply(struct link *l, uint64_t request, uint16_t type, struct slice frame, struct payload payload);
-/* Up to max slices to write, in order; borrowed until link_sent. Returns how many. */
+/* Up to max slices to write, in order; borrowed until link_sent. Returns how many. A link that failed because it refuses
+ * the peer's HELLO still has its reason to say here: worth one attempt to write before closing. */
 uint32_t link_out(struct link *l, struct slice *out, uint32_t max);
 void link_sent(struct link *l, uint64_t n);
 uint64_t link_out_bytes(const struct link *l);
@@ -77,6 +84,7 @@ void link_expire(struct link *l, uint64_t now);
 uint64_t link_deadline(const struct link *l); /* of the earliest of these; UINT64_MAX if none */
 enum link_state link_state(const struct link *l);
 const char *link_why(const struct link *l); /* a failed link's reason in words, naming what was wrong */
+bool link_mid_frame(const struct link *l); /* bytes of an unfinished frame have arrived */
 uint32_t link_outstanding(const struct link *l); /* our calls not yet answered */
 /* What the peer said of itself, once READY. */
 const struct msg_hello *link_peer(const struct link *l);

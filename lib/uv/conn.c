@@ -103,8 +103,8 @@ static void on_closed(uv_handle_t *handle)
 static void log_end(struct conn *c, int err, const char *why)
 {
     struct net *n = c->net;
-    bool quiet = n->closing || (err == DFS_ECONNLOST && why && (link_state(c->link) == LINK_READY || c->bytes_in == 0) &&
-                                link_outstanding(c->link) == 0);
+    bool between = link_state(c->link) == LINK_READY ? !link_mid_frame(c->link) : c->bytes_in == 0;
+    bool quiet = n->closing || (err == DFS_ECONNLOST && why && between && link_outstanding(c->link) == 0);
     if (quiet) {
         log_debug(n->log, "net.closed", "peer=%s reason=\"%s\"", c->peer, why ? why : link_why(c->link));
         return;
@@ -222,6 +222,28 @@ static void deliver(struct conn *c, struct link_event *le, struct now now)
     n->handlers.on_event(n->handlers.arg, &ev);
 }
 
+static uint32_t gather(struct conn *c, uv_buf_t bufs[NET_SLICES], uint64_t *total)
+{
+    struct slice slices[NET_SLICES];
+    uint32_t count = link_out(c->link, slices, NET_SLICES);
+    *total = 0;
+    for (uint32_t i = 0; i < count; i++) {
+        bufs[i] = uv_buf_init((char *)slice_data(slices[i]), slices[i].len);
+        *total += slices[i].len;
+    }
+    return count;
+}
+
+/* A link that refuses a peer tells it why, if the socket takes it at once. */
+static void write_last_words(struct conn *c)
+{
+    uv_buf_t bufs[NET_SLICES];
+    uint64_t total;
+    uint32_t count = c->open && !c->writing ? gather(c, bufs, &total) : 0;
+    if (count > 0)
+        uv_try_write((uv_stream_t *)&c->tcp, bufs, count);
+}
+
 void conn_pump(struct conn *c, struct now now)
 {
     struct net *n = c->net;
@@ -234,8 +256,10 @@ void conn_pump(struct conn *c, struct now now)
     }
     c->pumping = false;
     if (link_state(c->link) == LINK_FAILED) {
-        if (!c->closing)
+        if (!c->closing) {
+            write_last_words(c);
             conn_fail(c, DFS_EPROTO, NULL);
+        }
         c->drained = true;
         conn_reap(c);
         return;
@@ -284,18 +308,6 @@ static void on_written(uv_write_t *req, int status)
     c->net->counters.bytes_out += c->write_len;
     c->active = max_u64(c->active, c->net->mono);
     conn_mark_dirty(c);
-}
-
-static uint32_t gather(struct conn *c, uv_buf_t bufs[NET_SLICES], uint64_t *total)
-{
-    struct slice slices[NET_SLICES];
-    uint32_t count = link_out(c->link, slices, NET_SLICES);
-    *total = 0;
-    for (uint32_t i = 0; i < count; i++) {
-        bufs[i] = uv_buf_init((char *)slice_data(slices[i]), slices[i].len);
-        *total += slices[i].len;
-    }
-    return count;
 }
 
 static void write_rest(struct conn *c)

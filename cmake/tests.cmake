@@ -43,7 +43,6 @@ if(sim_sources AND TARGET dfs_group AND TARGET dfs_store AND TARGET dfs_client)
 endif()
 
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/e2e/*.sh)
-list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$")
 list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$") # what the others source
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)

@@ -3,7 +3,7 @@
  *
  * The happy path: the caller's HELLO leaves before anything else; the accepter checks it and answers; both are READY.
  * A call is written down by its request id, its frame is queued, and the answer with this id ends it. A request from
- * the peer gets a slot, whose handle the host gives back with its reply: what the peer chose as id is only echoed.
+ * the peer gets a handle, which the host gives back with its reply: what the peer chose as id is only echoed.
  * Possible failures: see fail() and its callers; each leaves a reason in words, and every outstanding call ends. */
 #include "wire/link.h"
 
@@ -14,23 +14,14 @@
 #include "wire/calls.h"
 #include "wire/codec.h"
 #include "wire/outq.h"
+#include "wire/pending.h"
 
 #define HELLO_REQUEST 1u
 #define HELLO_HEAD_MAX 4096u
-/* A link without requests keeps at most so many slots. */
-#define SLOTS_KEPT 16u
 #define RECEIVE_HINT_MIN (4u * 1024)
 #define RECEIVE_HINT_MAX (64u * 1024)
 /* A link that the peer makes answer without reading: pings and refusals beyond this end it. */
 #define SAY_MAX_BYTES (2 * LINK_MAX_OUT_BYTES)
-
-/* A request of the peer that the host has not answered. */
-struct slot {
-    uint64_t peer_id;
-    uint32_t bytes;
-    uint32_t serial; /* 0: free; part of the handle, so that a second answer finds nothing */
-    uint32_t next_free;
-};
 
 struct link {
     const struct link_self *self;
@@ -47,11 +38,7 @@ struct link {
     struct slice hello; /* a caller's, ahead of the queue */
     struct outq out;
     struct calls calls;
-    struct slot *slots;
-    uint32_t n_slots, free_slot; /* free_slot: index + 1, 0: none */
-    uint32_t serial; /* of the slot taken last; odd */
-    uint32_t requests;
-    uint64_t request_bytes;
+    struct pending requests; /* the peer's */
     struct slice peer_head; /* what peer.software points into */
     struct msg_hello peer;
 };
@@ -68,7 +55,6 @@ struct link *link_new(const struct link_self *self, bool accepter, uint64_t now)
     l->hello_deadline = now + LINK_HELLO_DEADLINE;
     l->next_id = HELLO_REQUEST + 1;
     l->hint = RECEIVE_HINT_MIN;
-    l->serial = 1;
     /* Before HELLO a peer is nobody: it gets little memory. */
     frame_parser_init(&l->in, HELLO_HEAD_MAX, 0);
     return l;
@@ -82,7 +68,7 @@ void link_free(struct link *l)
     slice_drop(&l->hello);
     outq_close(&l->out);
     calls_close(&l->calls);
-    free(l->slots);
+    pending_close(&l->requests);
     slice_drop(&l->peer_head);
     free(l->why);
     free(l);
@@ -274,59 +260,11 @@ uint64_t link_out_bytes(const struct link *l)
     return l->hello.len + outq_bytes(&l->out);
 }
 
-/* --- the peer's requests --- */
-
-static uint64_t slot_take(struct link *l, uint64_t peer_id, uint32_t bytes)
-{
-    struct slot *s;
-
-    if (l->free_slot == 0) {
-        uint32_t old = l->n_slots;
-
-        l->n_slots = old > 0 ? old * 2 : 4;
-        l->slots = xrealloc(l->slots, l->n_slots, sizeof *l->slots);
-        for (uint32_t i = l->n_slots; i-- > old;) {
-            l->slots[i] = (struct slot){.next_free = l->free_slot};
-            l->free_slot = i + 1;
-        }
-    }
-    s = &l->slots[l->free_slot - 1];
-    l->free_slot = s->next_free;
-    s->peer_id = peer_id;
-    s->bytes = bytes;
-    s->serial = l->serial += 2;
-    l->requests++;
-    l->request_bytes += bytes;
-    return (uint64_t)s->serial << 32 | (uint32_t)(s - l->slots);
-}
-
-/* false: this request is not outstanding. */
-static bool slot_give(struct link *l, uint64_t handle, uint64_t *peer_id)
-{
-    uint32_t i = (uint32_t)handle;
-    struct slot *s = i < l->n_slots ? &l->slots[i] : NULL;
-
-    if (s == NULL || s->serial == 0 || s->serial != handle >> 32)
-        return false;
-    *peer_id = s->peer_id;
-    l->requests--;
-    l->request_bytes -= s->bytes;
-    s->serial = 0;
-    s->next_free = l->free_slot;
-    l->free_slot = i + 1;
-    if (l->requests == 0 && l->n_slots > SLOTS_KEPT) {
-        free(l->slots);
-        l->slots = NULL;
-        l->n_slots = l->free_slot = 0;
-    }
-    return true;
-}
-
 void link_reply(struct link *l, uint64_t request, uint16_t type, struct slice frame, struct payload payload)
 {
     uint64_t peer_id;
 
-    if (!may_queue(l) || !slot_give(l, request, &peer_id)) {
+    if (!may_queue(l) || !pending_take(&l->requests, request, &peer_id)) {
         slice_drop(&frame);
         payload_drop(&payload);
         return;
@@ -344,7 +282,7 @@ bool link_paused(const struct link *l)
     if (l->state == LINK_FAILED)
         return true;
     /* Only who serves pauses: a caller that stopped reading answers while its requests wait could wait for ever. */
-    return l->accepter && (l->requests >= LINK_MAX_REQUESTS || l->request_bytes >= LINK_MAX_REQUEST_BYTES ||
+    return l->accepter && (l->requests.n >= LINK_MAX_REQUESTS || l->requests.bytes >= LINK_MAX_REQUEST_BYTES ||
                            outq_bytes(&l->out) >= LINK_MAX_OUT_BYTES);
 }
 
@@ -522,7 +460,7 @@ static bool take_request(struct link *l, struct frame *f, struct arena *a, struc
     if (answer_here(l, f, &ev->msg))
         return false;
     ev->kind = LINK_REQUEST;
-    ev->request = slot_take(l, f->request, f->head.len + payload_len(&f->payload));
+    ev->request = pending_add(&l->requests, f->request, f->head.len + payload_len(&f->payload));
     ev->has_msg = true;
     give_frame(ev, f);
     return true;

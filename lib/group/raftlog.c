@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* Appending, rolling and trimming; see raftlog.h for the story, raftlog_open.c for recovery. */
+#include "group/raftlog.h"
+
+#include <stdlib.h>
+
+#include "base/crc.h"
+#include "base/log.h"
+
+#define SPARE_RETRY NS_PER_SEC
+/* Relaxed durability: how long a record may wait for its flush. */
+#define RELAXED_FLUSH (100 * NS_PER_MS)
+
+static struct log_segment *current(const struct raftlog *log)
+{
+    return &log->seg[log->n_seg - 1];
+}
+
+void raftlog_close(struct raftlog *log)
+{
+    slice_drop(&log->record);
+    free(log->seg);
+    free(log->drop);
+    memset(log, 0, sizeof *log);
+}
+
+struct buf *raftlog_buf(uint32_t len)
+{
+    return len <= LOG_BODY_MAX ? buf_new((uint32_t)log_record_size(len)) : NULL;
+}
+
+static bool fits(const struct raftlog *log, uint32_t len)
+{
+    const struct log_segment *seg = current(log);
+
+    /* a record larger than a whole segment gets one for itself */
+    return seg->end + log_record_size(len) <= seg->size || seg->end == LOG_SEGMENT_HEADER;
+}
+
+bool raftlog_room(const struct raftlog *log, uint32_t len)
+{
+    return log->state == LOG_IDLE && (log->spare_ready || fits(log, len));
+}
+
+int raftlog_stuck(const struct raftlog *log, uint32_t len)
+{
+    return log->spare_ready || fits(log, len) ? 0 : log->spare_error;
+}
+
+/* --- one append --- */
+
+static void submit_write(struct raftlog *log, struct now now, struct effects *fx)
+{
+    struct log_segment *seg = current(log);
+    bool fresh = seg->end == 0;
+    struct disk_op *op;
+    char name[DISK_NAME_MAX + 1];
+
+    log_segment_name(seg->first_index, name);
+    op = disk_op_new(DISK_WRITE, name, fresh ? 2 : 1);
+    op->token = LOG_TOKEN_WRITE;
+    op->offset = seg->end;
+    op->flush = !log->cfg.relaxed || now.mono - log->last_flush >= RELAXED_FLUSH;
+    if (fresh) {
+        struct log_segment_header h = {.cluster_hi = log->cfg.cluster_hi,
+                                       .cluster_lo = log->cfg.cluster_lo,
+                                       .first_index = seg->first_index,
+                                       .position = seg->position,
+                                       .flushed = log->flushed,
+                                       .chain = log->chain};
+        struct buf *b = buf_new(LOG_SEGMENT_HEADER);
+
+        if (b == NULL)
+            abort();
+        log_segment_put(b->data, &h, log->cfg.salt);
+        op->data[0] = slice_take(b, 0, LOG_SEGMENT_HEADER);
+        seg->end = LOG_SEGMENT_HEADER;
+    }
+    log->state = LOG_WRITING;
+    log->flushing_write = op->flush;
+    if (op->flush)
+        log->last_flush = now.mono;
+    struct log_record_header r;
+
+    /* the header is completed here: only now is it known where the record goes */
+    if (!log_record_get(slice_data(log->record), &r, log->cfg.salt))
+        abort();
+    r.position = seg->position + seg->end;
+    r.previous = log->last_position;
+    r.flushed = log->flushed;
+    r.chain = log->chain;
+    log_record_put(slice_data(log->record), &r, log->cfg.salt);
+    log->last_position = r.position;
+    log->chain = r.crc;
+    seg->end += log->record.len;
+    op->data[fresh ? 1 : 0] = log->record;
+    log->record = (struct slice){0};
+    fx_disk(fx, op);
+}
+
+static void submit_flush(struct raftlog *log, struct now now, struct effects *fx)
+{
+    char name[DISK_NAME_MAX + 1];
+    struct disk_op *op;
+
+    log_segment_name(current(log)->first_index, name);
+    op = disk_op_new(DISK_FLUSH, name, 0);
+    op->token = LOG_TOKEN_FLUSH;
+    log->flush_target = log->written;
+    log->last_flush = now.mono;
+    fx_disk(fx, op);
+}
+
+/* Moves the spare segment to its place, once everything before it is flushed. */
+static void submit_roll(struct raftlog *log, struct now now, struct effects *fx)
+{
+    struct disk_op *op;
+
+    log->state = LOG_ROLLING;
+    if (log->flushed < log->written) {
+        if (log->flush_target == 0)
+            submit_flush(log, now, fx);
+        return;
+    }
+    op = disk_op_new(DISK_RENAME, LOG_SPARE, 0);
+    op->token = LOG_TOKEN_ROLL;
+    log_segment_name(log->last_index, op->name2); /* of the record that waits */
+    fx_disk(fx, op);
+}
+
+void raftlog_append(struct raftlog *log, uint64_t term, uint8_t type, struct buf *rec, uint32_t len, struct now now,
+                    struct effects *fx)
+{
+    uint64_t size = log_record_size(len);
+    struct log_record_header r = {.index = log->last_index + 1, .term = term, .len = len, .type = type};
+    bool rolls = !fits(log, len);
+
+    assert(raftlog_room(log, len));
+    memset(rec->data + LOG_RECORD_HEADER + len, 0, size - LOG_RECORD_HEADER - len);
+    r.body_crc = crc32c(0, rec->data + LOG_RECORD_HEADER, len);
+    log_record_put(rec->data, &r, log->cfg.salt);
+    log->record = slice_take(buf_ref(rec), 0, (uint32_t)size);
+    log->last_index++;
+    log->last_term = term;
+    log->bytes += size;
+    if (rolls)
+        submit_roll(log, now, fx);
+    else
+        submit_write(log, now, fx);
+}
+
+/* --- completions --- */
+
+static int on_write(struct raftlog *log, int status)
+{
+    if (status != 0)
+        return status;
+    log->state = LOG_IDLE;
+    log->written = current(log)->position + current(log)->end;
+    if (log->flushing_write)
+        log->flushed = log->written;
+    log->durable_index = log->last_index;
+    return 0;
+}
+
+static void add_segment(struct raftlog *log, struct log_segment seg)
+{
+    if (log->n_seg == log->cap_seg) {
+        log->cap_seg = log->cap_seg ? log->cap_seg * 2 : 8;
+        log->seg = xrealloc(log->seg, log->cap_seg, sizeof *log->seg);
+    }
+    log->seg[log->n_seg++] = seg;
+}
+
+static int on_roll(struct raftlog *log, const struct event *ev, struct effects *fx)
+{
+    struct log_segment *old = current(log);
+
+    if (ev->status != 0)
+        return ev->status;
+    log->spare_ready = false;
+    add_segment(log, (struct log_segment){.first_index = log->last_index,
+                                          .position = old->position + old->end,
+                                          .size = log->cfg.segment_bytes});
+    submit_write(log, ev->now, fx);
+    return 0;
+}
+
+static int on_flush(struct raftlog *log, const struct event *ev, struct effects *fx)
+{
+    if (ev->status != 0)
+        return ev->status;
+    log->flushed = max_u64(log->flushed, log->flush_target);
+    log->flush_target = 0;
+    if (log->state == LOG_ROLLING)
+        submit_roll(log, ev->now, fx);
+    return 0;
+}
+
+static void on_spare(struct raftlog *log, const struct event *ev)
+{
+    log->spare_creating = false;
+    if (ev->op->kind == DISK_UNLINK) { /* of what a failed attempt left behind */
+        log->spare_dirty = false;
+        return;
+    }
+    log->spare_ready = ev->status == 0;
+    log->spare_dirty = ev->status != 0;
+    log->spare_error = ev->status;
+    log->spare_retry = ev->now.mono + SPARE_RETRY;
+}
+
+static void on_trim(struct raftlog *log, const struct event *ev, struct effects *fx)
+{
+    log->trimming = false;
+    if (ev->status != 0) {
+        fx_log(fx, LOG_WARN, "log.trim_failed", "segment=%016" PRIx64 " error=%s", log->seg[0].first_index,
+               dfs_errname(ev->status));
+        log->trim_index = 0; /* the next snapshot tries again */
+        return;
+    }
+    log->n_seg--;
+    memmove(log->seg, log->seg + 1, log->n_seg * sizeof *log->seg);
+    raftlog_trim(log, log->trim_index, fx);
+}
+
+int raftlog_event(struct raftlog *log, const struct event *ev, struct effects *fx)
+{
+    switch (ev->token) {
+    case LOG_TOKEN_WRITE:
+        return on_write(log, ev->status);
+    case LOG_TOKEN_ROLL:
+        return on_roll(log, ev, fx);
+    case LOG_TOKEN_FLUSH:
+        return on_flush(log, ev, fx);
+    case LOG_TOKEN_SPARE:
+        on_spare(log, ev);
+        return 0;
+    case LOG_TOKEN_TRIM:
+        on_trim(log, ev, fx);
+        return 0;
+    default:
+        return DFS_EINVAL;
+    }
+}
+
+/* --- beside the appends --- */
+
+void raftlog_turn(struct raftlog *log, struct now now, struct effects *fx)
+{
+    if (!log->spare_ready && !log->spare_creating && now.mono >= log->spare_retry) {
+        struct disk_op *op = disk_op_new(log->spare_dirty ? DISK_UNLINK : DISK_CREATE, LOG_SPARE, 0);
+
+        op->token = LOG_TOKEN_SPARE;
+        op->length = log->cfg.segment_bytes;
+        op->zero = true;
+        log->spare_creating = true;
+        fx_disk(fx, op);
+    }
+    if (log->state == LOG_IDLE && log->flushed < log->written && log->flush_target == 0 &&
+        now.mono - log->last_flush >= RELAXED_FLUSH)
+        submit_flush(log, now, fx);
+}
+
+uint64_t raftlog_deadline(const struct raftlog *log)
+{
+    uint64_t at = UINT64_MAX;
+
+    if (!log->spare_ready && !log->spare_creating)
+        at = log->spare_retry;
+    if (log->state == LOG_IDLE && log->flushed < log->written && log->flush_target == 0)
+        at = min_u64(at, log->last_flush + RELAXED_FLUSH);
+    return at;
+}
+
+void raftlog_trim(struct raftlog *log, uint64_t index, struct effects *fx)
+{
+    struct disk_op *op;
+    char name[DISK_NAME_MAX + 1];
+
+    log->trim_index = max_u64(log->trim_index, index);
+    if (log->trimming || log->n_seg < 2 || log->seg[1].first_index > log->trim_index ||
+        log->seg[1].first_index > log->durable_index)
+        return;
+    log_segment_name(log->seg[0].first_index, name);
+    op = disk_op_new(DISK_UNLINK, name, 0);
+    op->token = LOG_TOKEN_TRIM;
+    log->trimming = true;
+    fx_disk(fx, op);
+}

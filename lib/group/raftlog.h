@@ -1,0 +1,109 @@
+/* SPDX-License-Identifier: MIT */
+/* The NameServer's log on disk: opening (with repair of a torn tail), appending, trimming. Bytes: logformat.h.
+ *
+ * The happy path of an append is one DISK_WRITE with flush of one record. When the segment is full, the spare segment,
+ * created in advance, is renamed to its place first, and the segment's header travels with its first record. One append
+ * is in flight at a time; what arrives meanwhile is gathered by the caller into the next.
+ * Possible failures: a write or flush fails: the caller must end the process; there is no spare because the disk is
+ * full: raftlog_room says no, and nothing is submitted. */
+#ifndef DFS_GROUP_RAFTLOG_H
+#define DFS_GROUP_RAFTLOG_H
+
+#include "group/logformat.h"
+#include "wire/core.h"
+
+struct log_config {
+    uint64_t cluster_hi, cluster_lo;
+    uint32_t salt;          /* of the header CRCs */
+    uint64_t segment_bytes; /* preallocated size of a new segment */
+    bool relaxed;           /* acknowledge before the flush */
+};
+
+/* Tokens of the log's disk operations; the owner of the core keeps its own above. */
+enum { LOG_TOKEN_WRITE = 1, LOG_TOKEN_ROLL, LOG_TOKEN_SPARE, LOG_TOKEN_FLUSH, LOG_TOKEN_TRIM, LOG_TOKENS };
+
+struct log_record {
+    uint64_t index, term;
+    uint8_t type;
+    const uint8_t *body;
+    uint32_t len;
+};
+/* Borrowed until it returns; non-zero ends the reading with that value. */
+typedef int (*log_each)(void *arg, const struct log_record *rec);
+
+struct log_segment {
+    uint64_t first_index, position;
+    uint64_t end;  /* bytes used */
+    uint64_t size; /* of the file */
+};
+
+enum log_append_state { LOG_IDLE, LOG_ROLLING, LOG_WRITING };
+
+struct raftlog {
+    struct log_config cfg;
+    struct log_segment *seg; /* the last one is appended to */
+    uint32_t n_seg, cap_seg;
+    uint64_t last_index, last_term; /* of the last record, in flight or not; 0: none */
+    uint64_t last_position;
+    uint64_t durable_index; /* may be reported to raft: flushed, or with `relaxed` written */
+    uint64_t flushed;       /* position below which everything is flushed */
+    uint64_t written;       /* the same for written */
+    uint32_t chain;
+    uint64_t bytes; /* appended since the log was opened or raftlog_forget_bytes */
+
+    enum log_append_state state;
+    struct slice record; /* LOG_ROLLING: the record that waits */
+    bool flushing_write; /* the write in flight flushes */
+    uint64_t flush_target; /* what a DISK_FLUSH in flight covers; 0: none */
+    uint64_t last_flush; /* mono ns */
+
+    bool spare_ready, spare_creating, spare_dirty; /* dirty: a failed attempt may have left a file */
+    int spare_error;         /* of the last attempt */
+    uint64_t spare_retry;    /* mono ns */
+    bool trimming;           /* an unlink is in flight: one at a time, the oldest first, so that no gap can appear */
+    uint64_t trim_index;     /* nothing at or below is needed */
+
+    /* the torn tail found at opening, until raftlog_repair */
+    uint64_t cut_from, cut_to; /* in the last kept segment: bytes to be zeroed */
+    uint32_t n_drop;           /* segments behind it to be unlinked */
+    uint64_t *drop;            /* their first indexes */
+    bool had_spare;            /* a spare of unknown content is there */
+};
+
+/* A new log of one record, written and flushed: the bootstrap configuration at index 1. Files of the same names are
+ * overwritten. */
+int raftlog_create(const struct log_config *cfg, struct disk *disk, uint64_t term, uint8_t type, const void *body,
+                   uint32_t len) MUST_USE;
+
+/* Reads and checks everything, changing nothing. The log must hold the record after `covered` (the snapshot's index) if
+ * any, and reach it. each is called for all records in order. DFS_ECORRUPT: *why names file and offset. */
+int raftlog_open(const struct log_config *cfg, struct disk *disk, uint64_t covered, log_each each, void *arg,
+                 struct raftlog *log, char *why, size_t why_len) MUST_USE;
+/* Cuts the torn tail that raftlog_open found, and makes what it read durable. */
+int raftlog_repair(struct raftlog *log, struct disk *disk, char *why, size_t why_len) MUST_USE;
+static inline bool raftlog_is_torn(const struct raftlog *log) { return log->cut_to > log->cut_from || log->n_drop > 0; }
+/* Reads records [from, to] again, after raftlog_open accepted them. */
+int raftlog_read(struct raftlog *log, struct disk *disk, uint64_t from, uint64_t to, log_each each, void *arg,
+                 char *why, size_t why_len) MUST_USE;
+void raftlog_close(struct raftlog *log);
+
+/* A buffer for a record: the body goes to data + LOG_RECORD_HEADER. NULL: out of memory. */
+struct buf *raftlog_buf(uint32_t len);
+/* Whether a record with a body of len bytes could be appended now: nothing is in flight, and there is space. */
+bool raftlog_room(const struct raftlog *log, uint32_t len);
+/* The error to refuse work with while raftlog_room is false for want of disk space; 0 if it is only busy. */
+int raftlog_stuck(const struct raftlog *log, uint32_t len);
+/* Appends the record at last_index + 1; rec was made by raftlog_buf, its body filled; a reference is kept. */
+void raftlog_append(struct raftlog *log, uint64_t term, uint8_t type, struct buf *rec, uint32_t len, struct now now,
+                    struct effects *fx);
+/* Takes the completion of an operation with a token of ours. 0, or the error that ends the process; durable_index may
+ * have risen. */
+int raftlog_event(struct raftlog *log, const struct event *ev, struct effects *fx) MUST_USE;
+/* Prepares the spare segment; flushes what relaxed appends left. */
+void raftlog_turn(struct raftlog *log, struct now now, struct effects *fx);
+uint64_t raftlog_deadline(const struct raftlog *log);
+/* Unlinks segments that hold nothing above index. */
+void raftlog_trim(struct raftlog *log, uint64_t index, struct effects *fx);
+static inline uint64_t raftlog_first_index(const struct raftlog *log) { return log->seg[0].first_index; }
+
+#endif

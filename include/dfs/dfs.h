@@ -103,6 +103,7 @@ void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
 #define DFS_EXCL 4u     /* create, put, rename: fail if it exists */
+#define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
 /* One page of names after `after` ("" for the first), in bytewise order; limit 0: 1000. */
@@ -117,7 +118,7 @@ int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
- * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most one chunk (64 MiB) back.
+ * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back.
  * A non-zero return ends the put with that error. */
 struct dfs_source {
     int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
@@ -126,10 +127,10 @@ struct dfs_source {
 };
 struct dfs_put_options {
     uint32_t mode;     /* 0: 0644 */
-    uint32_t uid, gid;
+    uint32_t uid, gid; /* with DFS_OWNER */
     int64_t mtime_ns;  /* 0: now */
     uint8_t goal;      /* 0: the default */
-    unsigned flags;    /* DFS_EXCL */
+    unsigned flags;    /* DFS_EXCL, DFS_OWNER */
 };
 /* Stores a whole file: it appears complete, or not at all; a file that was there is replaced in one step. */
 int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,

@@ -20,6 +20,7 @@ struct client_config {
     const char *nameservers[CLIENT_MAX_NAMESERVERS]; /* "host:port" */
     uint32_t n_nameservers;
     const char *program;
+    uint32_t uid, gid;     /* on whose behalf; trusted until keys exist */
     uint64_t nonce;        /* random: makes session_open idempotent */
     uint64_t seed;
     uint64_t timeout;      /* ns without progress before an operation fails; 0: 30 s */
@@ -30,7 +31,7 @@ struct client_config {
 
 enum client_op_kind {
     OP_STAT = 1, OP_READDIR, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_STATFS, OP_STATUS,
-    OP_PUT, OP_GET,
+    OP_PUT, OP_GET, OP_END_SESSION,
 };
 
 /* What to do. Strings are copied by client_start. */
@@ -48,12 +49,13 @@ struct client_request {
     void *arg;
 };
 
+/* NULL: no or too many NameServers. */
 struct client *client_new(const struct client_config *cfg);
 /* Ends all operations with DFS_ECANCELED. */
 void client_free(struct client *c);
 
-/* Queues an operation; it starts with the next client_turn, which the host must arrange. 0, DFS_EINVAL (a path too long, …)
- * or DFS_ENOMEM; on error the callback never fires. */
+/* Queues an operation; it starts with the next client_turn, which the host must arrange. 0, DFS_EINVAL, DFS_ENAMETOOLONG
+ * or, while client_free cancels, DFS_ECLOSING; on error the callback never fires. */
 int client_start(struct client *c, const struct client_request *r) MUST_USE;
 void client_event(struct client *c, const struct event *ev, struct effects *fx);
 void client_turn(struct client *c, struct now now, struct effects *fx);

@@ -1,0 +1,234 @@
+/* SPDX-License-Identifier: MIT */
+/* The client core's face: starting, stepping, ending. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/internal.h"
+
+#define OP_ARENA_MAX (16u * 1024 * 1024)
+
+struct client *client_new(const struct client_config *cfg)
+{
+    if (cfg->n_nameservers == 0 || cfg->n_nameservers > CLIENT_MAX_NAMESERVERS)
+        return NULL;
+    struct client *c = xcalloc(1, sizeof *c);
+    c->cfg = *cfg;
+    c->cfg.timeout = cfg->timeout ? cfg->timeout : CLIENT_TIMEOUT;
+    c->cfg.call_timeout = cfg->call_timeout ? cfg->call_timeout : CLIENT_CALL_TIMEOUT;
+    c->cfg.window = cfg->window ? cfg->window : CLIENT_WINDOW;
+    for (uint32_t i = 0; i < cfg->n_nameservers; i++)
+        c->names[i] = xstrdup(cfg->nameservers[i]);
+    c->program = xstrdup(cfg->program ? cfg->program : "libdfs");
+    rng_seed(&c->rng, cfg->seed);
+    snprintf(c->nm, sizeof c->nm, "%s", c->names[0]);
+    list_init(&c->starting);
+    list_init(&c->running);
+    list_init(&c->ended);
+    list_init(&c->sleeping);
+    list_init(&c->need_session);
+    list_init(&c->need_window);
+    list_init(&c->numbered);
+    c->free_slot = UINT32_MAX;
+    c->next_number = c->next_write = 1;
+    session_init(c);
+    blocks_init(c);
+    return c;
+}
+
+/* --- ops --- */
+
+static void op_free(struct op *op)
+{
+    rpc_stop(&op->rpc);
+    put_free(op);
+    get_free(op);
+    list_remove(&op->link);
+    arena_close(&op->arena);
+    free((char *)op->req.path);
+    free((char *)op->req.path2);
+    op->c->active--;
+    free(op);
+}
+
+static void op_mark(struct op *op, int status)
+{
+    op->ended = true;
+    op->status = status;
+    rpc_stop(&op->rpc);
+    list_remove(&op->link);
+    list_push(&op->c->ended, &op->link);
+}
+
+void op_end(struct op *op, int status, const char *fmt, ...)
+{
+    if (op->ended)
+        return;
+    va_list ap;
+    va_start(ap, fmt);
+    vsnprintf(op->error, sizeof op->error, fmt, ap);
+    va_end(ap);
+    op_mark(op, status);
+}
+
+void op_end_ok(struct op *op)
+{
+    if (!op->ended)
+        op_mark(op, 0);
+}
+
+bool op_overdue(const struct op *op) { return op->c->now.mono - op->progress >= op->c->cfg.timeout; }
+
+char *op_string(struct op *op, struct str s)
+{
+    char *p = arena_alloc(&op->arena, 1, (size_t)s.len + 1);
+    if (!p) {
+        op_end(op, DFS_ENOMEM, "the answer is too large for this program's memory");
+        return NULL;
+    }
+    if (s.len)
+        memcpy(p, s.p, s.len);
+    return p;
+}
+
+struct dfs_attr attr_of(const struct wire_attr *a)
+{
+    return (struct dfs_attr){
+        .ino = a->ino, .generation = a->generation, .size = a->size, .mtime_ns = a->mtime_ns,
+        .ctime_ns = a->ctime_ns, .mode = a->mode, .uid = a->uid, .gid = a->gid, .nlink = a->nlink,
+        .chunks = a->chunks, .type = a->type, .goal = a->goal,
+    };
+}
+
+/* The callbacks of all that ended in this step. A callback may start further operations. */
+static void ops_deliver(struct client *c)
+{
+    while (!list_empty(&c->ended)) {
+        struct op *op = CONTAINER_OF(list_first(&c->ended), struct op, link);
+        list_remove(&op->link);
+        op->result.error = op->error;
+        op->req.cb(op->req.arg, op->status, &op->result);
+        op_free(op);
+    }
+}
+
+static void op_begin(struct op *op, struct effects *fx)
+{
+    list_remove(&op->link);
+    list_push(&op->c->running, &op->link);
+    op->progress = op->c->now.mono;
+    switch (op->req.kind) {
+    case OP_PUT:
+        put_begin(op, fx);
+        return;
+    case OP_GET:
+        get_begin(op, fx);
+        return;
+    default:
+        path_begin(op, fx);
+        return;
+    }
+}
+
+static int path_check(const char *path)
+{
+    if (!path)
+        return DFS_EINVAL;
+    return strlen(path) > WIRE_PATH_MAX ? DFS_ENAMETOOLONG : 0;
+}
+
+static int request_check(const struct client_request *r)
+{
+    int err = 0;
+    if (!r->cb)
+        return DFS_EINVAL;
+    if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_GET)
+        err = path_check(r->path);
+    if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || (r->kind == OP_READDIR && r->path2)))
+        err = path_check(r->path2);
+    if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))
+        err = DFS_EINVAL;
+    if (!err && r->kind == OP_GET && !r->sink.write)
+        err = DFS_EINVAL;
+    return err;
+}
+
+int client_start(struct client *c, const struct client_request *r)
+{
+    int err = request_check(r);
+    if (err)
+        return err;
+    if (c->closing)
+        return DFS_ECLOSING;
+    struct op *op = xcalloc(1, sizeof *op);
+    op->c = c;
+    op->req = *r;
+    op->req.path = xstrdup(r->path ? r->path : "");
+    op->req.path2 = xstrdup(r->path2 ? r->path2 : "");
+    arena_init(&op->arena, OP_ARENA_MAX);
+    list_init(&op->link);
+    list_push(&c->starting, &op->link);
+    c->active++;
+    return 0;
+}
+
+int client_end_session(struct client *c, dfs_cb cb, void *arg)
+{
+    return client_start(c, &(struct client_request){.kind = OP_END_SESSION, .cb = cb, .arg = arg});
+}
+
+/* --- steps --- */
+
+void client_event(struct client *c, const struct event *ev, struct effects *fx)
+{
+    c->now = ev->now;
+    if (ev->kind == EV_REPLY)
+        tasks_reply(c, ev, fx);
+    ops_deliver(c);
+}
+
+void client_turn(struct client *c, struct now now, struct effects *fx)
+{
+    c->now = now;
+    tasks_wake(c, fx);
+    ops_deliver(c);
+    while (!list_empty(&c->starting)) {
+        op_begin(CONTAINER_OF(list_first(&c->starting), struct op, link), fx);
+        ops_deliver(c);
+    }
+}
+
+uint64_t client_deadline(const struct client *c)
+{
+    if (!list_empty(&c->starting))
+        return 0;
+    uint64_t at = UINT64_MAX;
+    for (const struct list *e = c->sleeping.next; e != &c->sleeping; e = e->next)
+        at = min_u64(at, CONTAINER_OF(e, struct task, link)->wake);
+    return at;
+}
+
+uint32_t client_active(const struct client *c) { return c->active; }
+
+static void ops_cancel(struct list *ops)
+{
+    LIST_FOR_EACH (e, ops)
+        op_end(CONTAINER_OF(e, struct op, link), DFS_ECANCELED, "canceled");
+}
+
+void client_free(struct client *c)
+{
+    if (!c)
+        return;
+    c->closing = true;
+    ops_cancel(&c->starting);
+    ops_cancel(&c->running);
+    ops_deliver(c);
+    rpc_stop(&c->session_rpc);
+    grants_close(c);
+    for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
+        free(c->names[i]);
+    free(c->program);
+    free(c->slots);
+    free(c);
+}

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/* A get: locate, read, deliver in order.
+ *
+ * The happy path is: locate gives the first page of chunks, reads of up to a frame go out as long as the window allows,
+ * over all chunks and replicas; what is verified waits until everything before it was delivered. Possible failures are: a
+ * replica fails (get_read.c asks another), all fail (located anew), the file was replaced meanwhile (from the start, with
+ * the new content), the sink fails (that ends it). A page is left only when all its reads were delivered. */
+#include <stdlib.h>
+
+#include "base/crc.h"
+#include "client/get.h"
+
+static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx);
+
+const struct wire_chunk_loc *get_find(const struct get *g, uint32_t index)
+{
+    const struct msg_locate_reply *p = &g->page.locate_reply;
+    uint32_t lo = 0, hi = p->n_chunks;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (p->chunks[mid].index < index)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < p->n_chunks && p->chunks[lo].index == index ? &p->chunks[lo] : NULL;
+}
+
+/* Whether the page tells what the file has at this index, a chunk or a hole. */
+static bool page_covers(const struct get *g, uint32_t index)
+{
+    const struct msg_locate_reply *p = &g->page.locate_reply;
+    if (index < g->page_first)
+        return false;
+    return p->eof || (p->n_chunks && index <= p->chunks[p->n_chunks - 1].index);
+}
+
+static void page_drop(struct get *g)
+{
+    slice_drop(&g->head);
+    arena_reset(&g->arena);
+    memset(&g->page, 0, sizeof g->page);
+    g->located = false;
+}
+
+/* --- locating --- */
+
+static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct get *g = r->t.op->get;
+    (void)a;
+    m->type = MSG_TYPE_locate;
+    m->locate = (struct msg_locate){.dir = ROOT_INO, .path = str_of(r->t.op->req.path), .generation = g->generation,
+                                    .first = g->page_first, .limit = GET_PAGE};
+}
+
+void get_locate(struct get *g, uint32_t first, struct effects *fx)
+{
+    if (g->locating)
+        return;
+    g->locating = true;
+    page_drop(g);
+    g->page_first = first;
+    rpc_start(&g->op->rpc, fx);
+}
+
+static void reads_drop(struct get *g)
+{
+    LIST_FOR_EACH (e, &g->reads)
+        get_read_free(CONTAINER_OF(e, struct get_read, link));
+    g->in_flight = 0;
+}
+
+/* The content is another one now: from the start. */
+static void get_restart(struct get *g, struct effects *fx)
+{
+    struct op *op = g->op;
+    bool delivered = g->delivered > op->req.offset;
+    if ((delivered && !op->req.sink.restart) || ++g->restarts > GET_RESTARTS) {
+        op_end(op, DFS_EREPLACED, "replaced while it was being read");
+        return;
+    }
+    if (delivered)
+        op->req.sink.restart(op->req.sink.arg);
+    reads_drop(g);
+    g->generation = g->ino = 0;
+    g->next = g->delivered = op->req.offset;
+    g->run_index = UINT32_MAX;
+    get_locate(g, 0, fx);
+}
+
+/* Keeps the reply's bytes, decoded once more into memory of our own. */
+static int page_keep(struct get *g, const struct event *ev)
+{
+    slice_drop(&g->head);
+    arena_reset(&g->arena);
+    g->head = slice_ref(ev->head);
+    return msg_decode(ev->msg->type, slice_data(g->head), g->head.len, &g->page, &g->arena);
+}
+
+/* Chunks in rising order, none longer than a chunk may be. */
+static bool page_sane(const struct msg_locate_reply *p)
+{
+    if (p->chunk_size == 0 || p->chunk_size % DFS_BLOCK != 0)
+        return false;
+    for (uint32_t i = 0; i < p->n_chunks; i++)
+        if (p->chunks[i].length > p->chunk_size || (i && p->chunks[i].index <= p->chunks[i - 1].index))
+            return false;
+    return true;
+}
+
+static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    struct get *g = op->get;
+    g->locating = false;
+    if (op->ended)
+        return;
+    if (status == DFS_EREPLACED) {
+        get_restart(g, fx);
+        return;
+    }
+    if (status == 0)
+        status = page_keep(g, ev);
+    if (status != 0) {
+        op_fail_rpc(op, status, ev);
+        return;
+    }
+    const struct msg_locate_reply *p = &g->page.locate_reply;
+    if (p->attr.type == INODE_DIRECTORY) {
+        op_end(op, DFS_EISDIR, "%s", dfs_strerror(DFS_EISDIR));
+        return;
+    }
+    if (!page_sane(p) || !page_covers(g, g->page_first) || (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
+        op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
+        return;
+    }
+    if (g->ino && (p->attr.ino != g->ino || p->attr.generation != g->generation)) {
+        get_restart(g, fx);
+        return;
+    }
+    g->located = true;
+    g->ino = p->attr.ino;
+    g->generation = p->attr.generation;
+    g->chunk_size = p->chunk_size;
+    g->end = max_u64(op->req.offset, min_u64(p->attr.size, op->req.offset + min_u64(op->req.length,
+                                                                                    UINT64_MAX - op->req.offset)));
+    op->result.attr = attr_of(&p->attr);
+    op->progress = op->c->now.mono;
+    tasks_run(&g->waiting, fx);
+    get_pump(g, fx);
+}
+
+/* --- delivering --- */
+
+static int deliver_zeros(struct op *op, uint64_t offset, uint64_t len)
+{
+    static const uint8_t zeros[64 * 1024];
+    int err = 0;
+    for (uint64_t at = 0; at < len && !err;) {
+        size_t n = (size_t)min_u64(len - at, sizeof zeros);
+        err = op->req.sink.write(op->req.sink.arg, offset + at, zeros, n);
+        at += n;
+    }
+    return err;
+}
+
+static int deliver_payload(struct op *op, const struct get_read *r)
+{
+    uint32_t skip = r->skip, left = r->length;
+    uint64_t offset = r->offset;
+    int err = 0;
+    for (unsigned i = 0; i < PAYLOAD_PARTS && left > 0 && !err; i++) {
+        struct slice s = r->payload.part[i];
+        if (skip >= s.len) {
+            skip -= s.len;
+            continue;
+        }
+        uint32_t n = (uint32_t)min_u64(s.len - skip, left);
+        err = op->req.sink.write(op->req.sink.arg, offset, slice_data(s) + skip, n);
+        offset += n;
+        left -= n;
+        skip = 0;
+    }
+    return err;
+}
+
+/* The chunk's own checksum, over reads delivered one after the other. False: it does not fit. */
+static bool run_check(struct get *g, const struct get_read *r)
+{
+    if (r->chunk_offset == 0) {
+        g->run_index = r->index;
+        g->run_crc = r->crc;
+    } else if (g->run_index == r->index && g->run_at == r->chunk_offset) {
+        g->run_crc = crc32c_combine(g->run_crc, r->crc, r->length);
+    } else {
+        g->run_index = UINT32_MAX; /* not from the chunk's start */
+        return true;
+    }
+    g->run_at = r->chunk_offset + r->length;
+    return g->run_at < r->chunk_length || g->run_crc == r->chunk_crc || g->op->c->cfg.trust_payload;
+}
+
+static void get_deliver(struct get *g)
+{
+    struct op *op = g->op;
+    while (!op->ended && !list_empty(&g->reads)) {
+        struct get_read *r = CONTAINER_OF(list_first(&g->reads), struct get_read, link);
+        int err;
+        if (!r->done)
+            return;
+        if (!r->hole && !run_check(g, r)) {
+            op_end(op, DFS_ECORRUPT, "chunk %u (id %" PRIx64 ") does not fit its checksum", r->index, r->chunk);
+            return;
+        }
+        if (r->hole)
+            err = deliver_zeros(op, r->offset, r->length);
+        else if (r->copy.buf)
+            err = op->req.sink.write(op->req.sink.arg, r->offset, slice_data(r->copy), r->length);
+        else
+            err = deliver_payload(op, r);
+        if (err) {
+            op_end(op, err, "what was read cannot be passed on: %s", dfs_strerror(err));
+            return;
+        }
+        g->delivered += r->length;
+        if (!r->hole)
+            g->in_flight -= r->length;
+        get_read_free(r);
+    }
+}
+
+/* --- asking --- */
+
+/* The next range to ask for, within one chunk or one hole. */
+static struct get_read *get_next(struct get *g)
+{
+    const struct wire_chunk_loc *loc = get_find(g, (uint32_t)(g->next / g->chunk_size));
+    uint64_t at = g->next % g->chunk_size;
+    uint64_t n = min_u64(g->chunk_size - at, g->end - g->next);
+    bool hole = !loc || at >= loc->length;
+    if (!hole) {
+        n = min_u64(n, loc->length - at);
+        n = min_u64(n, GET_FRAME - at % DFS_BLOCK);
+    }
+    struct get_read *r = get_read_new(g, g->next, (uint32_t)n);
+    r->hole = r->done = hole;
+    if (!hole)
+        g->in_flight += n;
+    g->next += n;
+    list_push(&g->reads, &r->link);
+    return r;
+}
+
+void get_pump(struct get *g, struct effects *fx)
+{
+    struct op *op = g->op;
+    get_deliver(g);
+    while (!op->ended && g->located && g->next < g->end && g->in_flight < op->c->cfg.window) {
+        if (!page_covers(g, (uint32_t)(g->next / g->chunk_size))) {
+            if (list_empty(&g->reads))
+                get_locate(g, (uint32_t)(g->next / g->chunk_size), fx);
+            return;
+        }
+        struct get_read *r = get_next(g);
+        if (r->hole)
+            get_deliver(g);
+        else
+            get_read_start(r, fx);
+    }
+    if (!op->ended && g->located && g->delivered >= g->end) {
+        op->result.bytes = g->delivered - op->req.offset;
+        op_end_ok(op);
+    }
+}
+
+void get_begin(struct op *op, struct effects *fx)
+{
+    struct get *g = xcalloc(1, sizeof *g);
+    op->get = g;
+    g->op = op;
+    g->next = g->delivered = op->req.offset;
+    g->spread = (uint32_t)rng_next(&op->c->rng);
+    g->run_index = UINT32_MAX;
+    arena_init(&g->arena, WIRE_ARENA_MAX);
+    list_init(&g->reads);
+    list_init(&g->waiting);
+    rpc_init(&op->rpc, op->c, op, build_locate, on_locate);
+    get_locate(g, 0, fx);
+}
+
+void get_free(struct op *op)
+{
+    struct get *g = op->get;
+    if (!g)
+        return;
+    reads_drop(g);
+    page_drop(g);
+    arena_close(&g->arena);
+    free(g);
+    op->get = NULL;
+}

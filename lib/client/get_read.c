@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* One range of one chunk, from one replica after the other.
+ *
+ *          +------- wrong bytes, error: next replica --------+
+ *          v                                                 |
+ *   start ---> asked ----------- right bytes --> done        |
+ *          ^     +-------------------------------------------+
+ *          |                                                 | none left
+ *          +-- located anew, after a pause <-----------------+--> given up after the timeout: EIO
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "client/get.h"
+
+static void read_run(struct task *t, struct effects *fx);
+static void read_reply(struct task *t, const struct event *ev, struct effects *fx);
+
+struct get_read *get_read_new(struct get *g, uint64_t offset, uint32_t length)
+{
+    struct get_read *r = xcalloc(1, sizeof *r);
+    task_init(&r->t, g->op->c, g->op, read_run, read_reply);
+    list_init(&r->link);
+    r->get = g;
+    r->offset = offset;
+    r->index = (uint32_t)(offset / g->chunk_size);
+    r->chunk_offset = (uint32_t)(offset % g->chunk_size);
+    r->length = length;
+    return r;
+}
+
+static void bytes_drop(struct get_read *r)
+{
+    payload_drop(&r->payload);
+    slice_drop(&r->copy);
+}
+
+void get_read_free(struct get_read *r)
+{
+    task_stop(&r->t);
+    list_remove(&r->link);
+    bytes_drop(r);
+    free(r);
+}
+
+/* The next replica to ask: not tried yet, better one that has not failed us lately. */
+static bool replica_pick(const struct get_read *r, const struct wire_chunk_loc *loc, uint32_t *out)
+{
+    bool found = false;
+    for (uint32_t i = 0; i < loc->n_replicas; i++) {
+        uint32_t at = (r->get->spread + r->index + i) % loc->n_replicas;
+        if (r->tried & (uint32_t)1 << at)
+            continue;
+        if (!suspect_is(r->t.c, loc->replicas[at].server)) {
+            *out = at;
+            return true;
+        }
+        if (!found)
+            *out = at;
+        found = true;
+    }
+    return found;
+}
+
+static void read_send(struct get_read *r, const struct wire_chunk_loc *loc, struct effects *fx)
+{
+    struct client *c = r->t.c;
+    const struct wire_replica *to = &loc->replicas[r->replica];
+    uint32_t begin = r->chunk_offset & ~(DFS_BLOCK - 1);
+    uint64_t end = min_u64(round_up((uint64_t)r->chunk_offset + r->length, DFS_BLOCK), loc->length);
+    char addr[CLIENT_ADDR_MAX];
+    struct msg m;
+    memset(&m, 0, sizeof m);
+    m.type = MSG_TYPE_chunk_read;
+    m.chunk_read = (struct msg_chunk_read){.grant = loc->grant, .chunk = loc->chunk, .version = loc->version,
+                                           .offset = begin, .length = (uint32_t)(end - begin)};
+    r->chunk = loc->chunk;
+    r->version = loc->version;
+    r->chunk_length = loc->length;
+    r->chunk_crc = loc->crc;
+    r->server = to->server;
+    snprintf(addr, sizeof addr, "%.*s", STR_ARG(to->addr));
+    task_send(&r->t, addr, &m, NULL, c->cfg.call_timeout, fx);
+}
+
+/* No replica is left: all of them once more, located anew, until the timeout. */
+static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc, struct effects *fx)
+{
+    struct get *g = r->get;
+    r->tried = 0;
+    if (r->gaps > 0 && r->gaps == loc->n_replicas) {
+        r->holes_ok = true;
+        r->gaps = 0;
+        read_run(&r->t, fx);
+        return;
+    }
+    r->gaps = 0;
+    if (op_overdue(g->op)) {
+        op_end(g->op, DFS_EIO, "chunk %u (id %" PRIx64 ") cannot be read from any of its %u servers; the last one said: %s",
+               r->index, loc->chunk, loc->n_replicas, r->last);
+        return;
+    }
+    g->located = false;
+    task_sleep(&r->t);
+}
+
+static void read_run(struct task *t, struct effects *fx)
+{
+    struct get_read *r = CONTAINER_OF(t, struct get_read, t);
+    struct get *g = r->get;
+    if (g->op->ended)
+        return;
+    if (!g->located) {
+        list_push(&g->waiting, &t->link);
+        get_locate(g, (uint32_t)(g->delivered / g->chunk_size), fx);
+        return;
+    }
+    const struct wire_chunk_loc *loc = get_find(g, r->index);
+    if (!loc || loc->n_replicas == 0 || loc->length < (uint64_t)r->chunk_offset + r->length) {
+        op_end(g->op, DFS_EIO, "chunk %u is not where the NameServer said it was", r->index);
+        return;
+    }
+    if (!replica_pick(r, loc, &r->replica)) {
+        read_exhausted(r, loc, fx);
+        return;
+    }
+    read_send(r, loc, fx);
+}
+
+void get_read_start(struct get_read *r, struct effects *fx) { read_run(&r->t, fx); }
+
+static void read_note(struct get_read *r, int err, const struct event *ev)
+{
+    const struct wire_chunk_loc *loc = get_find(r->get, r->index);
+    struct str text = error_text(err == GET_GAP ? DFS_ECORRUPT : err, err == ev->status ? ev : NULL);
+    const struct wire_replica *from = loc && r->replica < loc->n_replicas ? &loc->replicas[r->replica] : NULL;
+    snprintf(r->last, sizeof r->last, "StorageServer %.*s: %.*s", from ? (int)from->addr.len : 1,
+             from ? from->addr.p : "?", STR_ARG(text));
+}
+
+static void read_reply(struct task *t, const struct event *ev, struct effects *fx)
+{
+    struct get_read *r = CONTAINER_OF(t, struct get_read, t);
+    struct get *g = r->get;
+    int err = ev->status;
+    if (g->op->ended)
+        return;
+    if (err == 0 && (!ev->msg || ev->msg->type != MSG_TYPE_chunk_read_reply))
+        err = DFS_EPROTO;
+    if (err == 0)
+        err = get_read_take(r, &ev->msg->chunk_read_reply, ev->payload);
+    if (err == 0) {
+        r->done = true;
+        g->op->progress = t->c->now.mono;
+        get_pump(g, fx);
+        return;
+    }
+    bytes_drop(r);
+    read_note(r, err, ev);
+    r->gaps += err == GET_GAP;
+    r->tried |= (uint32_t)1 << r->replica;
+    if (err == DFS_EUNREACH || err == DFS_ECONNLOST || err == DFS_ETIMEDOUT)
+        suspect_add(t->c, r->server);
+    read_run(t, fx);
+}

@@ -1,0 +1,209 @@
+/* SPDX-License-Identifier: MIT */
+/* What the files of the client core share.
+ *
+ * Three layers, each using only the one above it:
+ *   task   one thing that sends a call, waits for its answer, or sleeps before trying again      (task.c)
+ *   rpc    a task towards the NameServers: leader, session, numbers, retry                       (rpc.c, session.c)
+ *   op     what the user asked for: path operations (path.c), put (put*.c), get (get*.c)
+ *
+ *                    client_start            turn               last answer              end of the step
+ *   op:   (caller) --------------> starting ------> running ---------------------> ended -----------------> callback, freed
+ *
+ * An op that ends is only marked; its memory stays until the step's end, so that code further up the stack may look at
+ * op->ended and return. */
+#ifndef DFS_CLIENT_INTERNAL_H
+#define DFS_CLIENT_INTERNAL_H
+
+#include "base/list.h"
+#include "base/rand.h"
+#include "client/client.h"
+
+#define CLIENT_ADDR_MAX (WIRE_ADDR_MAX + 1)
+#define CLIENT_TIMEOUT (30 * NS_PER_SEC)
+#define CLIENT_CALL_TIMEOUT (5 * NS_PER_SEC)
+#define CLIENT_WINDOW (8u * 1024 * 1024)
+/* No NameServer ever answered us: give up sooner than the timeout, the address is probably wrong. */
+#define CLIENT_FIRST_CONTACT (5 * NS_PER_SEC)
+#define BACKOFF_FIRST (20 * NS_PER_MS)
+#define BACKOFF_MAX (1 * NS_PER_SEC)
+/* Mutations of our session in flight; below the NameServer's window of 1024. */
+#define CLIENT_MUTATIONS_MAX 1000u
+/* A StorageServer that failed us is avoided for so long. */
+#define SUSPECT_TIME (5 * NS_PER_SEC)
+#define SUSPECTS_MAX 16u
+#define MAX_REPLICAS 16u
+/* Grants one request asks for at most. */
+#define GRANT_BATCH_MAX 32u
+
+struct op;
+struct task;
+
+typedef void (*task_fn)(struct task *t, struct effects *fx);
+typedef void (*task_reply_fn)(struct task *t, const struct event *ev, struct effects *fx);
+
+struct task {
+    struct list link; /* in sleeping, or in one waiting list; alone otherwise */
+    struct client *c;
+    struct op *op;    /* NULL: the client's own */
+    task_fn run;      /* wakes up: send (again) */
+    task_reply_fn reply;
+    uint64_t wake;
+    uint64_t token;   /* of the call outstanding; 0: none */
+    uint32_t attempts;
+};
+
+struct rpc;
+typedef void (*rpc_build_fn)(struct rpc *r, struct msg *m, struct arena *a);
+/* status 0: ev->msg is the reply. Otherwise the error, with ev NULL if no server said it. */
+typedef void (*rpc_answer_fn)(struct rpc *r, int status, const struct event *ev, struct effects *fx);
+
+struct rpc {
+    struct task t;
+    struct list numbered; /* mutations in flight, by number */
+    bool mutation, needs_session;
+    uint16_t type;        /* of the request last sent */
+    bool uncertain;       /* a mutation that may have been applied already */
+    uint64_t session, number;
+    uint64_t since;       /* start, or last progress */
+    uint64_t sent;        /* when the last call left */
+    uint64_t nm_serial;   /* which choice of NameServer it was sent to */
+    rpc_build_fn build;
+    rpc_answer_fn answer;
+};
+
+struct op {
+    struct list link; /* c->starting, c->running or c->ended */
+    struct client *c;
+    struct client_request req; /* strings owned */
+    struct rpc rpc;
+    struct put *put;
+    struct get *get;
+    bool ended;
+    int status;
+    uint64_t progress; /* when something last went well */
+    struct dfs_result result;
+    struct arena arena; /* what result points to */
+    char error[320];
+};
+
+struct grant_replica {
+    uint32_t server;
+    const char *addr;
+};
+
+struct grant {
+    struct list link;
+    uint64_t expires, chunk, session;
+    uint32_t version, chunk_size, n;
+    struct str token;
+    struct grant_replica r[];
+};
+
+struct pool {
+    struct rpc rpc; /* first: the refill */
+    uint8_t goal;
+    bool busy;
+    uint32_t n_free, batch;
+    struct list free, waiters;
+};
+
+struct slot {
+    struct task *task; /* NULL: nobody waits any more */
+    uint32_t serial, next_free;
+};
+
+struct client {
+    struct client_config cfg;
+    char *names[CLIENT_MAX_NAMESERVERS];
+    char *program;
+    struct rng rng;
+    struct now now;
+    struct list starting, running, ended, sleeping;
+    uint32_t active;
+    bool closing; /* client_free: callbacks may start nothing any more */
+
+    char nm[CLIENT_ADDR_MAX]; /* the NameServer in use */
+    uint32_t nm_index;
+    uint64_t nm_serial; /* rises when nm changes */
+    bool contacted;     /* some NameServer answered once */
+
+    uint64_t session, next_number, session_nonce;
+    struct rpc session_rpc;
+    bool session_busy;
+    struct list need_session, need_window, numbered;
+
+    struct pool *pools[MAX_REPLICAS + 1];
+    uint64_t next_write; /* request numbers of chunk writes */
+    struct {
+        uint32_t server;
+        uint64_t until;
+    } suspects[SUSPECTS_MAX];
+
+    uint32_t shift_block[32]; /* what 4096 zero bytes do to each bit of a CRC (crc.c) */
+    struct slot *slots;
+    uint32_t n_slots, free_slot;
+};
+
+/* --- task.c --- */
+void task_init(struct task *t, struct client *c, struct op *op, task_fn run, task_reply_fn reply);
+/* Exactly one reply() follows, unless the task is stopped first. */
+void task_send(struct task *t, const char *addr, const struct msg *m, struct payload *payload, uint64_t timeout,
+               struct effects *fx);
+/* Sleeps with jittered exponential backoff, then runs. */
+void task_sleep(struct task *t);
+void task_stop(struct task *t); /* neither reply nor run follows */
+void tasks_reply(struct client *c, const struct event *ev, struct effects *fx);
+void tasks_wake(struct client *c, struct effects *fx);
+/* Runs all tasks waiting in the list. */
+void tasks_run(struct list *waiting, struct effects *fx);
+
+/* --- op.c --- */
+void op_end(struct op *op, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void op_end_ok(struct op *op);
+bool op_overdue(const struct op *op); /* no progress for the timeout */
+char *op_string(struct op *op, struct str s); /* NUL-terminated copy in the op's arena; NULL: ended with ENOMEM */
+/* Ends the op with an rpc's error, in a sentence that says whom it concerns. */
+void op_fail_rpc(struct op *op, int status, const struct event *ev);
+struct dfs_attr attr_of(const struct wire_attr *a);
+
+/* --- rpc.c --- */
+void rpc_init(struct rpc *r, struct client *c, struct op *op, rpc_build_fn build, rpc_answer_fn answer);
+void rpc_start(struct rpc *r, struct effects *fx);
+void rpc_stop(struct rpc *r);
+/* The request_id a build function puts into its message. */
+struct wire_request_id rpc_id(const struct rpc *r);
+/* An error's own words: what the server said, or the error's text. The string lives as long as ev. */
+struct str error_text(int status, const struct event *ev);
+
+/* --- session.c --- */
+void session_init(struct client *c);
+/* The task runs again once there is a session; its op ends with the error if there can be none. */
+void session_wait(struct client *c, struct task *t, struct effects *fx);
+/* The NameServer does not know this session (any more): the next one that needs one opens another. */
+void session_lost(struct client *c, uint64_t session);
+
+/* --- grants.c --- */
+/* A grant, owned by the caller, or NULL: t waits and runs again when there may be one. */
+struct grant *grant_acquire(struct client *c, uint8_t goal, struct task *t, struct effects *fx);
+void grants_close(struct client *c);
+void suspect_add(struct client *c, uint32_t server);
+bool suspect_is(const struct client *c, uint32_t server);
+void suspects_clear(struct client *c);
+
+/* --- blocks.c --- */
+void blocks_init(struct client *c);
+/* CRC32C of each 4096-byte block of the chunk's grid that [off, off+len) touches, the range's bytes only. */
+uint32_t blocks_count(uint32_t off, uint32_t len);
+void blocks_crc(const void *p, uint32_t len, uint32_t *out); /* starting on a block's edge */
+/* Appends blocks, given by their CRCs, to a running CRC; len bytes, starting on a block's edge. */
+uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crcs, uint32_t len);
+uint32_t payload_crc(const struct payload *p, uint32_t off, uint32_t len);
+
+/* --- path.c, put.c, get.c: first step and cleanup of an op --- */
+void path_begin(struct op *op, struct effects *fx);
+void put_begin(struct op *op, struct effects *fx);
+void put_free(struct op *op);
+void get_begin(struct op *op, struct effects *fx);
+void get_free(struct op *op);
+
+#endif

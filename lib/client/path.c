@@ -1,0 +1,233 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations that are one request to the NameServer: build the message, take over the answer. */
+#include <stdio.h>
+
+#include "client/internal.h"
+
+#define READDIR_PAGE 1000u
+
+static struct str path_of(const struct op *op) { return str_of(op->req.path); }
+static struct str path2_of(const struct op *op) { return str_of(op->req.path2); }
+
+static void build(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct op *op = r->t.op;
+    const struct client_request *q = &op->req;
+    uint32_t uid = op->c->cfg.uid, gid = op->c->cfg.gid;
+    (void)a;
+    switch (q->kind) {
+    case OP_STAT:
+        m->type = MSG_TYPE_lookup;
+        m->lookup = (struct msg_lookup){ROOT_INO, path_of(op), q->flags & DFS_NOFOLLOW ? LOOKUP_NOFOLLOW : 0};
+        return;
+    case OP_READDIR:
+        m->type = MSG_TYPE_readdir;
+        m->readdir = (struct msg_readdir){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1};
+        return;
+    case OP_MKDIR:
+        m->type = MSG_TYPE_mkdir;
+        m->mkdir = (struct msg_mkdir){rpc_id(r), ROOT_INO, path_of(op), q->mode, uid, gid,
+                                      q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0};
+        return;
+    case OP_CREATE:
+        m->type = MSG_TYPE_create;
+        m->create = (struct msg_create){rpc_id(r), ROOT_INO, path_of(op), q->mode, uid, gid, 0,
+                                        q->flags & DFS_EXCL ? CREATE_EXCL : 0};
+        return;
+    case OP_SYMLINK:
+        m->type = MSG_TYPE_symlink;
+        m->symlink = (struct msg_symlink){rpc_id(r), ROOT_INO, path_of(op), path2_of(op), uid, gid};
+        return;
+    case OP_UNLINK:
+        m->type = MSG_TYPE_unlink;
+        m->unlink = (struct msg_unlink){rpc_id(r), ROOT_INO, path_of(op)};
+        return;
+    case OP_RMDIR:
+        m->type = MSG_TYPE_rmdir;
+        m->rmdir = (struct msg_rmdir){rpc_id(r), ROOT_INO, path_of(op)};
+        return;
+    case OP_RENAME:
+        m->type = MSG_TYPE_rename;
+        m->rename = (struct msg_rename){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op),
+                                        q->flags & DFS_EXCL ? RENAME_EXCL : 0};
+        return;
+    case OP_STATFS:
+        m->type = MSG_TYPE_statfs;
+        return;
+    case OP_STATUS:
+        m->type = MSG_TYPE_status;
+        return;
+    case OP_END_SESSION:
+        m->type = MSG_TYPE_session_close;
+        m->session_close = (struct msg_session_close){rpc_id(r)};
+        return;
+    case OP_PUT:
+    case OP_GET:
+        return; /* not here */
+    }
+}
+
+static void answer_readdir(struct op *op, const struct msg_readdir_reply *m)
+{
+    struct dfs_entry *e = arena_alloc(&op->arena, m->n_entries, sizeof *e);
+    if (!e) {
+        op_end(op, DFS_ENOMEM, "the directory page is too large for this program's memory");
+        return;
+    }
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        e[i].name = op_string(op, m->entries[i].name);
+        if (!e[i].name)
+            return;
+        e[i].attr = attr_of(&m->entries[i].attr);
+    }
+    op->result.attr = attr_of(&m->dir);
+    op->result.entries = e;
+    op->result.n_entries = m->n_entries;
+    op->result.eof = m->eof != 0;
+}
+
+static void format_uuid(char out[37], uint64_t hi, uint64_t lo)
+{
+    snprintf(out, 37, "%08x-%04x-%04x-%04x-%012llx", (unsigned)(hi >> 32), (unsigned)(hi >> 16 & 0xffff),
+             (unsigned)(hi & 0xffff), (unsigned)(lo >> 48), (unsigned long long)(lo & 0xffffffffffffULL));
+}
+
+static const char *nameserver_state(uint8_t s)
+{
+    static const char *const words[] = {"unknown", "leader", "follower", "joining", "down"};
+    return words[s < ARRAY_LEN(words) ? s : 0];
+}
+
+static const char *server_state_word(uint8_t s)
+{
+    static const char *const words[] = {"unknown", "up", "suspect", "down", "draining", "drained"};
+    return words[s < ARRAY_LEN(words) ? s : 0];
+}
+
+static bool fill_servers(struct op *op, struct dfs_status *s, const struct msg_status_reply *m)
+{
+    struct dfs_server *v = arena_alloc(&op->arena, m->n_servers, sizeof *v);
+    struct dfs_nameserver *n = arena_alloc(&op->arena, m->n_nameservers, sizeof *n);
+    if (!v || !n) {
+        op_end(op, DFS_ENOMEM, "the status is too large for this program's memory");
+        return false;
+    }
+    for (uint32_t i = 0; i < m->n_servers; i++) {
+        const struct wire_server_info *w = &m->servers[i];
+        v[i] = (struct dfs_server){.id = w->id, .address = op_string(op, w->addr), .domain = op_string(op, w->domain),
+                                   .state = server_state_word(w->state), .capacity = w->capacity, .used = w->used,
+                                   .chunks = w->chunks};
+        format_uuid(v[i].uuid, w->uuid_hi, w->uuid_lo);
+    }
+    for (uint32_t i = 0; i < m->n_nameservers; i++)
+        n[i] = (struct dfs_nameserver){m->nameservers[i].id, op_string(op, m->nameservers[i].addr),
+                                       nameserver_state(m->nameservers[i].state)};
+    s->servers = v;
+    s->n_servers = m->n_servers;
+    s->nameservers = n;
+    s->n_nameservers = m->n_nameservers;
+    return !op->ended;
+}
+
+static void answer_status(struct op *op, const struct msg_status_reply *m)
+{
+    struct dfs_status *s = arena_alloc(&op->arena, 1, sizeof *s);
+    if (!s || !fill_servers(op, s, m))
+        return;
+    format_uuid(s->cluster, m->cluster_hi, m->cluster_lo);
+    s->leader = m->leader;
+    s->term = m->term;
+    s->epoch = m->epoch;
+    s->log_first = m->log_first;
+    s->log_last = m->log_last;
+    s->snapshot = m->snapshot;
+    s->sessions = m->sessions;
+    s->files = m->files;
+    s->directories = m->directories;
+    s->symlinks = m->symlinks;
+    s->chunks = m->chunks;
+    s->bytes = m->bytes;
+    s->goal = m->goal;
+    op->result.status = s;
+}
+
+static void answer_statfs(struct op *op, const struct msg_statfs_reply *m)
+{
+    op->result.fs = (struct dfs_statfs){.capacity = m->capacity, .used = m->used, .files = m->files,
+                                        .directories = m->directories, .chunks = m->chunks};
+}
+
+void op_fail_rpc(struct op *op, int status, const struct event *ev)
+{
+    switch (status) {
+    case DFS_EUNREACH:
+        op_end(op, status, "NameServer %s cannot be reached; set DFS_NM or --nm to its address", op->c->nm);
+        return;
+    case DFS_ETIMEDOUT:
+    case DFS_ECONNLOST:
+        op_end(op, status, "NameServer %s does not answer (%s)", op->c->nm, dfs_strerror(status));
+        return;
+    case DFS_EUNKNOWN:
+        op_end(op, status, "the answer was lost and the outcome is unknown: look before you repeat it");
+        return;
+    default: {
+        struct str text = error_text(status, ev);
+        op_end(op, status, "%.*s", STR_ARG(text));
+    }
+    }
+}
+
+static void answer(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    (void)fx;
+    if (op->ended)
+        return;
+    if (op->req.kind == OP_END_SESSION && status == 0)
+        session_lost(op->c, r->session);
+    if (status != 0) {
+        op_fail_rpc(op, status, ev);
+        return;
+    }
+    const struct msg *m = ev->msg;
+    switch (m->type) {
+    case MSG_TYPE_lookup_reply:
+        op->result.attr = attr_of(&m->lookup_reply.attr);
+        op->result.target = op_string(op, m->lookup_reply.target);
+        break;
+    case MSG_TYPE_readdir_reply:
+        answer_readdir(op, &m->readdir_reply);
+        break;
+    case MSG_TYPE_mkdir_reply:
+        op->result.attr = attr_of(&m->mkdir_reply.attr);
+        break;
+    case MSG_TYPE_create_reply:
+        op->result.attr = attr_of(&m->create_reply.attr);
+        break;
+    case MSG_TYPE_symlink_reply:
+        op->result.attr = attr_of(&m->symlink_reply.attr);
+        break;
+    case MSG_TYPE_statfs_reply:
+        answer_statfs(op, &m->statfs_reply);
+        break;
+    case MSG_TYPE_status_reply:
+        answer_status(op, &m->status_reply);
+        break;
+    default:
+        break;
+    }
+    op_end_ok(op);
+}
+
+void path_begin(struct op *op, struct effects *fx)
+{
+    enum client_op_kind k = op->req.kind;
+    if (k == OP_END_SESSION && !op->c->session) {
+        op_end_ok(op);
+        return;
+    }
+    rpc_init(&op->rpc, op->c, op, build, answer);
+    op->rpc.mutation = (k >= OP_MKDIR && k <= OP_RENAME) || k == OP_END_SESSION;
+    op->rpc.needs_session = op->rpc.mutation;
+    rpc_start(&op->rpc, fx);
+}

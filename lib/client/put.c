@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: MIT */
+/* A put: read the source, write chunks, publish.
+ *
+ * The happy path is: the source's first frame is read, a grant is at hand, frames go to the chain's head as long as the
+ * window allows, the source ends, the last acknowledgement arrives, one publish makes the file appear. Possible failures
+ * are: a chunk fails (put_chunk.c writes it again, the source is asked for those bytes again), the source fails (nothing
+ * appears), the publish is refused because grants are too old or a server was lost (a file of few chunks is written
+ * again). A file without bytes is a publish without chunks. */
+#include <stdlib.h>
+
+#include "client/put.h"
+
+static void put_publish(struct put *p, struct effects *fx);
+
+/* The chunk to read for next: the lowest that is not full, or a new one. NULL: not now. */
+static struct put_chunk *put_next(struct put *p)
+{
+    for (uint32_t i = p->first_open; i < p->n_chunks; i++)
+        if (!p->chunks[i]->full)
+            return p->chunks[i];
+    if (p->eof || p->n_chunks - p->first_open >= PUT_CHUNKS_OPEN)
+        return NULL;
+    if (p->n_chunks == PUT_CHUNKS_MAX) {
+        op_end(p->op, DFS_EFBIG, "the file has more than %u chunks", PUT_CHUNKS_MAX);
+        return NULL;
+    }
+    if (p->n_chunks == p->cap_chunks) {
+        p->cap_chunks = p->cap_chunks ? p->cap_chunks * 2 : 1;
+        p->chunks = xrealloc(p->chunks, p->cap_chunks, sizeof p->chunks[0]);
+    }
+    struct put_chunk *k = put_chunk_new(p, p->n_chunks);
+    p->chunks[p->n_chunks++] = k;
+    return k;
+}
+
+/* The source has no more than what was read for k. */
+static void put_source_ended(struct put *p, struct put_chunk *k)
+{
+    k->full = true;
+    if (k->read < k->longest || k->index + 1 < p->n_chunks) {
+        op_end(p->op, DFS_EIO, "the source became shorter while it was read");
+        return;
+    }
+    p->eof = true;
+    if (k->read == 0) {
+        put_chunk_free(k);
+        p->n_chunks--;
+    }
+}
+
+/* Reads one frame for the chunk. False: there was none, and the chunk may be gone. */
+static bool put_read(struct put *p, struct put_chunk *k, struct effects *fx)
+{
+    struct op *op = p->op;
+    uint64_t base = k->index * p->chunk_size; /* index 0 before the size is known */
+    uint32_t want = k->index == 0 && k->read == 0 ? PUT_FIRST_FRAME : PUT_FRAME;
+    if (p->chunk_size)
+        want = (uint32_t)min_u64(want, p->chunk_size - k->read);
+    struct buf *b = buf_new(want);
+    size_t got = 0;
+    if (!b) {
+        op_end(op, DFS_ENOMEM, "out of memory");
+        return false;
+    }
+    int err = op->req.source.read(op->req.source.arg, base + k->read, b->data, want, &got);
+    if (err || got > want) {
+        buf_unref(b);
+        op_end(op, err ? err : DFS_EINVAL, "the source cannot be read: %s", dfs_strerror(err ? err : DFS_EINVAL));
+        return false;
+    }
+    if (got)
+        put_chunk_add(k, slice_take(b, 0, (uint32_t)got), fx);
+    else
+        buf_unref(b);
+    if (got < want)
+        put_source_ended(p, k);
+    else if (p->chunk_size && k->read == p->chunk_size)
+        k->full = true;
+    return got > 0;
+}
+
+void put_pump(struct put *p, struct effects *fx)
+{
+    struct op *op = p->op;
+    while (!op->ended && !p->publishing) {
+        while (p->first_open < p->n_chunks && put_chunk_done(p->chunks[p->first_open]))
+            p->first_open++;
+        struct put_chunk *k = put_next(p);
+        if (op->ended)
+            return;
+        if (!k) {
+            if (p->eof && p->first_open == p->n_chunks)
+                put_publish(p, fx);
+            return;
+        }
+        if (k->waiting || p->in_flight >= op->c->cfg.window)
+            return;
+        if (put_read(p, k, fx) && !op->ended && !k->grant) {
+            k->wait.run(&k->wait, fx); /* takes a grant, now or later, and pumps on */
+            return;
+        }
+    }
+}
+
+static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
+{
+    struct op *op = r->t.op;
+    const struct put *p = op->put;
+    const struct dfs_put_options *o = &op->req.put;
+    struct wire_published *v = arena_alloc(a, p->n_chunks, sizeof *v);
+    uint64_t size = 0;
+    if (!v) {
+        op_end(op, DFS_ENOMEM, "out of memory");
+        return;
+    }
+    for (uint32_t i = 0; i < p->n_chunks; i++) {
+        const struct put_chunk *k = p->chunks[i];
+        v[i] = (struct wire_published){k->index, k->read, k->crc, k->grant->token};
+        size += k->read;
+    }
+    m->type = MSG_TYPE_publish;
+    m->publish = (struct msg_publish){
+        .id = rpc_id(r), .dir = ROOT_INO, .path = str_of(op->req.path), .mode = o->mode ? o->mode : 0644,
+        .uid = o->flags & DFS_OWNER ? o->uid : op->c->cfg.uid, .gid = o->flags & DFS_OWNER ? o->gid : op->c->cfg.gid,
+        .goal = o->goal, .mtime_ns = o->mtime_ns, .size = size, .flags = o->flags & DFS_EXCL ? CREATE_EXCL : 0,
+        .chunks = v, .n_chunks = p->n_chunks,
+    };
+}
+
+/* Grants too old, or a server lost since: what can still be read again is written again. */
+static bool put_again(struct put *p, int status)
+{
+    if ((status != DFS_ESTALE && status != DFS_ENOSERVERS) || p->n_chunks == 0 || p->n_chunks > PUT_CHUNKS_OPEN ||
+        p->rewrites == PUT_REWRITES)
+        return false;
+    p->rewrites++;
+    p->publishing = false;
+    p->first_open = 0;
+    p->eof = false;
+    for (uint32_t i = 0; i < p->n_chunks; i++)
+        put_chunk_again(p->chunks[i]);
+    return true;
+}
+
+static void on_publish(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    if (op->ended)
+        return;
+    if (status == 0) {
+        op->result.attr = attr_of(&ev->msg->publish_reply.attr);
+        op->result.bytes = op->put->acked;
+        op_end_ok(op);
+        return;
+    }
+    if (put_again(op->put, status))
+        return;
+    if (status == DFS_ENOSERVERS && !op_overdue(op)) {
+        /* a server may come back; the refusal is remembered under the old number, so this goes under a new one */
+        task_sleep(&r->t);
+        return;
+    }
+    op_fail_rpc(op, status, ev);
+    (void)fx;
+}
+
+static void put_publish(struct put *p, struct effects *fx)
+{
+    p->publishing = true;
+    p->op->progress = p->op->c->now.mono;
+    rpc_start(&p->op->rpc, fx);
+}
+
+void put_begin(struct op *op, struct effects *fx)
+{
+    op->put = xcalloc(1, sizeof *op->put);
+    op->put->op = op;
+    rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    put_pump(op->put, fx);
+}
+
+void put_free(struct op *op)
+{
+    struct put *p = op->put;
+    if (!p)
+        return;
+    for (uint32_t i = 0; i < p->n_chunks; i++)
+        put_chunk_free(p->chunks[i]);
+    free(p->chunks);
+    free(p);
+    op->put = NULL;
+}

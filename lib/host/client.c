@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* libdfs: the client core joined to a network on the caller's loop.
+ *
+ * Work is done in the loop's callbacks only: an event from the network is one step of the core; a call from the program
+ * queues an operation and starts the idle handle, whose callback runs the core's turn in the same round of the loop. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/flags.h"
+#include "base/rand.h"
+#include "client/client.h"
+#include "uv/net.h"
+
+#define DEFAULT_PORT 4610
+#define DEFAULT_NAMESERVER "127.0.0.1:4610"
+
+struct dfs_client {
+    struct client *core;
+    struct net *net;
+    struct link_self self;
+    struct effects fx;
+    uv_timer_t timer;
+    uv_idle_t idle;
+    bool turning, closing;
+    unsigned open_handles; /* timer, idle, net */
+    void (*done)(void *arg);
+    void *done_arg;
+};
+
+static void on_idle(uv_idle_t *h);
+
+/* Carries out what the core asked for, and arranges the next turn. */
+static void apply(struct dfs_client *c)
+{
+    for (uint32_t i = 0; i < c->fx.n; i++)
+        if (c->fx.v[i].kind == EFF_CALL)
+            net_call(c->net, &c->fx.v[i]);
+    fx_reset(&c->fx);
+}
+
+static void turn_soon(struct dfs_client *c)
+{
+    if (!c->turning && !c->closing) {
+        c->turning = true;
+        uv_idle_start(&c->idle, on_idle);
+    }
+}
+
+static void on_timer(uv_timer_t *h) { turn_soon(h->data); }
+
+static void arm(struct dfs_client *c)
+{
+    uint64_t at = client_deadline(c->core), now = now_sample().mono;
+    if (at == UINT64_MAX)
+        uv_timer_stop(&c->timer);
+    else if (at <= now)
+        turn_soon(c);
+    else
+        uv_timer_start(&c->timer, on_timer, (at - now + NS_PER_MS - 1) / NS_PER_MS, 0);
+}
+
+static void on_event(void *arg, const struct event *ev)
+{
+    struct dfs_client *c = arg;
+    if (!c->core)
+        return; /* closed: nobody waits for it */
+    client_event(c->core, ev, &c->fx);
+    apply(c);
+    arm(c);
+}
+
+static void on_closed(struct dfs_client *c)
+{
+    if (--c->open_handles > 0)
+        return;
+    void (*done)(void *arg) = c->done;
+    void *arg = c->done_arg;
+    fx_close(&c->fx);
+    free(c);
+    if (done)
+        done(arg);
+}
+
+static void on_handle_closed(uv_handle_t *h) { on_closed(h->data); }
+static void on_net_closed(void *arg) { on_closed(arg); }
+
+static void close_now(struct dfs_client *c)
+{
+    struct client *core = c->core;
+    c->core = NULL;
+    client_free(core);
+    net_close(c->net, on_net_closed, c);
+    uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    uv_close((uv_handle_t *)&c->idle, on_handle_closed);
+}
+
+static void on_idle(uv_idle_t *h)
+{
+    struct dfs_client *c = h->data;
+    c->turning = false;
+    uv_idle_stop(h);
+    if (c->closing) {
+        close_now(c);
+        return;
+    }
+    client_turn(c->core, now_sample(), &c->fx);
+    apply(c);
+    net_flush(c->net);
+    arm(c);
+}
+
+/* "a:1,b:2" into the configuration; text keeps the addresses. */
+static int parse_nameservers(const char *list, struct client_config *cfg, char text[][256])
+{
+    while (*list) {
+        size_t len = strcspn(list, ",");
+        char one[256];
+        if (cfg->n_nameservers == CLIENT_MAX_NAMESERVERS || len == 0 || len >= sizeof one)
+            return DFS_EINVAL;
+        memcpy(one, list, len);
+        one[len] = 0;
+        int err = parse_address(one, DEFAULT_PORT, text[cfg->n_nameservers], sizeof one);
+        if (err)
+            return err;
+        cfg->nameservers[cfg->n_nameservers] = text[cfg->n_nameservers];
+        cfg->n_nameservers++;
+        list += len + (list[len] == ',');
+    }
+    return cfg->n_nameservers ? 0 : DFS_EINVAL;
+}
+
+static const char *nameservers_of(const struct dfs_options *o)
+{
+    const char *list = o ? o->nameservers : NULL;
+    if (!list || !*list)
+        list = getenv("DFS_NM");
+    return list && *list ? list : DEFAULT_NAMESERVER;
+}
+
+int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct dfs_client **out)
+{
+    char names[CLIENT_MAX_NAMESERVERS][256];
+    uint64_t random[3];
+    struct client_config cfg = {
+        .program = o && o->program ? o->program : "libdfs",
+        .timeout = o ? o->timeout_ms * NS_PER_MS : 0,
+        .window = o ? o->window : 0,
+        .uid = geteuid(),
+        .gid = getegid(),
+    };
+    int err = parse_nameservers(nameservers_of(o), &cfg, names);
+    if (!err)
+        err = entropy_get(random, sizeof random);
+    if (err)
+        return err;
+    cfg.nonce = random[0];
+    cfg.seed = random[1];
+    struct dfs_client *c = xcalloc(1, sizeof *c);
+    c->self = (struct link_self){.node = random[2], .role = ROLE_CLIENT, .software = "libdfs"};
+    err = net_new(loop, &c->self, NULL, NULL, &(struct net_handlers){on_event, c}, &c->net);
+    if (err) {
+        free(c);
+        return err;
+    }
+    c->core = client_new(&cfg);
+    fx_init(&c->fx);
+    uv_timer_init(loop, &c->timer);
+    uv_idle_init(loop, &c->idle);
+    c->timer.data = c->idle.data = c;
+    c->open_handles = 3;
+    *out = c;
+    return 0;
+}
+
+void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg)
+{
+    if (c->closing)
+        return;
+    /* from the loop, never from inside a callback of ours: the core may be in the middle of a step */
+    turn_soon(c);
+    c->closing = true;
+    c->done = done;
+    c->done_arg = arg;
+}
+
+static int start(struct dfs_client *c, const struct client_request *r)
+{
+    if (c->closing)
+        return DFS_ECLOSING;
+    int err = client_start(c->core, r);
+    if (!err)
+        turn_soon(c);
+    return err;
+}
+
+int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_STAT, .path = path, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_readdir(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_READDIR, .path = path, .path2 = after, .limit = limit, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_mkdir(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_MKDIR, .path = path, .mode = mode, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_CREATE, .path = path, .mode = mode, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SYMLINK, .path = path, .path2 = target, .cb = cb, .arg = arg});
+}
+
+int dfs_unlink(struct dfs_client *c, const char *path, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_UNLINK, .path = path, .cb = cb, .arg = arg});
+}
+
+int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_RMDIR, .path = path, .cb = cb, .arg = arg});
+}
+
+int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_RENAME, .path = from, .path2 = to, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_STATFS, .cb = cb, .arg = arg});
+}
+
+int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_STATUS, .cb = cb, .arg = arg});
+}
+
+int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
+            void *arg)
+{
+    struct client_request r = {.kind = OP_PUT, .path = path, .source = *src, .cb = cb, .arg = arg};
+    if (o)
+        r.put = *o;
+    return start(c, &r);
+}
+
+int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink, dfs_cb cb,
+            void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_GET, .path = path, .offset = offset, .length = length,
+                                             .sink = *sink, .cb = cb, .arg = arg});
+}

@@ -70,3 +70,9 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh)
     add_test(NAME check_source COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh ${CMAKE_SOURCE_DIR})
     set_tests_properties(check_source PROPERTIES LABELS style)
 endif()
+
+# ninja protocol-doc: writes the tables of docs/PROTOCOL.md from lib/wire/table.h.
+add_executable(protocol_doc EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/cmake/tools/protocol_doc.c)
+target_link_libraries(protocol_doc PRIVATE dfs_wire)
+set_target_properties(protocol_doc PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tools)
+add_custom_target(protocol-doc COMMAND protocol_doc ${CMAKE_SOURCE_DIR}/docs/PROTOCOL.md)

@@ -1,0 +1,84 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/faults.h"
+
+static bool draw_power(struct cluster *c)
+{
+    return c->swarm.power && sim_chance(c->sim, 600);
+}
+
+static void crash(struct cluster *c, struct node *n)
+{
+    node_crash(n, draw_power(c), sim_below(c->sim, c->swarm.downtime));
+}
+
+static void fault_crash_nm(struct cluster *c)
+{
+    crash(c, cluster_nm(c));
+}
+
+static void fault_crash_ss(struct cluster *c)
+{
+    crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS)));
+}
+
+static void fault_crash_client(struct cluster *c)
+{
+    crash(c, cluster_client(c, (uint32_t)sim_below(c->sim, c->swarm.clients)));
+}
+
+/* Every server at the same instant; the clients live on and must see nothing acknowledged lost. */
+static void fault_crash_all(struct cluster *c)
+{
+    bool power = draw_power(c);
+    for (uint32_t i = 0; i <= CLUSTER_SERVERS; i++)
+        node_crash(&c->nodes[i], power, sim_below(c->sim, c->swarm.downtime));
+}
+
+static void fault_cut(struct cluster *c)
+{
+    c->cuts += net_cut(&c->net);
+}
+
+static void fault_stall(struct cluster *c)
+{
+    (void)net_stall(&c->net, sim_below(c->sim, 8 * NS_PER_SEC));
+}
+
+static void fault_pause(struct cluster *c)
+{
+    uint64_t most = sim_chance(c->sim, 200) ? 10 * NS_PER_SEC : NS_PER_SEC;
+    node_pause(&c->nodes[sim_below(c->sim, c->n_nodes)], sim_below(c->sim, most));
+}
+
+static void fault_alter(struct cluster *c)
+{
+    (void)net_alter(&c->net);
+}
+
+static const struct {
+    size_t rate; /* offset in struct swarm */
+    void (*strike)(struct cluster *c);
+} kinds[] = {
+    {offsetof(struct swarm, crash_nm), fault_crash_nm}, {offsetof(struct swarm, crash_ss), fault_crash_ss},
+    {offsetof(struct swarm, crash_client), fault_crash_client}, {offsetof(struct swarm, crash_all), fault_crash_all},
+    {offsetof(struct swarm, cut), fault_cut}, {offsetof(struct swarm, stall), fault_stall},
+    {offsetof(struct swarm, pause), fault_pause}, {offsetof(struct swarm, corrupt), fault_alter},
+};
+
+static void on_strike(void *arg, uint64_t kind, uint64_t first)
+{
+    struct cluster *c = arg;
+    uint64_t mean;
+    memcpy(&mean, (const char *)&c->swarm + kinds[kind].rate, sizeof mean);
+    if (c->quiet || mean == 0)
+        return;
+    if (!first)
+        kinds[kind].strike(c);
+    sim_plan(c->sim, sim_below(c->sim, 2 * mean), on_strike, c, kind, 0);
+}
+
+void faults_start(struct cluster *c)
+{
+    for (uint64_t kind = 0; kind < ARRAY_LEN(kinds); kind++)
+        on_strike(c, kind, 1);
+}

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/history.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "sim/audit.h"
+#include "sim/faults.h"
+
+/* Longer than any stall or pause that is still going on when the faults stop. */
+#define SETTLE (15 * NS_PER_SEC)
+#define HEAL_LIMIT (60 * NS_PER_SEC)
+
+static bool is_whole(struct work *w)
+{
+    return cluster_whole(w->cluster);
+}
+
+static bool is_done(struct work *w)
+{
+    return work_done(w);
+}
+
+static void settle(struct sim *s)
+{
+    for (uint64_t end = s->now + SETTLE; s->now < end && sim_step(s);)
+        ;
+}
+
+static bool boot(struct work *w)
+{
+    struct cluster *c = w->cluster;
+    for (uint32_t i = 0; i < c->n_nodes; i++)
+        node_start(&c->nodes[i]);
+    bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
+    if (up && call_wait(w, &w->own, OP_MKDIR, "/shared") != 0)
+        sim_fail(c->sim, "mkdir /shared in a new cluster: %s", dfs_errname(w->own.status));
+    return !c->sim->failed;
+}
+
+static bool work_under_faults(struct work *w)
+{
+    faults_start(w->cluster);
+    work_start(w, w->cluster->swarm.ops);
+    return run_until(w, is_done, 3600 * NS_PER_SEC, "the clients' work under faults");
+}
+
+static bool work_after_faults(struct work *w)
+{
+    struct cluster *c = w->cluster;
+    c->quiet = true;
+    sim_note(c->sim, "sim", "quiet", w->ops, w->unknown_ops);
+    settle(c->sim);
+    if (!run_until(w, is_whole, HEAL_LIMIT, "the cluster to heal"))
+        return false;
+    w->strict = true;
+    work_start(w, 4);
+    return run_until(w, is_done, HEAL_LIMIT, "work in a healed cluster");
+}
+
+static void audit(struct work *w)
+{
+    void (*const steps[])(struct work *) = {audit_files, audit_tables, audit_restart, audit_files, audit_orphans};
+    for (uint32_t i = 0; i < ARRAY_LEN(steps) && !w->cluster->sim->failed; i++) {
+        sim_note(w->cluster->sim, "sim", "audit", i, 0);
+        steps[i](w);
+    }
+}
+
+void history_run(uint64_t seed, enum sabotage sabotage, bool trace, struct history *out)
+{
+    struct sim s;
+    struct cluster *c = xcalloc(1, sizeof *c);
+    struct work *w = xcalloc(1, sizeof *w);
+    sim_init(&s, seed, trace);
+    uint64_t start = s.now;
+    cluster_init(c, &s, sabotage);
+    work_init(w, c);
+    if (boot(w) && work_under_faults(w) && work_after_faults(w))
+        audit(w);
+    *out = (struct history){.failed = s.failed, .hash = s.hash, .steps = s.steps, .virtual_ns = s.now - start,
+                            .ops = w->ops, .failed_ops = w->failed_ops, .unknown_ops = w->unknown_ops,
+                            .crashes = c->crashes, .cuts = c->cuts, .snapshots = c->snapshots};
+    snprintf(out->why, sizeof out->why, "%s", s.why);
+    cluster_close(c);
+    work_close(w);
+    sim_close(&s);
+    free(w);
+    free(c);
+}

@@ -1,0 +1,154 @@
+/* SPDX-License-Identifier: MIT */
+/* dfs-sim: whole clusters in one process, each history drawn from one seed. */
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "base/flags.h"
+#include "sim/history.h"
+
+/* Within so many seeds each sabotage must have been noticed. */
+#define SABOTAGE_SEEDS 40
+
+struct options {
+    uint64_t seed, count, seconds;
+    const char *sabotage;
+    bool list, trace, every_sabotage, twice, help;
+};
+
+struct totals {
+    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, crashes, cuts, snapshots, virtual_ns;
+};
+
+static double seconds_since(const struct timespec *start)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)(now.tv_sec - start->tv_sec) + (double)(now.tv_nsec - start->tv_nsec) / 1e9;
+}
+
+static void add(struct totals *t, uint64_t seed, const struct history *h)
+{
+    if (h->failed && t->failed++ == 0)
+        t->first_failed = seed;
+    t->seeds++;
+    t->ops += h->ops;
+    t->failed_ops += h->failed_ops;
+    t->unknown_ops += h->unknown_ops;
+    t->crashes += h->crashes;
+    t->cuts += h->cuts;
+    t->snapshots += h->snapshots;
+    t->virtual_ns += h->virtual_ns;
+}
+
+static void run_seed(const struct options *o, uint64_t seed, enum sabotage sabotage, struct totals *t)
+{
+    struct history h, again;
+    history_run(seed, sabotage, o->trace, &h);
+    if (o->twice) {
+        history_run(seed, sabotage, false, &again);
+        if (again.hash != h.hash || again.steps != h.steps) {
+            h.failed = true;
+            snprintf(h.why, sizeof h.why, "two runs of this seed differ: hash %016" PRIx64 " and %016" PRIx64, h.hash,
+                     again.hash);
+        }
+    }
+    if (o->trace)
+        printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " events\n", seed, h.hash, h.steps);
+    if (h.failed)
+        printf("seed %" PRIu64 " failed: %s\n", seed, h.why);
+    fflush(stdout);
+    add(t, seed, &h);
+}
+
+static int run_seeds(const struct options *o, enum sabotage sabotage)
+{
+    struct timespec start;
+    struct totals t = {0};
+    clock_gettime(CLOCK_MONOTONIC, &start);
+    for (uint64_t i = 0; i < o->count && (!o->seconds || seconds_since(&start) < (double)o->seconds); i++)
+        run_seed(o, o->seed + i, sabotage, &t);
+    printf("sim: %" PRIu64 " seeds, %" PRIu64 " failed", t.seeds, t.failed);
+    if (t.failed)
+        printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
+               sabotage ? sabotage_name(sabotage) : "");
+    printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64 " crashes, %" PRIu64
+           " cuts, %" PRIu64 " snapshots, %" PRIu64 " virtual s in %.1f s\n",
+           t.ops, t.failed_ops, t.unknown_ops, t.crashes, t.cuts, t.snapshots, (uint64_t)(t.virtual_ns / NS_PER_SEC),
+           seconds_since(&start));
+    return t.failed || t.seeds == 0 ? 1 : 0;
+}
+
+/* The simulator's own test: whatever is broken on purpose must be noticed. */
+static int run_every_sabotage(const struct options *o)
+{
+    uint32_t missed = 0;
+    for (int k = SABOTAGE_NONE + 1; k < SABOTAGE_END; k++) {
+        struct history h = {0};
+        uint64_t i = 0;
+        while (i < SABOTAGE_SEEDS && !h.failed)
+            history_run(o->seed + i++, (enum sabotage)k, false, &h);
+        if (h.failed)
+            printf("%s: noticed by seed %" PRIu64 ": %s\n", sabotage_name((enum sabotage)k), o->seed + i - 1, h.why);
+        else
+            printf("%s: NOT noticed within %d seeds\n", sabotage_name((enum sabotage)k), SABOTAGE_SEEDS);
+        fflush(stdout);
+        missed += !h.failed;
+    }
+    printf("sim: %d sabotages, %u not noticed\n", SABOTAGE_END - 1, missed);
+    return missed ? 1 : 0;
+}
+
+static void list_sabotages(void)
+{
+    for (int k = SABOTAGE_NONE + 1; k < SABOTAGE_END; k++)
+        printf("%-16s %s\n", sabotage_name((enum sabotage)k), sabotage_text((enum sabotage)k));
+}
+
+static void print_help(const struct flag *table)
+{
+    struct bytes b;
+    bytes_init(&b, 64 * KIB);
+    flags_help(table, &b);
+    printf("usage: tests/sim/run [options]\n\nRuns whole clusters under virtual time, each history drawn from one seed.\n"
+           "Exit status 0: all seeds passed.\n\n%.*s",
+           (int)b.len, (const char *)b.p);
+    bytes_close(&b);
+}
+
+int main(int argc, char **argv)
+{
+    struct options o = {.seed = 1, .count = 1};
+    const struct flag table[] = {
+        {"seed", 0, FLAG_U64, &o.seed, "S", "the first seed", "1"},
+        {"count", 0, FLAG_U64, &o.count, "N", "how many seeds, one after the other", "1"},
+        {"seconds", 0, FLAG_U64, &o.seconds, "N", "start no further seed after so long", NULL},
+        {"sabotage", 0, FLAG_STRING, &o.sabotage, "NAME", "break the system on purpose: the run must fail", NULL},
+        {"list-sabotages", 0, FLAG_SWITCH, &o.list, NULL, "name them", NULL},
+        {"every-sabotage", 0, FLAG_SWITCH, &o.every_sabotage, NULL, "run each until it is noticed; 0 if all are", NULL},
+        {"twice", 0, FLAG_SWITCH, &o.twice, NULL, "run each seed twice: both must be the same history", NULL},
+        {"trace", 0, FLAG_SWITCH, &o.trace, NULL, "print every event", NULL},
+        {"help", 'h', FLAG_SWITCH, &o.help, NULL, "this text", NULL},
+        {NULL, 0, FLAG_SWITCH, NULL, NULL, NULL, NULL},
+    };
+    const char *args[64];
+    size_t n_args = 0;
+    char err[256];
+    if (argc > 64 || flags_parse(table, argc, argv, args, &n_args, err, sizeof err) || n_args > 0) {
+        fprintf(stderr, "dfs-sim: %s\n", argc > 64 ? "too many arguments" : n_args ? "no arguments expected" : err);
+        return 2;
+    }
+    enum sabotage sabotage = o.sabotage ? sabotage_find(o.sabotage) : SABOTAGE_NONE;
+    if (sabotage == SABOTAGE_END) {
+        fprintf(stderr, "dfs-sim: no sabotage is named '%s': see --list-sabotages\n", o.sabotage);
+        return 2;
+    }
+    if (o.help || o.list) {
+        if (o.help)
+            print_help(table);
+        else
+            list_sabotages();
+        return 0;
+    }
+    return o.every_sabotage ? run_every_sabotage(&o) : run_seeds(&o, sabotage);
+}

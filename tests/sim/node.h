@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* A process of the simulated cluster: hosts one real core, as lib/host does, on virtual time, network and disks. It can be
+ * killed, lose power, start again on the same disks, and be stopped for a while. */
+#ifndef DFS_SIM_NODE_H
+#define DFS_SIM_NODE_H
+
+#include "client/client.h"
+#include "group/nm.h"
+#include "sim/net.h"
+#include "sim/swarm.h"
+#include "store/ss.h"
+
+enum node_kind { NODE_NM, NODE_SS, NODE_CLIENT };
+
+#define NODE_DISKS 2
+#define NODE_DISK_BYTES (512 * MIB)
+/* One NameServer, the StorageServers, then the clients. */
+#define CLUSTER_SERVERS 3
+#define CLUSTER_CLIENTS 4
+#define CLUSTER_NODES (1 + CLUSTER_SERVERS + CLUSTER_CLIENTS)
+
+struct node {
+    struct cluster *cluster;
+    enum node_kind kind;
+    char name[8], address[32];
+    struct disk *disks[NODE_DISKS];
+    uint32_t n_disks;
+    struct nm *nm; /* one of the three, while it is up */
+    struct ss *ss;
+    struct client *client;
+    struct link_self self;
+    struct effects fx;
+    bool up, turn_planned, dying;
+    bool initialised; /* NODE_NM: --init was done */
+    uint64_t life;    /* counts starts and ends: what was planned for an earlier life is stale */
+    uint64_t paused_until, armed;
+    int64_t wall_skew;
+};
+
+struct cluster {
+    struct sim *sim;
+    struct swarm swarm;
+    struct net net;
+    struct node nodes[CLUSTER_NODES];
+    uint32_t n_nodes;
+    uint64_t next_uuid;
+    bool quiet;          /* no more faults */
+    uint32_t crashes, cuts, snapshots; /* for the summary */
+};
+
+void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage);
+void cluster_close(struct cluster *c);
+static inline struct node *cluster_nm(struct cluster *c) { return &c->nodes[0]; }
+static inline struct node *cluster_ss(struct cluster *c, uint32_t i) { return &c->nodes[1 + i]; }
+static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[1 + CLUSTER_SERVERS + i]; }
+/* Whether the NameServer serves and every StorageServer is registered. */
+bool cluster_whole(struct cluster *c);
+
+/* Starts the core; a core that refuses its own disks fails the run. */
+void node_start(struct node *n);
+/* Ends the process: power also costs what its disks had not flushed. It starts again after `downtime` (0: at once). */
+void node_crash(struct node *n, bool power, uint64_t downtime);
+void node_pause(struct node *n, uint64_t ns);
+/* While the node is paused, plans fn again for when it goes on, and returns true. */
+bool node_defer(struct node *n, sim_fn fn, void *arg, uint64_t a, uint64_t b);
+
+void node_event(struct node *n, const struct event *ev);
+/* Something happened: a turn of its loop ends soon. */
+void node_touch(struct node *n);
+struct now node_now(const struct node *n);
+
+#endif

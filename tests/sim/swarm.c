@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/swarm.h"
+
+static const struct {
+    const char *name, *text;
+} sabotages[SABOTAGE_END] = {
+    [SABOTAGE_NONE] = {"none", "nothing is broken on purpose"},
+    [SABOTAGE_SKIP_FSYNC] = {"skip-fsync", "every flush reports success and makes nothing durable"},
+    [SABOTAGE_NM_ACK_EARLY] = {"nm-ack-early", "the NameServer acknowledges before its log is flushed"},
+    [SABOTAGE_SS_ACK_EARLY] = {"ss-ack-early", "StorageServers acknowledge before their segments are flushed"},
+    [SABOTAGE_TRUST_PAYLOAD] = {"trust-payload", "payload bytes change on the way and clients do not check them"},
+    [SABOTAGE_WIPE_REPLICA] = {"wipe-replica", "a StorageServer comes back without its data folders' contents"},
+    [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
+};
+
+const char *sabotage_name(enum sabotage s)
+{
+    return sabotages[s].name;
+}
+
+const char *sabotage_text(enum sabotage s)
+{
+    return sabotages[s].text;
+}
+
+enum sabotage sabotage_find(const char *name)
+{
+    for (unsigned i = 0; i < SABOTAGE_END; i++)
+        if (strcmp(name, sabotages[i].name) == 0)
+            return (enum sabotage)i;
+    return SABOTAGE_END;
+}
+
+/* Half of the seeds have a fault kind; those that do draw how often. */
+static uint64_t draw_rate(struct sim *s, uint64_t least, uint64_t most)
+{
+    bool on = sim_chance(s, 500);
+    uint64_t mean = least + sim_below(s, most - least);
+    return on ? mean : 0;
+}
+
+/* A sabotage shows only where the fault that it leaves us open to happens. */
+static void arrange_for(struct swarm *w)
+{
+    switch (w->sabotage) {
+    case SABOTAGE_SKIP_FSYNC:
+    case SABOTAGE_NM_ACK_EARLY:
+    case SABOTAGE_SS_ACK_EARLY:
+        w->power = true;
+        w->crash_all = 3 * NS_PER_SEC;
+        w->disk_delay = 20 * NS_PER_MS;
+        break;
+    case SABOTAGE_TRUST_PAYLOAD:
+        w->corrupt = NS_PER_SEC / 50;
+        break;
+    case SABOTAGE_WIPE_REPLICA:
+        w->crash_ss = 3 * NS_PER_SEC;
+        break;
+    default:
+        break;
+    }
+}
+
+void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
+{
+    *w = (struct swarm){.sabotage = sabotage};
+    w->clients = 2 + (uint32_t)sim_below(s, 3);
+    w->actors = w->clients + (uint32_t)sim_below(s, 4);
+    w->ops = 15 + (uint32_t)sim_below(s, 40);
+    w->max_file = sim_chance(s, 300) ? 300 * 1024 : sim_chance(s, 500) ? 40 * 1024 : 5000;
+    w->net_delay = (100 + sim_below(s, sim_chance(s, 200) ? 50000 : 2000)) * NS_PER_US;
+    w->disk_delay = (100 + sim_below(s, sim_chance(s, 200) ? 50000 : 3000)) * NS_PER_US;
+    w->turn_delay = (1 + sim_below(s, 300)) * NS_PER_US;
+    w->think = (1 + sim_below(s, 500)) * NS_PER_MS;
+    w->split = (uint32_t)sim_below(s, 400);
+    w->disk_stall = (uint32_t)sim_below(s, 30);
+    w->crash_nm = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
+    w->crash_ss = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
+    w->crash_client = draw_rate(s, 3 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->crash_all = draw_rate(s, 4 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->cut = draw_rate(s, NS_PER_SEC / 5, 10 * NS_PER_SEC);
+    w->stall = draw_rate(s, NS_PER_SEC / 2, 10 * NS_PER_SEC);
+    w->pause = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
+    w->corrupt = draw_rate(s, NS_PER_SEC / 5, 10 * NS_PER_SEC);
+    w->power = sim_chance(s, 600);
+    w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
+    w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
+    w->snapshot_bytes = sim_chance(s, 500) ? 4096 + sim_below(s, 64 * KIB) : 0;
+    w->segment_size = (1 + sim_below(s, 4)) * MIB;
+    w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);
+    arrange_for(w);
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: MIT */
+/* What one seed does: which faults are on and how often, how slow the network and the disks are, how many clients do
+ * what. Each seed draws its own (Groce's swarm testing: runs that leave some things out find more). A sabotage breaks
+ * the system on purpose; a run with it must fail. */
+#ifndef DFS_SIM_SWARM_H
+#define DFS_SIM_SWARM_H
+
+#include "sim/sim.h"
+
+enum sabotage {
+    SABOTAGE_NONE,
+    SABOTAGE_SKIP_FSYNC,      /* every disk's flush lies */
+    SABOTAGE_NM_ACK_EARLY,    /* the NameServer acknowledges before its flush */
+    SABOTAGE_SS_ACK_EARLY,    /* so do the StorageServers */
+    SABOTAGE_TRUST_PAYLOAD,   /* bytes change on the way, and clients do not check them */
+    SABOTAGE_WIPE_REPLICA,    /* a StorageServer's chunks are gone after a restart */
+    SABOTAGE_WRONG_ORACLE,    /* the model forgets an acknowledged put: are its checks looking at all? */
+    SABOTAGE_END,
+};
+
+const char *sabotage_name(enum sabotage s);
+const char *sabotage_text(enum sabotage s);
+enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
+
+struct swarm {
+    enum sabotage sabotage;
+    uint32_t clients, actors, ops; /* actors in all; operations of each */
+    uint32_t max_file;             /* bytes */
+    uint64_t net_delay, disk_delay, turn_delay, think; /* ns, the most */
+    uint32_t split;                /* per mille: a delivery is cut somewhere */
+    uint32_t disk_stall;           /* per mille: an operation takes 20 times as long */
+    /* mean ns between two faults of a kind; 0: never */
+    uint64_t crash_nm, crash_ss, crash_client, crash_all, cut, stall, pause, corrupt;
+    bool power;                    /* crashes may be power losses, not only kill -9 */
+    uint64_t downtime;             /* ns, the most */
+    uint64_t client_timeout;
+    uint64_t snapshot_bytes;
+    uint64_t segment_size;
+    uint32_t disks_per_server;
+};
+
+void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage);
+
+#endif

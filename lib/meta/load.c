@@ -1,0 +1,358 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads back what save.c wrote. The bytes are not trusted: every field is checked where it is read, memory grows only
+ * with bytes that were really there, and meta_verify has the last word. */
+#include <stdlib.h>
+
+#include "base/crc.h"
+#include "meta/snapshot.h"
+
+struct loader {
+    int (*read)(void *arg, void *p, size_t len);
+    void *arg;
+    uint8_t *buf;
+    uint32_t at, len; /* in the current block */
+    uint32_t crc;
+    int err;          /* the first error; every field read after it is 0 */
+};
+
+static void next_block(struct loader *l)
+{
+    uint8_t head[SNAPSHOT_BLOCK_HEAD];
+    l->at = l->len = 0;
+    l->err = l->read(l->arg, head, sizeof head);
+    if (l->err != 0)
+        return;
+    uint32_t len = get_u32(head);
+    if (len > SNAPSHOT_BLOCK) {
+        l->err = DFS_ECORRUPT;
+        return;
+    }
+    if (len > 0) {
+        l->err = l->read(l->arg, l->buf, len);
+        if (l->err != 0)
+            return;
+        l->crc = crc32c(l->crc, l->buf, len);
+    }
+    if (l->crc != get_u32(head + 4))
+        l->err = DFS_ECORRUPT;
+    else
+        l->len = len;
+}
+
+static void get(struct loader *l, void *p, size_t len)
+{
+    while (len > 0 && l->err == 0) {
+        if (l->at == l->len) {
+            next_block(l);
+            if (l->err == 0 && l->len == 0)
+                l->err = DFS_ECORRUPT; /* the stream ends in the middle of something */
+            continue;
+        }
+        size_t n = min_u64(len, l->len - l->at);
+        memcpy(p, l->buf + l->at, n);
+        l->at += (uint32_t)n;
+        p = (uint8_t *)p + n;
+        len -= n;
+    }
+    if (l->err != 0)
+        memset(p, 0, len);
+}
+
+static uint8_t get8(struct loader *l) { uint8_t v; get(l, &v, sizeof v); return v; }
+static uint16_t get16(struct loader *l) { uint16_t v; get(l, &v, sizeof v); return v; }
+static uint32_t get32(struct loader *l) { uint32_t v; get(l, &v, sizeof v); return v; }
+static uint64_t get64(struct loader *l) { uint64_t v; get(l, &v, sizeof v); return v; }
+
+static void check(struct loader *l, bool fine)
+{
+    if (l->err == 0 && !fine)
+        l->err = DFS_ECORRUPT;
+}
+
+/* A text16 of at most max bytes into dst, which has room for max + 1; returns it, without a NUL inside. */
+static struct str get_text(struct loader *l, char *dst, uint32_t max)
+{
+    uint32_t len = get16(l);
+    check(l, len <= max);
+    if (l->err != 0)
+        len = 0;
+    get(l, dst, len);
+    dst[len] = '\0';
+    check(l, strlen(dst) == len);
+    return (struct str){dst, len};
+}
+
+struct counts {
+    uint32_t servers;
+    uint64_t inodes, names, sessions, removed;
+};
+
+static void load_head(struct meta *m, struct loader *l, struct counts *n)
+{
+    check(l, get64(l) == SNAPSHOT_MAGIC);
+    if (l->err == 0 && get32(l) != SNAPSHOT_VERSION)
+        l->err = DFS_EVERSION;
+    check(l, get32(l) == META_CHUNK_SIZE);
+    uint64_t *fields[] = {&m->index,    &m->epoch,   &m->cluster_hi, &m->cluster_lo,   &m->first_grantable,
+                          &m->reserved, &m->horizon, &m->next_ino,   &m->next_session, &m->next_generation};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        *fields[i] = get64(l);
+    *n = (struct counts){.servers = get32(l)};
+    n->inodes = get64(l);
+    n->names = get64(l);
+    n->sessions = get64(l);
+    n->removed = get64(l);
+    check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
+    check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
+    check(l, n->servers <= META_MAX_SERVERS);
+}
+
+static void load_server(struct meta *m, struct loader *l)
+{
+    char addr[WIRE_ADDR_MAX + 1], domain[WIRE_TEXT_MAX + 1];
+    struct meta_server v = {.uuid_hi = get64(l)};
+    v.uuid_lo = get64(l);
+    v.incarnation = get64(l);
+    v.capacity = get64(l);
+    v.used = get64(l);
+    v.state = get8(l);
+    struct str a = get_text(l, addr, WIRE_ADDR_MAX), d = get_text(l, domain, WIRE_TEXT_MAX);
+    check(l, v.state >= SERVER_UP && v.state <= SERVER_DRAINED && meta_server_fields_fine(a, d));
+    if (l->err != 0)
+        return;
+    struct meta_server *s = meta_server_add(m);
+    v.id = s->id;
+    *s = v;
+    s->addr = xstrndup(a.p, a.len);
+    s->domain = xstrndup(d.p, d.len);
+}
+
+/* Returns the chunk's id, 0 on error. */
+static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
+{
+    uint16_t servers[META_MAX_REPLICAS];
+    uint64_t id = get64(l);
+    struct chunk c = {.version = get32(l)};
+    c.length = get32(l);
+    c.crc = get32(l);
+    c.index = get32(l);
+    c.goal = get8(l);
+    c.n_servers = get8(l);
+    check(l, id != 0 && id < m->reserved && c.n_servers <= META_MAX_REPLICAS && c.goal <= META_MAX_REPLICAS &&
+                 c.length > 0 && c.length <= META_CHUNK_SIZE);
+    for (uint32_t i = 0; l->err == 0 && i < c.n_servers; i++) {
+        servers[i] = get16(l);
+        check(l, meta_server_by_id(m, servers[i]) != NULL);
+        for (uint32_t k = 0; k < i; k++)
+            check(l, servers[k] != servers[i]);
+    }
+    check(l, !meta_knows_chunk(m, id));
+    if (l->err != 0)
+        return 0;
+    *out = meta_chunk_add(m, id, servers, c.n_servers, c.length);
+    (*out)->version = c.version;
+    (*out)->crc = c.crc;
+    (*out)->index = c.index;
+    (*out)->goal = c.goal;
+    return id;
+}
+
+static void load_file(struct meta *m, struct loader *l, struct inode *in)
+{
+    uint64_t size = get64(l), end = 0, *ids = NULL;
+    uint32_t n = get32(l), cap = 0, have = 0;
+    for (; l->err == 0 && have < n; have++) {
+        struct chunk *c;
+        if (have == cap) { /* grows with what was read, whatever n claims */
+            cap = cap == 0 ? 1 : cap > UINT32_MAX / 2 ? UINT32_MAX : cap * 2;
+            uint64_t *more = reallocarray(ids, cap, sizeof *ids);
+            if (more == NULL) {
+                l->err = DFS_ENOMEM;
+                break;
+            }
+            ids = more;
+        }
+        ids[have] = load_chunk(m, l, &c);
+        if (l->err != 0)
+            break;
+        uint64_t start = (uint64_t)c->index * META_CHUNK_SIZE;
+        check(l, start >= end);
+        end = start + c->length;
+    }
+    check(l, size >= end);
+    if (l->err == 0) {
+        meta_file_set_chunks(m, in, ids, n);
+        in->size = size;
+        m->file_bytes += size;
+    }
+    free(ids);
+}
+
+static void load_symlink(struct meta *m, struct loader *l, struct inode *in)
+{
+    char target[WIRE_PATH_MAX + 1];
+    struct str t = get_text(l, target, WIRE_PATH_MAX);
+    check(l, t.len > 0);
+    if (l->err != 0)
+        return;
+    in->target = xcalloc(t.len, 1);
+    memcpy(in->target, t.p, t.len);
+    in->size = t.len;
+    m->heap_bytes += heap_cost(t.len);
+}
+
+static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
+{
+    uint64_t ino = get64(l);
+    struct inode v = {.type_mode = get16(l)};
+    uint8_t type = inode_type(&v);
+    v.goal = get8(l);
+    v.flags = get8(l);
+    v.uid = get32(l);
+    v.gid = get32(l);
+    v.mtime_ns = (int64_t)get64(l);
+    v.ctime_ns = (int64_t)get64(l);
+    uint64_t generation = get64(l);
+    check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && v.goal <= META_MAX_REPLICAS &&
+                 type >= INODE_FILE && type <= INODE_SYMLINK && v.flags <= INODE_GOAL_CHOSEN);
+    if (l->err != 0)
+        return;
+    *last = ino;
+    meta_set_generation(&v, generation);
+    struct inode *in = idmap_add(&m->inodes, ino);
+    *in = v;
+    if (type == INODE_FILE)
+        load_file(m, l, in);
+    else if (type == INODE_SYMLINK)
+        load_symlink(m, l, in);
+    if (type == INODE_FILE)
+        m->n_files++;
+    else if (type == INODE_SYMLINK)
+        m->n_symlinks++;
+    else if (ino == ROOT_INO)
+        in->parent = ROOT_INO;
+    else
+        m->n_dirs++;
+}
+
+static bool name_fine(struct str name)
+{
+    return name.len > 0 && memchr(name.p, '/', name.len) == NULL && memchr(name.p, '\0', name.len) == NULL &&
+           !str_eq(name, STR(".")) && !str_eq(name, STR(".."));
+}
+
+struct last_name {
+    uint64_t dir;
+    uint32_t len;
+    char name[WIRE_NAME_MAX + 1];
+};
+
+static void load_name(struct meta *m, struct loader *l, struct last_name *last)
+{
+    char buf[WIRE_NAME_MAX + 1];
+    uint64_t dir = get64(l), ino = get64(l);
+    struct str name = {buf, get8(l)};
+    get(l, buf, name.len);
+    struct inode *parent = l->err == 0 ? meta_inode(m, dir) : NULL, *in = l->err == 0 ? meta_inode(m, ino) : NULL;
+    check(l, parent != NULL && in != NULL && is_dir(parent) && ino != ROOT_INO && name_fine(name));
+    check(l, dir > last->dir || (dir == last->dir && str_cmp(name, (struct str){last->name, last->len}) > 0));
+    check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < UINT16_MAX));
+    if (l->err != 0 || !names_add(&m->names, dir, name, ino))
+        return;
+    in->names++;
+    parent->size++;
+    if (is_dir(in)) {
+        in->parent = dir;
+        parent->n++;
+    }
+    last->dir = dir;
+    last->len = name.len;
+    memcpy(last->name, buf, name.len);
+}
+
+static void load_result(struct meta *m, struct loader *l, struct session *s)
+{
+    uint64_t number = get64(l);
+    uint16_t type = get16(l);
+    uint32_t len = get32(l);
+    check(l, number >= s->floor && number - s->floor < META_SESSION_WINDOW && len <= WIRE_HEAD_MAX &&
+                 meta_session_result(s, number) == NULL);
+    if (l->err != 0)
+        return;
+    struct session_result *r = malloc(sizeof *r + len);
+    if (r == NULL) {
+        l->err = DFS_ENOMEM;
+        return;
+    }
+    r->type = type;
+    r->len = len;
+    get(l, r->head, len);
+    if (l->err == 0)
+        meta_session_put_result(m, s, number, r);
+    else
+        free(r);
+}
+
+static void load_session(struct meta *m, struct loader *l, uint64_t *last)
+{
+    char who[WIRE_TEXT_MAX + 1];
+    uint64_t id = get64(l);
+    struct session v = {.nonce = get64(l)};
+    v.active_ns = (int64_t)get64(l);
+    v.floor = get64(l);
+    struct str w = get_text(l, who, WIRE_TEXT_MAX);
+    uint32_t n = get32(l);
+    check(l, id > *last && id < m->next_session && v.floor > 0 && u64map_get(&m->nonces, v.nonce) == 0 && v.nonce != 0);
+    if (l->err != 0)
+        return;
+    *last = id;
+    struct session *s = idmap_add(&m->sessions, id);
+    *s = v;
+    s->who = w.len > 0 ? xstrndup(w.p, w.len) : NULL;
+    m->heap_bytes += s->who ? heap_cost(w.len + 1) : 0;
+    u64map_put(&m->nonces, v.nonce, id);
+    for (uint32_t i = 0; i < n && l->err == 0; i++)
+        load_result(m, l, s);
+}
+
+static void load_removed(struct meta *m, struct loader *l)
+{
+    struct chunk *c;
+    int64_t time_ns = (int64_t)get64(l);
+    uint64_t id = load_chunk(m, l, &c);
+    if (id != 0)
+        meta_chunk_remove(m, id, time_ns);
+}
+
+static void load_tables(struct meta *m, struct loader *l)
+{
+    struct counts n;
+    struct last_name last_name = {.dir = 0};
+    uint64_t last_ino = 0, last_session = 0;
+    load_head(m, l, &n);
+    for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
+        load_server(m, l);
+    for (uint64_t i = 0; i < n.inodes && l->err == 0; i++)
+        load_inode(m, l, &last_ino);
+    for (uint64_t i = 0; i < n.names && l->err == 0; i++)
+        load_name(m, l, &last_name);
+    for (uint64_t i = 0; i < n.sessions && l->err == 0; i++)
+        load_session(m, l, &last_session);
+    for (uint64_t i = 0; i < n.removed && l->err == 0; i++)
+        load_removed(m, l);
+    if (l->err == 0 && l->at == l->len)
+        next_block(l);
+    check(l, l->at == 0 && l->len == 0); /* the end, and nothing before it */
+}
+
+int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void *arg)
+{
+    struct loader l = {.read = read, .arg = arg, .buf = malloc(SNAPSHOT_BLOCK)};
+    char why[128];
+    if (l.buf == NULL)
+        return DFS_ENOMEM;
+    idmap_remove(&m->inodes, ROOT_INO); /* the saved one comes */
+    load_tables(m, &l);
+    free(l.buf);
+    return l.err != 0 ? l.err : meta_verify(m, why, sizeof why);
+}

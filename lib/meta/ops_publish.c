@@ -1,0 +1,165 @@
+/* SPDX-License-Identifier: MIT */
+/* Publish: a whole file appears, or its content is replaced, at once (G5). Nothing is changed before all of it is
+ * checked, and everything is checked here and only here: a grant is not logged, its token brings the placement back
+ * (B15). */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "meta/state.h"
+
+struct placed { /* one chunk of the request */
+    uint64_t chunk;
+    uint32_t version;
+    uint32_t n_servers;
+    uint16_t servers[META_MAX_REPLICAS];
+};
+
+#define MIN_REPLICAS(goal) ((goal) == 1 ? 1u : 2u) /* G2 */
+#define REFUSE(m, err, ...) (snprintf((m)->text, sizeof(m)->text, __VA_ARGS__), (err))
+
+/* The pieces must cover [0, size) in order, holes allowed between them but not behind the last. */
+static int check_shape(struct meta *m, const struct msg_publish *r)
+{
+    uint64_t end = 0;
+    for (uint32_t i = 0; i < r->n_chunks; i++) {
+        const struct wire_published *p = &r->chunks[i];
+        if (i > 0 && p->index <= r->chunks[i - 1].index)
+            return REFUSE(m, DFS_EINVAL, "chunk indexes must rise");
+        if (p->length == 0 || p->length > META_CHUNK_SIZE)
+            return REFUSE(m, DFS_EINVAL, "chunk %u has %u bytes", p->index, p->length);
+        end = (uint64_t)p->index * META_CHUNK_SIZE + p->length;
+    }
+    if (end != r->size)
+        return REFUSE(m, DFS_EINVAL, "size is %" PRIu64 ", the chunks end at %" PRIu64, r->size, end);
+    return 0;
+}
+
+static int check_servers(struct meta *m, const struct wire_grant_token *t, uint32_t min_replicas, struct placed *out)
+{
+    uint32_t up = 0;
+    for (uint32_t i = 0; i < t->n_servers; i++) {
+        const struct meta_server *s = meta_server_by_id(m, t->servers[i].id);
+        if (s == NULL)
+            return REFUSE(m, DFS_EINVAL, "grant names storage server %u, which is unknown", t->servers[i].id);
+        for (uint32_t k = 0; k < i; k++)
+            if (out->servers[k] == s->id)
+                return REFUSE(m, DFS_EINVAL, "grant names storage server %u twice", s->id);
+        out->servers[i] = (uint16_t)s->id;
+        up += s->state == SERVER_UP;
+    }
+    out->n_servers = t->n_servers;
+    if (up < min_replicas)
+        return REFUSE(m, DFS_ENOSERVERS, "%u of a chunk's %u storage servers are up, %u are needed", up, t->n_servers,
+                      min_replicas);
+    return 0;
+}
+
+static int check_chunk(struct meta *m, const struct wire_published *p, uint32_t min_replicas, struct placed *out)
+{
+    struct wire_grant_token t;
+    int rv = wire_decode(&wire_rec_grant_token, p->grant.p, p->grant.len, &t, &m->arena);
+    if (rv == DFS_ENOMEM)
+        abort(); /* the outcome must not depend on this machine's memory (A6) */
+    if (rv != 0)
+        return REFUSE(m, DFS_EINVAL, "chunk %u has no readable grant", p->index);
+    if (t.chunk == 0 || t.chunk >= m->reserved || t.chunk < m->horizon)
+        return REFUSE(m, DFS_ESTALE, "grant expired");
+    if (meta_knows_chunk(m, t.chunk))
+        return REFUSE(m, DFS_EINVAL, "chunk %016" PRIx64 " is published already", t.chunk);
+    out->chunk = t.chunk;
+    out->version = t.version;
+    return check_servers(m, &t, min_replicas, out);
+}
+
+static int compare_u64(const void *a, const void *b)
+{
+    uint64_t x = get_u64(a), y = get_u64(b);
+    return x < y ? -1 : x > y;
+}
+
+/* Scratch for one command; aborts when memory is out, for the same reason. */
+static void *scratch(struct meta *m, size_t n, size_t size)
+{
+    void *p = arena_alloc(&m->arena, n, size);
+    if (p == NULL)
+        abort();
+    return p;
+}
+
+static int check_distinct(struct meta *m, const struct placed *placed, uint32_t n)
+{
+    uint64_t *ids = scratch(m, n, sizeof *ids);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = placed[i].chunk;
+    qsort(ids, n, sizeof *ids, compare_u64);
+    for (uint32_t i = 1; i < n; i++)
+        if (ids[i] == ids[i - 1])
+            return REFUSE(m, DFS_EINVAL, "chunk %016" PRIx64 " comes twice", ids[i]);
+    return 0;
+}
+
+/* *out: where each chunk of the request lies; lives until the arena is reset. */
+static int check_content(struct meta *m, const struct msg_publish *r, uint8_t goal, struct placed **out)
+{
+    int rv = check_shape(m, r);
+    if (rv != 0)
+        return rv;
+    *out = scratch(m, r->n_chunks, sizeof **out);
+    for (uint32_t i = 0; i < r->n_chunks && rv == 0; i++)
+        rv = check_chunk(m, &r->chunks[i], MIN_REPLICAS(goal), &(*out)[i]);
+    return rv == 0 && r->n_chunks > 1 ? check_distinct(m, *out, r->n_chunks) : rv;
+}
+
+static void fill_file(struct meta *m, const struct stamp *st, const struct msg_publish *r, const struct placed *placed,
+                      struct inode *in)
+{
+    uint64_t *ids = scratch(m, r->n_chunks, sizeof *ids);
+    for (uint32_t i = 0; i < r->n_chunks; i++) {
+        const struct wire_published *p = &r->chunks[i];
+        struct chunk *c = meta_chunk_add(m, placed[i].chunk, placed[i].servers, placed[i].n_servers, p->length);
+        c->version = placed[i].version;
+        c->crc = p->crc;
+        c->index = p->index;
+        c->goal = in->goal;
+        ids[i] = placed[i].chunk;
+    }
+    meta_file_set_chunks(m, in, ids, r->n_chunks);
+    m->file_bytes += r->size - in->size;
+    in->size = r->size;
+    in->mtime_ns = r->mtime_ns != 0 ? r->mtime_ns : st->time_ns;
+    in->ctime_ns = st->time_ns;
+}
+
+int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply)
+{
+    struct walk w;
+    struct placed *placed = NULL;
+    struct inode *in = NULL;
+    if (r->goal > META_MAX_REPLICAS)
+        return DFS_EINVAL;
+    int rv = meta_walk_for_file(m, r->dir, r->path, r->flags & CREATE_EXCL, &w);
+    if (rv != 0)
+        return rv;
+    uint8_t goal = meta_goal(m, r->goal);
+    if (w.ino != 0) {
+        in = meta_inode(m, w.ino);
+        if (r->goal == 0 && (in->flags & INODE_GOAL_CHOSEN))
+            goal = in->goal;
+    }
+    rv = check_content(m, r, goal, &placed);
+    if (rv != 0)
+        return rv;
+    if (in == NULL) {
+        in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
+        meta_link(m, st, w.parent, w.name, w.ino);
+    } else {
+        meta_file_drop_chunks(m, st, in);
+        meta_set_generation(in, m->next_generation++);
+    }
+    in->goal = goal;
+    in->flags |= r->goal != 0 ? INODE_GOAL_CHOSEN : 0;
+    fill_file(m, st, r, placed, in);
+    reply->type = MSG_TYPE_publish_reply;
+    meta_fill_attr(w.ino, in, &reply->publish_reply.attr);
+    return 0;
+}

@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "base/crc.h"
+#include "meta/snapshot.h"
+
+struct saver {
+    int (*write)(void *arg, const void *p, size_t len);
+    void *arg;
+    uint8_t *buf; /* a block: head and bytes */
+    uint32_t len; /* bytes in it */
+    uint32_t crc; /* of everything in finished blocks */
+    int err;      /* the first error; everything after it is dropped */
+};
+
+static void end_block(struct saver *s)
+{
+    s->crc = s->len > 0 ? crc32c(s->crc, s->buf + SNAPSHOT_BLOCK_HEAD, s->len) : s->crc;
+    put_u32(s->buf, s->len);
+    put_u32(s->buf + 4, s->crc);
+    if (s->err == 0)
+        s->err = s->write(s->arg, s->buf, SNAPSHOT_BLOCK_HEAD + s->len);
+    s->len = 0;
+}
+
+static void put(struct saver *s, const void *p, size_t len)
+{
+    while (len > 0) {
+        size_t n = min_u64(len, SNAPSHOT_BLOCK - s->len);
+        memcpy(s->buf + SNAPSHOT_BLOCK_HEAD + s->len, p, n);
+        s->len += (uint32_t)n;
+        p = (const uint8_t *)p + n;
+        len -= n;
+        if (s->len == SNAPSHOT_BLOCK)
+            end_block(s);
+    }
+}
+
+/* The host is little-endian (the build refuses others), so a number's bytes are its encoding. */
+static void put8(struct saver *s, uint8_t v) { put(s, &v, sizeof v); }
+static void put16(struct saver *s, uint16_t v) { put(s, &v, sizeof v); }
+static void put32(struct saver *s, uint32_t v) { put(s, &v, sizeof v); }
+static void put64(struct saver *s, uint64_t v) { put(s, &v, sizeof v); }
+
+static void put_text(struct saver *s, const char *p, size_t len)
+{
+    put16(s, (uint16_t)len);
+    put(s, p, len);
+}
+
+static void save_head(const struct meta *m, struct saver *s)
+{
+    put64(s, SNAPSHOT_MAGIC);
+    put32(s, SNAPSHOT_VERSION);
+    put32(s, META_CHUNK_SIZE);
+    const uint64_t fields[] = {m->index,   m->epoch,    m->cluster_hi, m->cluster_lo,   m->first_grantable,
+                               m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation};
+    for (size_t i = 0; i < ARRAY_LEN(fields); i++)
+        put64(s, fields[i]);
+    put32(s, m->n_servers);
+    put64(s, m->inodes.count);
+    put64(s, m->names.count);
+    put64(s, m->sessions.count);
+    put64(s, m->removed.count);
+}
+
+static void save_servers(const struct meta *m, struct saver *s)
+{
+    for (uint32_t i = 0; i < m->n_servers; i++) {
+        const struct meta_server *v = &m->servers[i];
+        put64(s, v->uuid_hi);
+        put64(s, v->uuid_lo);
+        put64(s, v->incarnation);
+        put64(s, v->capacity);
+        put64(s, v->used);
+        put8(s, v->state);
+        put_text(s, v->addr, strlen(v->addr));
+        put_text(s, v->domain, strlen(v->domain));
+    }
+}
+
+static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
+{
+    const struct chunk *c = meta_chunk(m, id);
+    put64(s, id);
+    put32(s, c->version);
+    put32(s, c->length);
+    put32(s, c->crc);
+    put32(s, c->index);
+    put8(s, c->goal);
+    put8(s, c->n_servers);
+    put(s, meta_chunk_servers(c), c->n_servers * sizeof(uint16_t));
+}
+
+static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, const struct inode *in)
+{
+    put64(s, ino);
+    put16(s, in->type_mode);
+    put8(s, in->goal);
+    put8(s, in->flags);
+    put32(s, in->uid);
+    put32(s, in->gid);
+    put64(s, (uint64_t)in->mtime_ns);
+    put64(s, (uint64_t)in->ctime_ns);
+    put64(s, meta_generation(in));
+    if (inode_type(in) == INODE_SYMLINK)
+        put_text(s, in->target, in->size);
+    if (inode_type(in) != INODE_FILE)
+        return;
+    put64(s, in->size);
+    put32(s, in->n);
+    for (uint32_t i = 0; i < in->n; i++)
+        save_chunk(m, s, meta_file_chunk(in, i));
+}
+
+static int save_inodes(const struct meta *m, struct saver *s)
+{
+    struct idmap_iter it;
+    uint64_t ino;
+    const struct inode *in;
+    int rv = idmap_iter_init(&it, &m->inodes);
+    while (rv == 0 && s->err == 0 && (in = idmap_iter_next(&it, &ino)) != NULL)
+        save_inode(m, s, ino, in);
+    idmap_iter_close(&it);
+    return rv;
+}
+
+static void save_names(const struct meta *m, struct saver *s)
+{
+    struct names_cursor c;
+    struct str name;
+    uint64_t dir, ino;
+    names_seek(&m->names, &c, 0, STR(""));
+    while (s->err == 0 && names_next(&c, &dir, &name, &ino)) {
+        put64(s, dir);
+        put64(s, ino);
+        put8(s, (uint8_t)name.len);
+        put(s, name.p, name.len);
+    }
+}
+
+static void save_session(struct saver *s, uint64_t id, const struct session *v)
+{
+    put64(s, id);
+    put64(s, v->nonce);
+    put64(s, (uint64_t)v->active_ns);
+    put64(s, v->floor);
+    put_text(s, v->who ? v->who : "", v->who ? strlen(v->who) : 0);
+    put32(s, v->n_results);
+    for (uint32_t i = 0; i < v->ring_cap; i++) {
+        const struct session_result *r = meta_session_result(v, v->floor + i);
+        if (r == NULL)
+            continue;
+        put64(s, v->floor + i);
+        put16(s, r->type);
+        put32(s, r->len);
+        put(s, r->head, r->len);
+    }
+}
+
+static int save_sessions(const struct meta *m, struct saver *s)
+{
+    struct idmap_iter it;
+    uint64_t id;
+    const struct session *v;
+    int rv = idmap_iter_init(&it, &m->sessions);
+    while (rv == 0 && s->err == 0 && (v = idmap_iter_next(&it, &id)) != NULL)
+        save_session(s, id, v);
+    idmap_iter_close(&it);
+    return rv;
+}
+
+int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_t len), void *arg)
+{
+    struct saver s = {.write = write, .arg = arg, .buf = malloc(SNAPSHOT_BLOCK_HEAD + SNAPSHOT_BLOCK)};
+    if (s.buf == NULL)
+        return DFS_ENOMEM;
+    save_head(m, &s);
+    save_servers(m, &s);
+    int rv = save_inodes(m, &s);
+    save_names(m, &s);
+    if (rv == 0)
+        rv = save_sessions(m, &s);
+    for (size_t i = 0; i < m->removed.count; i++) {
+        put64(&s, (uint64_t)meta_removed_at(m, i)->time_ns);
+        save_chunk(m, &s, meta_removed_at(m, i)->chunk);
+    }
+    if (rv != 0)
+        s.err = rv;
+    if (s.len > 0)
+        end_block(&s);
+    end_block(&s);
+    free(s.buf);
+    return s.err;
+}

@@ -1,0 +1,177 @@
+/* SPDX-License-Identifier: MIT */
+/* Sessions and what makes their requests take effect once (G6).
+ *
+ * A request's number is either below the session's floor (the client has seen the answer and said so: asking again is
+ * an error), or remembered (the answer is repeated), or new. The ring holds the answers of [floor, floor + window). */
+#include <stdlib.h>
+
+#include "meta/state.h"
+
+static struct session *find(const struct meta *m, uint64_t id) { return idmap_find(&m->sessions, id); }
+
+bool meta_session_exists(const struct meta *m, uint64_t session) { return find(m, session) != NULL; }
+
+const struct wire_request_id *meta_request_id(const struct msg *cmd)
+{
+    switch (cmd->type) {
+    case MSG_TYPE_session_close: return &cmd->session_close.id;
+    case MSG_TYPE_mkdir: return &cmd->mkdir.id;
+    case MSG_TYPE_create: return &cmd->create.id;
+    case MSG_TYPE_symlink: return &cmd->symlink.id;
+    case MSG_TYPE_unlink: return &cmd->unlink.id;
+    case MSG_TYPE_rmdir: return &cmd->rmdir.id;
+    case MSG_TYPE_rename: return &cmd->rename.id;
+    case MSG_TYPE_publish: return &cmd->publish.id;
+    default: return NULL;
+    }
+}
+
+const struct session_result *meta_session_result(const struct session *s, uint64_t number)
+{
+    if (number < s->floor || number - s->floor >= s->ring_cap)
+        return NULL;
+    return s->ring[number & (s->ring_cap - 1)];
+}
+
+static size_t result_cost(const struct session_result *r) { return heap_cost(sizeof *r + r->len); }
+
+/* The client has seen all results below floor. */
+static void raise_floor(struct meta *m, struct session *s, uint64_t floor)
+{
+    for (uint64_t n = s->floor; s->n_results > 0 && n < floor && n - s->floor < s->ring_cap; n++) {
+        struct session_result **r = &s->ring[n & (s->ring_cap - 1)];
+        if (*r == NULL)
+            continue;
+        m->heap_bytes -= result_cost(*r);
+        free(*r);
+        *r = NULL;
+        s->n_results--;
+    }
+    s->floor = max_u64(s->floor, floor);
+}
+
+int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t now_ns,
+                       const struct session_result **again)
+{
+    struct session *s = find(m, id->session);
+    if (s == NULL)
+        return DFS_ESESSION;
+    if (id->number == 0)
+        return DFS_EINVAL;
+    if (id->number < id->seen || id->number < s->floor)
+        return DFS_ESESSION;
+    s->active_ns = now_ns;
+    raise_floor(m, s, id->seen);
+    if (id->number - s->floor >= META_SESSION_WINDOW)
+        return DFS_EAGAIN;
+    *again = meta_session_result(s, id->number);
+    return *again != NULL;
+}
+
+static void ring_resize(struct meta *m, struct session *s, uint32_t cap)
+{
+    struct session_result **ring = xcalloc(cap, sizeof(struct session_result *));
+    for (uint32_t i = 0; i < s->ring_cap; i++) {
+        uint64_t n = s->floor + i;
+        ring[n & (cap - 1)] = s->ring[n & (s->ring_cap - 1)];
+    }
+    m->heap_bytes += heap_cost(cap * sizeof *ring);
+    if (s->ring != NULL)
+        m->heap_bytes -= heap_cost(s->ring_cap * sizeof *ring);
+    free(s->ring);
+    s->ring = ring;
+    s->ring_cap = cap;
+}
+
+void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r)
+{
+    uint32_t cap = s->ring_cap == 0 ? 1 : s->ring_cap;
+    while (number - s->floor >= cap)
+        cap *= 2;
+    if (cap != s->ring_cap)
+        ring_resize(m, s, cap);
+    s->ring[number & (cap - 1)] = r;
+    s->n_results++;
+    m->heap_bytes += result_cost(r);
+}
+
+const struct session_result *meta_session_remember(struct meta *m, const struct wire_request_id *id, uint16_t type,
+                                                   const void *head, uint32_t len)
+{
+    struct session *s = find(m, id->session);
+    if (s == NULL)
+        return NULL; /* session_close took it away */
+    struct session_result *r = xcalloc(1, sizeof *r + len);
+    r->type = type;
+    r->len = len;
+    memcpy(r->head, head, len);
+    meta_session_put_result(m, s, id->number, r);
+    return r;
+}
+
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply)
+{
+    if (o->nonce == 0)
+        return DFS_EINVAL; /* a client that forgot to draw one would share its session with the next such */
+    uint64_t id = u64map_get(&m->nonces, o->nonce);
+    struct session *s = id != 0 ? find(m, id) : NULL;
+    if (s == NULL) {
+        id = m->next_session++;
+        s = idmap_add(&m->sessions, id);
+        s->nonce = o->nonce;
+        s->floor = 1;
+        s->who = o->who.len > 0 ? xstrndup(o->who.p, o->who.len) : NULL;
+        m->heap_bytes += s->who ? heap_cost(o->who.len + 1) : 0;
+        u64map_put(&m->nonces, o->nonce, id);
+    }
+    s->active_ns = st->time_ns;
+    reply->type = MSG_TYPE_session_open_reply;
+    reply->session_open_reply = (struct msg_session_open_reply){.session = id, .ttl_ms = m->timers.session_ttl_ms};
+    return 0;
+}
+
+void meta_session_free_content(struct session *s)
+{
+    for (uint32_t i = 0; i < s->ring_cap; i++)
+        free(s->ring[i]);
+    free(s->ring);
+    free(s->who);
+}
+
+void meta_session_drop(struct meta *m, uint64_t id)
+{
+    struct session *s = find(m, id);
+    if (s == NULL)
+        return;
+    raise_floor(m, s, s->floor + s->ring_cap);
+    if (s->ring != NULL)
+        m->heap_bytes -= heap_cost(s->ring_cap * sizeof *s->ring);
+    if (s->who != NULL)
+        m->heap_bytes -= heap_cost(strlen(s->who) + 1);
+    meta_session_free_content(s);
+    u64map_remove(&m->nonces, s->nonce);
+    idmap_remove(&m->sessions, id);
+}
+
+void meta_apply_expire(struct meta *m, const struct msg_expire *e)
+{
+    for (uint32_t i = 0; i < e->n_sessions; i++) {
+        const struct session *s = find(m, e->sessions[i].id);
+        if (s != NULL && s->active_ns <= e->sessions[i].idle_since_ns)
+            meta_session_drop(m, e->sessions[i].id);
+    }
+}
+
+uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max)
+{
+    struct idmap_iter it;
+    uint32_t n = 0;
+    uint64_t id;
+    const struct session *s;
+    if (idmap_iter_init(&it, &m->sessions) == 0)
+        while (n < max && (s = idmap_iter_next(&it, &id)) != NULL)
+            if (s->active_ns < before_ns)
+                out[n++] = (struct wire_session){.id = id, .idle_since_ns = s->active_ns};
+    idmap_iter_close(&it);
+    return n;
+}

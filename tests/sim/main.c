@@ -13,7 +13,7 @@
 struct options {
     uint64_t seed, count, seconds;
     const char *sabotage;
-    bool list, trace, every_sabotage, twice, help;
+    bool list, trace, every_sabotage, twice, longer, help;
 };
 
 struct totals {
@@ -128,6 +128,7 @@ int main(int argc, char **argv)
         {"every-sabotage", 0, FLAG_SWITCH, &o.every_sabotage, NULL, "run each until it is noticed; 0 if all are", NULL},
         {"twice", 0, FLAG_SWITCH, &o.twice, NULL, "run each seed twice: both must be the same history", NULL},
         {"trace", 0, FLAG_SWITCH, &o.trace, NULL, "print every event", NULL},
+        {"long", 0, FLAG_SWITCH, &o.longer, NULL, "go on for $DFS_TEST_LONG minutes, if that is set", NULL},
         {"help", 'h', FLAG_SWITCH, &o.help, NULL, "this text", NULL},
         {NULL, 0, FLAG_SWITCH, NULL, NULL, NULL, NULL},
     };
@@ -149,6 +150,11 @@ int main(int argc, char **argv)
         else
             list_sabotages();
         return 0;
+    }
+    const char *minutes = o.longer ? getenv("DFS_TEST_LONG") : NULL;
+    if (minutes && strtoull(minutes, NULL, 10) > 0) {
+        o.seconds = 60 * strtoull(minutes, NULL, 10);
+        o.count = UINT64_MAX;
     }
     return o.every_sabotage ? run_every_sabotage(&o) : run_seeds(&o, sabotage);
 }

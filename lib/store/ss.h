@@ -25,7 +25,8 @@ struct ss_config {
     uint64_t incarnation;      /* random per start */
     uint64_t seed;
     bool relaxed;
-    uint64_t segment_size;     /* 0: default */
+    uint64_t segment_size;     /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
+    uint64_t report_period;    /* ns between full reports of the chunks held; 0: 10 min */
 };
 
 /* Opens the data folders (identity, segments; the index is rebuilt from records). Synchronous disk calls; disks stay the
@@ -47,5 +48,9 @@ bool ss_registered(const struct ss *ss); /* with a current answer from the NameS
 /* For tests and the simulator: calls each(arg, chunk, version, length) for every chunk held. */
 void ss_each_chunk(const struct ss *ss, void (*each)(void *arg, uint64_t chunk, uint32_t version, uint32_t length),
                    void *arg);
+
+/* Memory the index takes, bytes, and the chunks in it, for status and benchmarks. */
+uint64_t ss_index_memory(const struct ss *ss, uint64_t *chunks);
+uint32_t ss_disks_failed(const struct ss *ss);
 
 #endif

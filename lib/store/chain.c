@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* chunk_write, here and down the chain. The happy path is: checked, ordered, forwarded to the next server while it waits
+ * for this turn's batch, flushed, acknowledged from below, shown to readers, acknowledged upward. Possible failures are:
+ *   - the payload does not fit its checksums, a gap in the sequence, another version, too much in flight: refused before
+ *     anything happened;
+ *   - this disk or a server further down fails: an error that names the server goes up, and the chunk is broken: it takes
+ *     no further writes in this version, because its copies may differ. Whoever writes it takes another chunk. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/impl.h"
+
+struct write *write_new(struct ss *ss, uint8_t disk, enum segment_class class)
+{
+    struct write *w = xcalloc(1, sizeof *w);
+    list_init(&w->link);
+    w->disk = disk;
+    w->class = (uint8_t)class;
+    w->slot = slots_add(&ss->writes, w);
+    ss->n_writes++;
+    return w;
+}
+
+void write_free(struct ss *ss, struct write *w)
+{
+    if (w->segment) {
+        w->segment->pins--;
+        ss->collect = true;
+    }
+    if (w->open)
+        w->open->inflight--;
+    for (uint32_t i = 0; w->open && i < RECENT_WRITERS; i++)
+        if (w->open->recent[i].write == w)
+            w->open->recent[i].write = NULL;
+    ss->write_bytes -= w->record.length;
+    ss->n_writes--;
+    list_remove(&w->link);
+    slots_remove(&ss->writes, w->slot);
+    payload_drop(&w->payload);
+    free(w->crcs);
+    free(w);
+}
+
+/* --- checking --- */
+
+static bool shape_good(const struct msg_chunk_write *m, const struct payload *p)
+{
+    return m->length > 0 && payload_len(p) == m->length && m->offset <= CHUNK_LIMIT &&
+           m->length <= CHUNK_LIMIT - m->offset && m->crcs.len == 4ULL * blocks_touched(m->offset, m->length);
+}
+
+/* The folder with most free space that takes writes; the error if there is none. */
+static int pick_store(struct ss *ss, uint64_t now, struct store **out)
+{
+    int err = DFS_EIO;
+    *out = NULL;
+    for (uint32_t i = 0; i < ss->n_stores; i++) {
+        struct store *st = &ss->stores[i];
+        if (st->failed)
+            continue;
+        err = DFS_ENOSPC;
+        if (st->full_until <= now && (!*out || st->free > (*out)->free))
+            *out = st;
+    }
+    return *out ? 0 : err;
+}
+
+/* The chunk to write to, made if it is new. NULL: refused and answered. */
+static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    struct chunk *c = index_find(&ss->index, m->chunk);
+    struct open_chunk *o = open_find(ss, m->chunk);
+    uint32_t version = o ? o->version : c ? c->version : m->version;
+    if (version != m->version) {
+        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " is at version %u here, not %u", ss->identity.server,
+                m->chunk, version, m->version);
+        return NULL;
+    }
+    if ((o && o->broken) || (c && c->flags & (CHUNK_BROKEN | CHUNK_DAMAGED | CHUNK_DELETING))) {
+        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " takes no more writes in version %u",
+                ss->identity.server, m->chunk, version);
+        return NULL;
+    }
+    if (c && c->n >= INDEX_MAX_EXTENTS) {
+        fx_fail(fx, ev->to, DFS_EFBIG, "chunk %" PRIu64 " is in too many pieces", m->chunk);
+        return NULL;
+    }
+    struct store *st = o ? &ss->stores[o->disk] : c ? &ss->stores[c->disk] : NULL;
+    int err = st ? (st->failed ? DFS_EIO : st->full_until > ev->now.mono ? DFS_ENOSPC : 0)
+                 : pick_store(ss, ev->now.mono, &st);
+    if (err) {
+        fx_fail(fx, ev->to, err, "server=%u %s", ss->identity.server,
+                err == DFS_ENOSPC ? "no space left" : "no working disk");
+        return NULL;
+    }
+    if (!o) {
+        o = open_add(ss, m->chunk);
+        if (!o) {
+            fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many chunks are being written", ss->identity.server);
+            return NULL;
+        }
+        o->version = m->version;
+        o->sequence = c ? c->sequence : 0;
+        o->copy = c ? c->copy : ss->next_copy++;
+        o->disk = st->number;
+    }
+    return o;
+}
+
+/* A request seen before: answered, or attached to the write under way. */
+static bool answered_before(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    struct open_chunk *o = open_find(ss, m->chunk);
+    struct recent *r = o && o->version == m->version && !o->broken
+                           ? open_recent(o, m->session, m->number, m->offset, m->length)
+                           : NULL;
+    if (!r)
+        return false;
+    if (!r->write) {
+        struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
+        fx_reply(fx, ev->to, &reply, NULL);
+    } else if (r->write->n_to < WRITE_WAITERS) {
+        r->write->to[r->write->n_to++] = ev->to;
+    } else {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "this write is under way");
+    }
+    return true;
+}
+
+/* --- accepting --- */
+
+static void forward(struct write *w, const struct msg_chunk_write *m, struct effects *fx)
+{
+    char addr[WIRE_ADDR_MAX + 1];
+    struct msg next = {.type = MSG_TYPE_chunk_write, .chunk_write = *m};
+    struct payload p = payload_ref(&w->payload);
+    next.chunk_write.sequence = w->record.sequence;
+    next.chunk_write.chain = m->chain + 1;
+    next.chunk_write.n_chain = m->n_chain - 1;
+    snprintf(addr, sizeof addr, "%.*s", STR_ARG(m->chain[0].addr));
+    w->next_server = m->chain[0].server;
+    fx_call(fx, addr, &next, &p, token_make(TOKEN_FORWARD, 0, w->slot), FORWARD_TIMEOUT);
+}
+
+static void accept_write(struct ss *ss, const struct event *ev, struct open_chunk *o, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    uint8_t *crcs = malloc(m->crcs.len);
+    if (!crcs) {
+        fx_fail(fx, ev->to, DFS_ENOMEM, "server=%u out of memory", ss->identity.server);
+        return;
+    }
+    memcpy(crcs, m->crcs.p, m->crcs.len);
+    struct write *w = write_new(ss, o->disk, m->length < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE);
+    w->crcs = crcs;
+    w->payload = payload_ref(ev->payload);
+    w->open = o;
+    w->to[w->n_to++] = ev->to;
+    w->record = (struct record){
+        .kind = RECORD_DATA, .version = m->version, .chunk = m->chunk, .copy = o->copy,
+        .sequence = o->sequence + 1ULL, .session = m->session, .number = m->number, .file = m->file,
+        .index = m->index, .offset = m->offset, .length = m->length,
+    };
+    o->inflight++;
+    ss->write_bytes += m->length;
+    struct store *st = &ss->stores[o->disk];
+    st->free -= min_u64(st->free, m->length);
+    open_note(ss, o, &w->record, w);
+    w->down_done = m->n_chain == 0;
+    if (!w->down_done)
+        forward(w, m, fx);
+    append_queue(ss, w);
+}
+
+void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    static const struct payload nothing;
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    const struct payload *p = ev->payload ? ev->payload : &nothing;
+    uint32_t self = ss->identity.server;
+    if (!ss_serving(ss, ev->now.mono)) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u has no current lease from the NameServer", self);
+    } else if (!shape_good(m, p)) {
+        fx_fail(fx, ev->to, DFS_EINVAL, "server=%u the write's range, payload and checksums do not fit together", self);
+    } else if (!crcs_match(p, m->offset, m->crcs.p)) {
+        fx_fail(fx, ev->to, DFS_ECORRUPT, "server=%u the payload was damaged on its way here", self);
+    } else if (answered_before(ss, ev, fx)) {
+        return;
+    } else if (ss->write_bytes + m->length > INFLIGHT_WRITE_BYTES) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many bytes are being written", self);
+    } else {
+        struct open_chunk *o = open_for_write(ss, ev, fx);
+        if (!o)
+            return;
+        if ((m->sequence == 0 || m->sequence == o->sequence + 1ULL) && o->sequence < UINT32_MAX) {
+            accept_write(ss, ev, o, fx);
+            return;
+        }
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u expects write %" PRIu64 " of chunk %" PRIu64 ", not %" PRIu64, self,
+                (uint64_t)o->sequence + 1, m->chunk, m->sequence);
+        if (o->sequence == 0)
+            open_forget(ss, o); /* nothing of it was ever accepted: its version is not settled */
+    }
+}
+
+/* --- finishing --- */
+
+static void fail_up(struct ss *ss, struct write *w, int err, struct str text, struct effects *fx)
+{
+    if (w->open && !w->open->broken) {
+        struct chunk *c = index_find(&ss->index, w->record.chunk);
+        w->open->broken = true;
+        if (c)
+            c->flags |= CHUNK_BROKEN;
+    }
+    for (uint32_t i = 0; i < w->n_to; i++)
+        fx_fail(fx, w->to[i], err, "%.*s", STR_ARG(text));
+    w->n_to = 0;
+    w->answered = true;
+}
+
+/* Durable here and everywhere below: visible, then acknowledged (CONSISTENCY B13, D24). */
+static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
+{
+    const struct record *r = &w->record;
+    struct chunk *c = index_find(&ss->index, r->chunk);
+    struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
+    if (c)
+        index_insert(&ss->index, c, &(struct extent){.rec_off = r->offset, .rec_len = r->length,
+                                                     .segment = w->segment->slot, .position = r->position,
+                                                     .order = order_of(r->version, r->sequence)});
+    for (uint32_t i = 0; i < w->n_to; i++)
+        fx_reply(fx, w->to[i], &reply, NULL);
+    w->n_to = 0;
+    w->answered = true;
+}
+
+static void write_settle(struct ss *ss, struct write *w, struct effects *fx)
+{
+    if (!w->local_done || !w->down_done)
+        return;
+    if (!w->answered)
+        acknowledge(ss, w, fx);
+    write_free(ss, w);
+}
+
+/* The chunk is held from the moment a record of it is durable, visible or not: it is then reported and collected. */
+static void hold_chunk(struct ss *ss, struct write *w)
+{
+    struct chunk *c = index_find(&ss->index, w->record.chunk);
+    if (!c) {
+        c = index_add(&ss->index, w->record.chunk, w->record.copy, w->record.version, w->disk);
+        ss->stores[w->disk].chunks++;
+        if (w->open->broken)
+            c->flags |= CHUNK_BROKEN;
+    }
+    index_touch(c, w->segment->slot);
+}
+
+void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
+{
+    if (w->record.kind == RECORD_DELETE) {
+        orders_done(ss, w, err);
+        write_free(ss, w);
+        return;
+    }
+    w->local_done = true;
+    if (!err) {
+        hold_chunk(ss, w);
+    } else if (!w->answered) {
+        char text[64];
+        snprintf(text, sizeof text, "server=%u %s", ss->identity.server,
+                 err == DFS_ENOSPC ? "no space left" : "the disk failed");
+        fail_up(ss, w, err, str_of(text), fx);
+    }
+    write_settle(ss, w, fx);
+}
+
+void chain_forwarded(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    uint32_t slot = token_b(ev->token);
+    struct write *w = slot < ss->writes.n ? ss->writes.v[slot] : NULL;
+    if (!w)
+        return;
+    w->down_done = true;
+    bool wrong = ev->status == 0 && (ev->msg->type != MSG_TYPE_chunk_write_reply ||
+                                     ev->msg->chunk_write_reply.sequence != w->record.sequence);
+    if ((ev->status || wrong) && !w->answered) {
+        char text[WIRE_TEXT_MAX];
+        struct str why = ev->status && ev->msg ? ev->msg->error.text : STR("");
+        if (why.len > 7 && memcmp(why.p, "server=", 7) == 0)
+            snprintf(text, sizeof text, "%.*s", STR_ARG(why));
+        else
+            snprintf(text, sizeof text, "server=%u %s %.*s", w->next_server,
+                     wrong ? "gave a wrong answer" : dfs_strerror(ev->status), STR_ARG(why));
+        fail_up(ss, w, wrong ? DFS_EPROTO : ev->status, str_of(text), fx);
+    }
+    write_settle(ss, w, fx);
+}

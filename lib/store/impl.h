@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* The inside of the StorageServer core, shared by the files of lib/store and nobody else.
+ *
+ *   ss.c        open, close, dispatch, turn         chain.c     chunk_write: checks, order, forwarding, acknowledging
+ *   segments.c  life of segment files, collection   append.c    group commit: from queue to flushed batch
+ *   recover.c   index from records at start         read.c      chunk_read
+ *   identity.c  whose folder                        orders.c    deletion, reports        register.c  NameServer */
+#ifndef DFS_STORE_IMPL_H
+#define DFS_STORE_IMPL_H
+
+#include "base/list.h"
+#include "base/log.h"
+#include "base/rand.h"
+#include "store/format.h"
+#include "store/index.h"
+#include "store/ss.h"
+
+#define SEGMENT_SMALL_SIZE (16u * 1024 * 1024)
+#define SEGMENT_LARGE_SIZE (64u * 1024 * 1024)
+#define SEGMENT_SMALL_MIN (128u * 1024)
+#define SEGMENT_LARGE_MIN (4u * 1024 * 1024)
+#define SEGMENT_MAX (1024u * 1024 * 1024)
+#define BATCH_BYTES (8u * 1024 * 1024)
+#define BATCH_RECORDS 256u
+/* Payload of writes accepted and not answered, and of reads under way; beyond: EAGAIN. */
+#define INFLIGHT_WRITE_BYTES (64u * 1024 * 1024)
+#define INFLIGHT_READ_BYTES (64u * 1024 * 1024)
+/* Bytes between two ranges that are rather read than skipped. */
+#define READ_GAP (16u * 1024)
+#define READ_MAX (2u * 1024 * 1024)
+#define FORWARD_TIMEOUT (10 * NS_PER_SEC)
+#define FULL_RETRY (1 * NS_PER_SEC)
+#define STAT_PERIOD (5 * NS_PER_SEC)
+#define REPORT_PERIOD (600 * NS_PER_SEC)
+#define REPORT_PAGE 4096u
+#define DELETES_INFLIGHT 256u
+#define ORDERS_MAX 65536u
+#define RECENT_WRITERS 16u
+#define OPEN_CHUNKS_MAX 4096u
+#define WRITE_WAITERS 4u
+#define NOTES_MAX 100u
+
+/* --- tokens: what an answer belongs to --- */
+
+enum token_kind {
+    TOKEN_BATCH = 1, TOKEN_SEGMENT, TOKEN_STAT, TOKEN_IDENTITY, TOKEN_READ, TOKEN_FORWARD, TOKEN_REGISTER,
+    TOKEN_HEARTBEAT, TOKEN_REPORT,
+};
+static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
+{
+    return (uint64_t)kind << 56 | (uint64_t)(a & 0xffffff) << 32 | b;
+}
+static inline uint32_t token_a(uint64_t t) { return (uint32_t)(t >> 32) & 0xffffff; }
+static inline uint32_t token_b(uint64_t t) { return (uint32_t)t; }
+
+/* Things that wait for an answer, by number. */
+struct slots {
+    void **v;
+    uint32_t *free;
+    uint32_t n, n_free;
+};
+uint32_t slots_add(struct slots *s, void *p);
+void *slots_remove(struct slots *s, uint32_t i);
+void slots_close(struct slots *s);
+
+/* --- segments --- */
+
+/* CREATING -> HEADING -> READY -> ACTIVE -> SEALED -> UNLINKING -> gone: preallocated, header flushed, next in line,
+ * being appended to, full or found at start, being removed. */
+enum segment_state { SEG_CREATING, SEG_HEADING, SEG_READY, SEG_ACTIVE, SEG_SEALED, SEG_UNLINKING };
+
+struct segment {
+    struct segment_header header;
+    uint32_t seed, slot;
+    uint8_t disk;
+    enum segment_state state;
+    bool cut;            /* found at start: ends at `end`, the rest of the file goes */
+    uint32_t end;        /* the next record goes here */
+    uint32_t last;       /* position of the last record, and its chunk */
+    uint64_t last_chunk;
+    int64_t live_bytes;
+    int32_t live;        /* extents */
+    uint32_t pins;       /* writes not yet answered and reads under way */
+    uint32_t tombs;      /* tombstones in it that are still needed */
+    struct grave **graves; /* dead chunks with records in it */
+    uint32_t n_graves, cap_graves;
+};
+
+/* A deleted chunk of which records remain: its tombstone must outlive them (CONSISTENCY D23). */
+struct grave {
+    uint32_t tomb; /* slot of the tombstone's segment */
+    uint32_t refs; /* other segments with records of it */
+};
+
+struct lane { /* one class of segments of one disk */
+    struct segment *active, *next;
+    struct list queue;  /* struct write.link: waiting for the next batch */
+    struct list flight; /* in the batch being written */
+    bool busy;
+};
+
+struct store { /* one data folder */
+    struct disk *disk;
+    uint8_t number;
+    bool failed, stat_pending;
+    struct identity identity;
+    uint64_t free, total;
+    uint64_t next_segment;
+    uint64_t full_until; /* no new segment could be made: refuse until then */
+    uint64_t chunks;
+    struct lane lanes[SEGMENT_CLASSES];
+};
+
+/* --- writes --- */
+
+struct recent { /* a writer's request on an open chunk */
+    uint64_t session, number;
+    uint32_t offset, length, sequence;
+    struct write *write; /* while under way */
+};
+
+struct open_chunk { /* a chunk written not long ago */
+    uint64_t id;
+    struct list lru;
+    uint64_t copy;
+    uint32_t version, sequence; /* last accepted */
+    uint32_t inflight;
+    uint8_t disk;
+    bool broken;
+    uint32_t next_recent;
+    struct recent recent[RECENT_WRITERS];
+    struct open_chunk *next; /* with the same hash */
+};
+
+struct write {
+    struct list link;
+    uint32_t slot;
+    struct record record; /* position etc. once it is in a batch */
+    uint8_t disk, class;
+    struct payload payload;
+    uint8_t *crcs;
+    struct open_chunk *open; /* NULL for a tombstone */
+    struct reply_to to[WRITE_WAITERS];
+    uint32_t n_to;
+    struct segment *segment; /* pinned */
+    bool local_done, down_done, answered;
+    uint32_t next_server;
+};
+
+struct order {
+    uint64_t chunk;
+    uint32_t version;
+};
+
+enum nm_link { NM_LOST, NM_REGISTERED };
+
+struct ss {
+    struct ss_config cfg;
+    struct rng rng;
+    struct store stores[SS_MAX_DISKS];
+    uint32_t n_stores;
+    struct index index;
+    struct segment **segments; /* by slot; NULL: gone. Slots are not reused */
+    uint32_t n_segments, cap_segments;
+    uint32_t segment_size[SEGMENT_CLASSES];
+    uint64_t next_copy;
+    bool collect; /* a segment may have become dead */
+
+    struct slots writes, reads;
+    uint64_t write_bytes, read_bytes;
+    uint32_t n_writes, n_reads;
+    struct open_chunk *open_table[OPEN_CHUNKS_MAX]; /* heads of chains by hash */
+    struct list open_lru;
+    uint32_t n_open;
+
+    struct identity identity; /* what all folders are to hold */
+    uint64_t written_epoch;   /* being written */
+    uint64_t saved_epoch;     /* durable in every working folder */
+    bool identity_dirty, identity_saved;
+    uint32_t identity_writes;
+
+    struct order *orders; /* deletions to carry out, once their epoch is durable */
+    uint32_t n_orders, cap_orders, deletes;
+
+    enum nm_link nm_state;
+    uint32_t nm_at, redirects;
+    char leader[WIRE_ADDR_MAX + 1];
+    uint64_t nm_next, nm_sent, backoff; /* when to call, when we called */
+    bool nm_calling;
+    uint64_t heartbeat_every, lease_until;
+    uint64_t *report; /* ids of the report under way, sorted */
+    uint32_t n_report, report_at, report_sent;
+    uint64_t report_next;
+    bool report_calling;
+    uint64_t stat_next;
+
+    char *notes[NOTES_MAX]; /* what recovery found, for the log of the first turn */
+    uint32_t n_notes;
+};
+
+/* segments.c */
+struct segment *segment_add(struct ss *ss, uint8_t disk, const struct segment_header *h, enum segment_state state);
+struct segment *segment_at(const struct ss *ss, uint32_t slot); /* NULL: gone */
+void segment_create(struct ss *ss, struct store *st, enum segment_class class, struct effects *fx);
+void segment_event(struct ss *ss, const struct event *ev, struct effects *fx);
+void segments_collect(struct ss *ss, struct effects *fx); /* unlinks what is dead */
+void segments_close(struct ss *ss);
+/* A chunk leaves the index because of a tombstone in the segment `tomb`; strays are further segments with records of it. */
+void chunk_bury(struct ss *ss, struct chunk *c, uint32_t tomb, const uint32_t *strays, uint32_t n_strays);
+void store_fail(struct ss *ss, struct store *st, int err, const char *what, struct effects *fx);
+
+/* append.c */
+void append_queue(struct ss *ss, struct write *w);
+void queue_refuse(struct ss *ss, struct lane *l, int err, struct effects *fx); /* all that wait for a batch */
+void append_turn(struct ss *ss, struct store *st, struct now now, struct effects *fx);
+void append_event(struct ss *ss, const struct event *ev, struct effects *fx);
+
+/* chain.c */
+void chain_request(struct ss *ss, const struct event *ev, struct effects *fx);
+void chain_forwarded(struct ss *ss, const struct event *ev, struct effects *fx);
+/* The write is durable here, or failed. Frees it when nothing else is under way. */
+void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx);
+struct write *write_new(struct ss *ss, uint8_t disk, enum segment_class class);
+void write_free(struct ss *ss, struct write *w);
+
+/* open.c */
+struct open_chunk *open_find(struct ss *ss, uint64_t chunk);
+struct open_chunk *open_add(struct ss *ss, uint64_t chunk); /* may forget an idle one; NULL: all are busy */
+void open_forget(struct ss *ss, struct open_chunk *o);
+void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
+struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t number, uint32_t offset, uint32_t length);
+void open_close(struct ss *ss);
+
+/* read.c */
+void read_request(struct ss *ss, const struct event *ev, struct effects *fx);
+void read_event(struct ss *ss, const struct event *ev, struct effects *fx);
+void read_close(struct ss *ss);
+
+/* identity.c */
+int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE; /* reads all, decides; writes nothing */
+int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
+void identity_turn(struct ss *ss, struct effects *fx);
+void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);
+
+/* orders.c */
+void orders_take(struct ss *ss, uint64_t epoch, const struct wire_chunk_id *v, uint32_t n, struct effects *fx);
+void orders_turn(struct ss *ss, struct effects *fx);
+void orders_done(struct ss *ss, struct write *w, int err); /* a tombstone is durable, or failed */
+void report_turn(struct ss *ss, struct now now, struct effects *fx);
+void report_event(struct ss *ss, const struct event *ev, struct effects *fx);
+
+/* register.c */
+void register_turn(struct ss *ss, struct now now, struct effects *fx);
+void register_event(struct ss *ss, const struct event *ev, struct effects *fx);
+const char *register_address(const struct ss *ss); /* of the NameServer to call */
+bool ss_serving(const struct ss *ss, uint64_t mono);
+
+/* recover.c */
+int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len) MUST_USE;
+int recover_finish(struct ss *ss, char *why, size_t why_len) MUST_USE; /* cuts torn tails: the first change to the disks */
+void ss_note(struct ss *ss, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+struct disk_op *ss_disk_op(struct store *st, enum disk_kind kind, const char *name, uint32_t n_data, uint64_t token);
+
+#endif

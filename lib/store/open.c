@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* Open chunks: those written not long ago, with the sequence last accepted and the last writers (CONSISTENCY B14). A
+ * bounded table; the chunk idle for longest is forgotten first, and what must outlive that (that it is broken) is kept
+ * in the index as well. */
+#include <stdlib.h>
+
+#include "store/impl.h"
+
+static struct open_chunk **bucket_of(struct ss *ss, uint64_t chunk)
+{
+    return &ss->open_table[mix64(chunk) % OPEN_CHUNKS_MAX];
+}
+
+struct open_chunk *open_find(struct ss *ss, uint64_t chunk)
+{
+    for (struct open_chunk *o = *bucket_of(ss, chunk); o; o = o->next)
+        if (o->id == chunk)
+            return o;
+    return NULL;
+}
+
+void open_forget(struct ss *ss, struct open_chunk *o)
+{
+    struct open_chunk **at = bucket_of(ss, o->id);
+    while (*at != o)
+        at = &(*at)->next;
+    *at = o->next;
+    list_remove(&o->lru);
+    ss->n_open--;
+    free(o);
+}
+
+struct open_chunk *open_add(struct ss *ss, uint64_t chunk)
+{
+    if (ss->n_open == OPEN_CHUNKS_MAX) {
+        struct open_chunk *oldest = CONTAINER_OF(list_first(&ss->open_lru), struct open_chunk, lru);
+        if (oldest->inflight)
+            return NULL;
+        open_forget(ss, oldest);
+    }
+    struct open_chunk *o = xcalloc(1, sizeof *o), **at = bucket_of(ss, chunk);
+    o->id = chunk;
+    o->next = *at;
+    *at = o;
+    list_push(&ss->open_lru, &o->lru);
+    ss->n_open++;
+    return o;
+}
+
+struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t number, uint32_t offset, uint32_t length)
+{
+    for (uint32_t i = 0; i < RECENT_WRITERS && session; i++) {
+        struct recent *r = &o->recent[i];
+        if (r->session == session && r->number == number && r->offset == offset && r->length == length)
+            return r;
+    }
+    return NULL;
+}
+
+void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
+{
+    o->recent[o->next_recent] = (struct recent){r->session, r->number, r->offset, r->length, (uint32_t)r->sequence, w};
+    o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
+    if (r->sequence > o->sequence)
+        o->sequence = (uint32_t)r->sequence;
+    list_remove(&o->lru);
+    list_push(&ss->open_lru, &o->lru);
+}
+
+void open_close(struct ss *ss)
+{
+    while (!list_empty(&ss->open_lru))
+        open_forget(ss, CONTAINER_OF(list_first(&ss->open_lru), struct open_chunk, lru));
+}

@@ -1,0 +1,307 @@
+/* SPDX-License-Identifier: MIT */
+/* The index, from the records of all segments. Nothing on the disks is changed until everything was read and understood;
+ * then torn tails are cut, so that a later start does not have to judge them again, and all segments found are sealed:
+ * what is appended from now on goes to new ones. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "store/impl.h"
+#include "store/scan.h"
+
+struct found { /* a record of a dead copy, or a tombstone */
+    uint64_t chunk, copy;
+    uint32_t segment;
+};
+
+struct found_list {
+    struct found *v;
+    uint32_t n, cap;
+};
+
+struct file {
+    uint64_t id, size;
+};
+
+struct recovery {
+    struct ss *ss;
+    struct store *st;
+    struct file *files;
+    uint32_t n_files, cap_files;
+    struct found_list tombs, strays, damaged;
+    bool lost; /* damage that cannot be pinned on a chunk */
+};
+
+static void found_add(struct found_list *l, uint64_t chunk, uint64_t copy, uint32_t segment)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? l->cap * 2 : 64;
+        l->v = xrealloc(l->v, l->cap, sizeof *l->v);
+    }
+    l->v[l->n++] = (struct found){chunk, copy, segment};
+}
+
+static int by_chunk(const void *a, const void *b)
+{
+    const struct found *x = a, *y = b;
+    if (x->chunk != y->chunk)
+        return x->chunk < y->chunk ? -1 : 1;
+    return x->copy > y->copy ? -1 : x->copy < y->copy; /* the newest copy first */
+}
+
+static int by_file(const void *a, const void *b)
+{
+    const struct file *x = a, *y = b;
+    return x->id < y->id ? -1 : x->id > y->id;
+}
+
+static void on_file(void *arg, const char *name, uint64_t size)
+{
+    struct recovery *rc = arg;
+    uint64_t id;
+    if (!segment_parse_name(name, &id))
+        return;
+    if (rc->n_files == rc->cap_files) {
+        rc->cap_files = rc->cap_files ? rc->cap_files * 2 : 16;
+        rc->files = xrealloc(rc->files, rc->cap_files, sizeof *rc->files);
+    }
+    rc->files[rc->n_files++] = (struct file){id, size};
+}
+
+/* --- records --- */
+
+static void note_writer(struct ss *ss, const struct chunk *c, const struct record *r)
+{
+    struct open_chunk *o = open_find(ss, r->chunk);
+    if (!o) {
+        o = open_add(ss, r->chunk);
+        o->version = c->version;
+        o->copy = c->copy;
+        o->disk = c->disk;
+    }
+    if (o->version == r->version && o->copy == r->copy)
+        open_note(ss, o, r, NULL);
+}
+
+static struct chunk *chunk_for(struct recovery *rc, const struct record *r, struct segment *s)
+{
+    struct ss *ss = rc->ss;
+    struct chunk *c = index_find(&ss->index, r->chunk);
+    if (c && c->disk != rc->st->number) {
+        /* Two folders hold it: one was out of service when the chunk came back. The first in line serves, unless the
+         * other knows a later version: then nobody does, until it is repaired. */
+        if (r->version > c->version)
+            c->flags |= CHUNK_DAMAGED;
+        ss_note(ss, "folder=%u chunk=%" PRIu64 " what=\"also held by folder %u\"", rc->st->number, r->chunk, c->disk);
+        return NULL;
+    }
+    if (c && r->copy < c->copy) {
+        found_add(&rc->strays, r->chunk, r->copy, s->slot);
+        return NULL;
+    }
+    if (c && r->copy > c->copy) {
+        const uint32_t *touched;
+        uint32_t n = chunk_segments(c, &touched);
+        for (uint32_t i = 0; i < n; i++)
+            found_add(&rc->strays, c->id, c->copy, touched[i]);
+        index_remove(&ss->index, c);
+        rc->st->chunks--;
+        struct open_chunk *o = open_find(ss, r->chunk);
+        if (o)
+            open_forget(ss, o);
+        c = NULL;
+    }
+    if (!c) {
+        c = index_add(&ss->index, r->chunk, r->copy, r->version, rc->st->number);
+        rc->st->chunks++;
+    }
+    return c;
+}
+
+static void on_record(struct recovery *rc, struct segment *s, const struct record *r, bool recent)
+{
+    struct ss *ss = rc->ss;
+    ss->next_copy = max_u64(ss->next_copy, r->copy + 1);
+    if (r->kind == RECORD_DELETE)
+        found_add(&rc->tombs, r->chunk, r->copy, s->slot);
+    if (r->kind != RECORD_DATA || r->length == 0)
+        return;
+    struct chunk *c = chunk_for(rc, r, s);
+    if (!c)
+        return;
+    index_insert(&ss->index, c, &(struct extent){.rec_off = r->offset, .rec_len = r->length, .segment = s->slot,
+                                                 .position = r->position,
+                                                 .order = order_of(r->version, r->sequence)});
+    if (recent)
+        note_writer(ss, c, r);
+}
+
+/* --- tombstones --- */
+
+static uint32_t strays_of(const struct found_list *l, const struct found *tomb, uint32_t **out)
+{
+    uint32_t lo = 0, hi = l->n, n = 0;
+    while (lo < hi) {
+        uint32_t mid = lo + (hi - lo) / 2;
+        if (l->v[mid].chunk < tomb->chunk)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    *out = NULL;
+    for (; lo < l->n && l->v[lo].chunk == tomb->chunk; lo++) {
+        if (l->v[lo].copy > tomb->copy)
+            continue;
+        *out = xrealloc(*out, n + 1, sizeof **out);
+        (*out)[n++] = l->v[lo].segment;
+    }
+    return n;
+}
+
+static void bury_all(struct recovery *rc)
+{
+    struct ss *ss = rc->ss;
+    if (rc->tombs.n)
+        qsort(rc->tombs.v, rc->tombs.n, sizeof *rc->tombs.v, by_chunk);
+    if (rc->strays.n)
+        qsort(rc->strays.v, rc->strays.n, sizeof *rc->strays.v, by_chunk);
+    for (uint32_t i = 0; i < rc->tombs.n; i++) {
+        const struct found *t = &rc->tombs.v[i];
+        if (i && t->chunk == t[-1].chunk)
+            continue; /* the newer tombstone covers what this one did, and lives as long */
+        struct chunk *c = index_find(&ss->index, t->chunk);
+        bool dead = c && c->disk == rc->st->number && c->copy <= t->copy;
+        struct open_chunk *o = dead ? open_find(ss, t->chunk) : NULL;
+        if (o)
+            open_forget(ss, o);
+        uint32_t *strays, n = strays_of(&rc->strays, t, &strays);
+        chunk_bury(ss, dead ? c : NULL, t->segment, strays, n);
+        free(strays);
+    }
+}
+
+/* --- damage --- */
+
+static void mark_damaged(struct recovery *rc, uint64_t chunk)
+{
+    struct chunk *c = index_find(&rc->ss->index, chunk);
+    if (c)
+        c->flags |= CHUNK_DAMAGED;
+}
+
+/* A record is gone and nothing says whose it was: whoever might have lost one is not to be served. */
+static void mark_suspects(struct recovery *rc)
+{
+    uint32_t at = 0;
+    for (struct chunk *c; (c = index_next(&rc->ss->index, &at));)
+        if (c->disk == rc->st->number && c->sequence > c->n)
+            c->flags |= CHUNK_DAMAGED;
+}
+
+/* --- segments --- */
+
+static int segment_refuse(struct recovery *rc, const char *name, int err, char *why, size_t why_len)
+{
+    const char *what = err == DFS_EIDENTITY ? "belongs to another StorageServer"
+                       : err == DFS_ECLUSTER ? "belongs to another cluster"
+                                             : dfs_strerror(err);
+    snprintf(why, why_len, "data folder %u: file \"%s\": %s", rc->st->number, name, what);
+    return err;
+}
+
+static int check_owner(const struct recovery *rc, const struct scan *sc, uint64_t id)
+{
+    const struct identity *own = &rc->ss->identity;
+    if (sc->header.uuid_hi != own->uuid_hi || sc->header.uuid_lo != own->uuid_lo)
+        return DFS_EIDENTITY;
+    if (sc->header.cluster_hi != own->cluster_hi || sc->header.cluster_lo != own->cluster_lo)
+        return DFS_ECLUSTER;
+    return sc->header.id == id ? 0 : DFS_EIDENTITY;
+}
+
+static void take_segment(struct recovery *rc, struct scan *sc, const char *name)
+{
+    struct ss *ss = rc->ss;
+    struct segment *s = segment_add(ss, rc->st->number, &sc->header, SEG_SEALED);
+    bool open = round_up(sc->size, RECORD_ALIGN) > sc->end;
+    s->end = sc->end;
+    s->cut = open;
+    for (uint32_t i = 0; i < sc->n_records; i++)
+        on_record(rc, s, &sc->records[i], open);
+    for (uint32_t i = 0; i < sc->n_damage; i++) {
+        const struct scan_damage *d = &sc->damage[i];
+        ss_note(ss, "folder=%u file=%s offset=%u chunk=%" PRIu64 " known=%d what=\"a record is damaged\"",
+                rc->st->number, name, d->position, d->chunk, d->known);
+        if (d->known)
+            found_add(&rc->damaged, d->chunk, 0, s->slot);
+        else
+            rc->lost = true;
+    }
+    if (sc->header_damaged)
+        ss_note(ss, "folder=%u file=%s what=\"the segment's header is damaged\"", rc->st->number, name);
+    if (sc->torn)
+        ss_note(ss, "folder=%u file=%s offset=%u what=\"a torn tail is cut\"", rc->st->number, name, sc->end);
+}
+
+static int recover_segment(struct recovery *rc, const struct file *f, char *why, size_t why_len)
+{
+    char name[DISK_NAME_MAX + 1];
+    const struct identity *own = &rc->ss->identity;
+    struct scan sc = {.header = {.cluster_hi = own->cluster_hi, .cluster_lo = own->cluster_lo,
+                                 .uuid_hi = own->uuid_hi, .uuid_lo = own->uuid_lo}};
+    segment_name(name, sizeof name, f->id);
+    int err = segment_scan(rc->st->disk, name, f->id, f->size, &sc);
+    if (!err && sc.empty)
+        sc.header.id = f->id; /* nothing in it: it is removed like any dead segment */
+    else if (!err)
+        err = check_owner(rc, &sc, f->id);
+    if (err)
+        segment_refuse(rc, name, err, why, why_len);
+    else
+        take_segment(rc, &sc, name);
+    scan_free(&sc);
+    return err;
+}
+
+int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
+{
+    struct recovery rc = {.ss = ss, .st = st};
+    int err = st->disk->ops->list(st->disk, on_file, &rc);
+    if (rc.n_files)
+        qsort(rc.files, rc.n_files, sizeof *rc.files, by_file);
+    st->next_segment = rc.n_files ? rc.files[rc.n_files - 1].id + 1 : 1;
+    for (uint32_t i = 0; i < rc.n_files && !err; i++)
+        err = recover_segment(&rc, &rc.files[i], why, why_len);
+    if (!err) {
+        for (uint32_t i = 0; i < rc.damaged.n; i++)
+            mark_damaged(&rc, rc.damaged.v[i].chunk);
+        if (rc.lost)
+            mark_suspects(&rc);
+        bury_all(&rc);
+    }
+    free(rc.files);
+    free(rc.tombs.v);
+    free(rc.strays.v);
+    free(rc.damaged.v);
+    return err;
+}
+
+int recover_finish(struct ss *ss, char *why, size_t why_len)
+{
+    for (uint32_t i = 0; i < ss->n_segments; i++) {
+        struct segment *s = ss->segments[i];
+        struct disk *d = ss->stores[s->disk].disk;
+        if (!s->cut || ss->stores[s->disk].failed)
+            continue;
+        char name[DISK_NAME_MAX + 1];
+        segment_name(name, sizeof name, s->header.id);
+        int err = d->ops->truncate(d, name, s->end);
+        if (!err)
+            err = d->ops->sync(d, name);
+        if (err) {
+            snprintf(why, why_len, "data folder %u: cutting the tail of file \"%s\": %s", s->disk, name,
+                     dfs_strerror(err));
+            return err;
+        }
+    }
+    return 0;
+}

@@ -1,0 +1,178 @@
+/* SPDX-License-Identifier: MIT */
+/* The NameServer, as a StorageServer sees it.
+ *
+ *   LOST --register--> REGISTERED --heartbeat--> REGISTERED
+ *     ^--- refused, no answer: next NameServer, backoff      ^--- not the leader: follow, still registered
+ *     ^--- heartbeat refused as stale: register again
+ *
+ * Every answer renews the serve lease, counted from when the call was sent (CONSISTENCY B12); without it nothing is
+ * served. */
+#include <stdio.h>
+
+#include "store/impl.h"
+
+#define BACKOFF_MIN (100 * NS_PER_MS)
+#define BACKOFF_MAX (2 * NS_PER_SEC)
+#define CALL_TIMEOUT (1 * NS_PER_SEC)
+#define REDIRECTS_MAX 4u
+
+const char *register_address(const struct ss *ss)
+{
+    return ss->leader[0] ? ss->leader : ss->cfg.nameservers[ss->nm_at % ss->cfg.n_nameservers];
+}
+
+bool ss_serving(const struct ss *ss, uint64_t mono)
+{
+    return ss->nm_state == NM_REGISTERED && ss->identity_saved && mono < ss->lease_until;
+}
+
+static void space_of(const struct ss *ss, uint64_t *capacity, uint64_t *used, uint64_t *chunks)
+{
+    *capacity = *used = *chunks = 0;
+    for (uint32_t i = 0; i < ss->n_stores; i++) {
+        const struct store *st = &ss->stores[i];
+        if (st->failed)
+            continue;
+        *capacity += st->total;
+        *used += st->total - min_u64(st->free, st->total);
+        *chunks += st->chunks;
+    }
+}
+
+static void send_register(struct ss *ss, struct effects *fx)
+{
+    struct msg m = {.type = MSG_TYPE_ss_register};
+    uint64_t used, chunks;
+    m.ss_register.uuid_hi = ss->identity.uuid_hi;
+    m.ss_register.uuid_lo = ss->identity.uuid_lo;
+    m.ss_register.incarnation = ss->cfg.incarnation;
+    m.ss_register.addr = str_of(ss->cfg.address);
+    m.ss_register.domain = str_of(ss->cfg.domain);
+    space_of(ss, &m.ss_register.capacity, &used, &chunks);
+    fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_REGISTER, 0, 0), 2 * CALL_TIMEOUT);
+}
+
+static void send_heartbeat(struct ss *ss, struct effects *fx)
+{
+    struct msg m = {.type = MSG_TYPE_heartbeat};
+    m.heartbeat.server = ss->identity.server;
+    m.heartbeat.incarnation = ss->cfg.incarnation;
+    space_of(ss, &m.heartbeat.capacity, &m.heartbeat.used, &m.heartbeat.chunks);
+    m.heartbeat.load = ss->n_writes + ss->n_reads;
+    m.heartbeat.disks_failed = (uint8_t)ss_disks_failed(ss);
+    fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_HEARTBEAT, 0, 0), CALL_TIMEOUT);
+}
+
+void register_turn(struct ss *ss, struct now now, struct effects *fx)
+{
+    if (ss->nm_calling || now.mono < ss->nm_next || ss->cfg.n_nameservers == 0)
+        return;
+    ss->nm_calling = true;
+    ss->nm_sent = now.mono;
+    if (ss->nm_state == NM_REGISTERED)
+        send_heartbeat(ss, fx);
+    else
+        send_register(ss, fx);
+}
+
+static void try_next(struct ss *ss, uint64_t now)
+{
+    ss->leader[0] = 0;
+    ss->nm_at++;
+    ss->backoff = ss->backoff ? min_u64(ss->backoff * 2, BACKOFF_MAX) : BACKOFF_MIN;
+    ss->nm_next = now + ss->backoff / 2 + rng_below(&ss->rng, ss->backoff / 2 + 1);
+}
+
+/* The call failed. Whether to ask the leader named in the answer, or another NameServer later. */
+static void call_failed(struct ss *ss, const struct event *ev)
+{
+    struct str leader = ev->status == DFS_ENOTLEADER && ev->msg ? ev->msg->error.leader : STR("");
+    if (leader.len && leader.len < sizeof ss->leader && ss->redirects++ < REDIRECTS_MAX) {
+        snprintf(ss->leader, sizeof ss->leader, "%.*s", STR_ARG(leader));
+        ss->nm_next = ev->now.mono;
+        return;
+    }
+    ss->redirects = 0;
+    try_next(ss, ev->now.mono);
+}
+
+static void renew(struct ss *ss, const struct event *ev, uint32_t lease_ms)
+{
+    ss->backoff = 0;
+    ss->redirects = 0;
+    ss->lease_until = lease_ms ? ss->nm_sent + lease_ms * NS_PER_MS : UINT64_MAX;
+    ss->nm_next = max_u64(ss->nm_sent + ss->heartbeat_every, ev->now.mono);
+}
+
+static void registered(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    const struct msg_ss_register_reply *m = &ev->msg->ss_register_reply;
+    struct identity *id = &ss->identity;
+    bool fresh = id->cluster_hi == 0 && id->cluster_lo == 0;
+    if (!fresh && (m->cluster_hi != id->cluster_hi || m->cluster_lo != id->cluster_lo)) {
+        fx_fatal(fx, "the data folders belong to another cluster than the NameServer at %s: it would order the deletion "
+                     "of all they hold; give the right --nm, or empty folders",
+                 register_address(ss));
+        return;
+    }
+    if (m->epoch < id->epoch) {
+        fx_log(fx, LOG_ERROR, "ss.old_nameserver", "epoch=%" PRIu64 " seen=%" PRIu64, m->epoch, id->epoch);
+        try_next(ss, ev->now.mono);
+        return;
+    }
+    if (fresh || id->server != m->server || id->epoch != m->epoch)
+        ss->identity_dirty = true;
+    id->cluster_hi = m->cluster_hi;
+    id->cluster_lo = m->cluster_lo;
+    id->server = m->server;
+    id->epoch = m->epoch;
+    if (ss->identity_dirty && fresh)
+        ss->identity_saved = false;
+    ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
+    ss->nm_state = NM_REGISTERED;
+    ss->report_next = ev->now.mono;
+    renew(ss, ev, m->lease_ms);
+    fx_log(fx, LOG_INFO, "ss.registered", "server=%u nameserver=%s chunks=%u", m->server, register_address(ss),
+           ss->index.n);
+}
+
+static void on_register(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    if (ev->status == 0 && ev->msg->type == MSG_TYPE_ss_register_reply) {
+        registered(ss, ev, fx);
+        return;
+    }
+    struct str text = ev->status && ev->msg ? ev->msg->error.text : STR("");
+    if (ev->status == DFS_EIDENTITY || ev->status == DFS_ECLUSTER)
+        fx_log(fx, LOG_ERROR, "ss.refused", "nameserver=%s error=%s text=\"%.*s\"", register_address(ss),
+               dfs_errname(ev->status), STR_ARG(text));
+    call_failed(ss, ev);
+}
+
+static void on_heartbeat(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    if (ev->status == 0 && ev->msg->type == MSG_TYPE_heartbeat_reply) {
+        const struct msg_heartbeat_reply *m = &ev->msg->heartbeat_reply;
+        if (m->epoch >= ss->identity.epoch) { /* a deposed NameServer renews nothing */
+            orders_take(ss, m->epoch, m->remove, m->n_remove, fx);
+            renew(ss, ev, m->lease_ms);
+            return;
+        }
+    }
+    bool unknown = ev->status && ev->msg && !dfs_err_may_retry(ev->status);
+    if (ev->status == DFS_ESTALE || unknown) { /* it does not know this incarnation */
+        ss->nm_state = NM_LOST;
+        ss->nm_next = ev->now.mono;
+        return;
+    }
+    call_failed(ss, ev);
+}
+
+void register_event(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    ss->nm_calling = false;
+    if (ev->token >> 56 == TOKEN_REGISTER)
+        on_register(ss, ev, fx);
+    else
+        on_heartbeat(ss, ev, fx);
+}

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: MIT */
+#include "store/scan.h"
+
+#include <stdlib.h>
+
+#include "base/crc.h"
+
+#define WINDOW (256u * 1024)
+/* Read at once when only headers are wanted. */
+#define GLANCE (8u * 1024)
+#define DAMAGE_MAX 1024u
+
+/* A sliding view of the file. */
+struct window {
+    struct disk *disk;
+    const char *name;
+    uint64_t size, off;
+    uint32_t len, ahead;
+    uint8_t *buf;
+    int err; /* sticky */
+};
+
+/* n ≤ WINDOW bytes at off, or NULL: past the end, or an error. */
+static const uint8_t *window_at(struct window *w, uint64_t off, uint32_t n)
+{
+    if (w->err || n > WINDOW || off > w->size || n > w->size - off)
+        return NULL;
+    if (off < w->off || off + n > w->off + w->len) {
+        size_t got = 0;
+        uint64_t want = min_u64(n > w->ahead ? n : w->ahead, w->size - off);
+        w->len = 0;
+        w->err = w->disk->ops->read(w->disk, w->name, off, w->buf, want, &got);
+        if (w->err)
+            return NULL;
+        w->off = off;
+        w->len = (uint32_t)got;
+        if (got < n)
+            return NULL;
+    }
+    return w->buf + (off - w->off);
+}
+
+static uint32_t range_crc(struct window *w, uint64_t off, uint64_t len, bool *ok)
+{
+    uint32_t crc = 0;
+    while (len) {
+        uint32_t n = (uint32_t)min_u64(len, WINDOW);
+        const uint8_t *p = window_at(w, off, n);
+        if (!p) {
+            *ok = false;
+            return 0;
+        }
+        crc = crc32c(crc, p, n);
+        off += n;
+        len -= n;
+    }
+    return crc;
+}
+
+static bool header_at(struct window *w, struct scan *s, uint32_t seed, uint64_t pos, struct record *r)
+{
+    const uint8_t *p = window_at(w, pos, RECORD_HEADER);
+    return p && record_parse(p, &s->header, seed, (uint32_t)pos, r) &&
+           record_layout(s->header.class, pos, r->offset, r->length).end <= round_up(s->size, RECORD_ALIGN);
+}
+
+static bool crcs_good(struct window *w, struct scan *s, const struct record *r)
+{
+    struct record_layout l = record_layout(s->header.class, r->position, r->offset, r->length);
+    bool ok = true;
+    return range_crc(w, l.crcs, 4ULL * l.n_crcs, &ok) == r->crcs_crc && ok;
+}
+
+static bool payload_good(struct window *w, struct scan *s, const struct record *r)
+{
+    struct record_layout l = record_layout(s->header.class, r->position, r->offset, r->length);
+    uint8_t crcs[2048]; /* copied, so that the window need not go back for each */
+    uint32_t done = 0;
+    for (uint32_t i = 0; i < l.n_crcs; i++) {
+        uint32_t at = 4 * i % sizeof crcs;
+        if (at == 0) {
+            uint32_t len = (uint32_t)min_u64(sizeof crcs, 4ULL * (l.n_crcs - i));
+            const uint8_t *p = window_at(w, l.crcs + 4ULL * i, len);
+            if (!p)
+                return false;
+            memcpy(crcs, p, len);
+        }
+        uint32_t n = (uint32_t)min_u64(r->length - done, DFS_BLOCK - (r->offset + done) % DFS_BLOCK);
+        bool ok = true;
+        if (range_crc(w, l.payload + done, n, &ok) != get_u32(crcs + at) || !ok)
+            return false;
+        done += n;
+    }
+    return true;
+}
+
+/* --- lists --- */
+
+static void record_add(struct scan *s, const struct record *r)
+{
+    if (s->n_records == s->cap_records) {
+        s->cap_records = s->cap_records ? s->cap_records * 2 : 64;
+        s->records = xrealloc(s->records, s->cap_records, sizeof *s->records);
+    }
+    s->records[s->n_records++] = *r;
+}
+
+static void damage_add(struct scan *s, uint32_t position, bool known, uint64_t chunk)
+{
+    if (s->n_damage == DAMAGE_MAX)
+        return;
+    if (s->n_damage == s->cap_damage) {
+        s->cap_damage = s->cap_damage ? s->cap_damage * 2 : 8;
+        s->damage = xrealloc(s->damage, s->cap_damage, sizeof *s->damage);
+    }
+    s->damage[s->n_damage++] = (struct scan_damage){position, known, chunk};
+}
+
+void scan_free(struct scan *s)
+{
+    free(s->records);
+    free(s->damage);
+    memset(s, 0, sizeof *s);
+}
+
+/* --- beyond a bad spot --- */
+
+/* The first valid record behind `bad`, and whether any belongs to a later batch. *dirty: a byte there is not zero. */
+static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint64_t bad, struct record *first,
+                          bool *later, uint32_t *dirty)
+{
+    bool found = false;
+    *later = false;
+    for (uint64_t pos = bad; pos + RECORD_ALIGN <= s->size; pos += RECORD_ALIGN) {
+        const uint8_t *p = window_at(w, pos, RECORD_ALIGN);
+        struct record r;
+        if (!p)
+            break;
+        if (get_u64(p) != 0)
+            *dirty = 1;
+        if (pos == bad || get_u32(p) == 0 || !header_at(w, s, seed, pos, &r))
+            continue;
+        if (!found)
+            *first = r;
+        found = true;
+        if (r.batch > bad) {
+            *later = true;
+            return true;
+        }
+    }
+    return found;
+}
+
+/* Walks the records. What is not a record is either the end or damage. */
+static void walk(struct window *w, struct scan *s, uint32_t seed)
+{
+    uint64_t pos = SEGMENT_HEADER;
+    struct record r, next;
+    while (pos + RECORD_HEADER <= s->size) {
+        if (header_at(w, s, seed, pos, &r)) {
+            if (!crcs_good(w, s, &r))
+                r.kind = 0; /* judged later, once the last batch is known */
+            record_add(s, &r);
+            pos = record_layout(s->header.class, pos, r.offset, r.length).end;
+            continue;
+        }
+        bool later;
+        if (w->err || !search_behind(w, s, seed, pos, &next, &later, &s->torn) || !later)
+            break;
+        s->torn = 0;
+        damage_add(s, (uint32_t)pos, next.prev == pos, next.prev_chunk);
+        pos = next.position;
+    }
+    s->end = (uint32_t)pos;
+}
+
+/* A record whose CRC array is bad is a torn tail in the last batch and damage before it; in the last batch of a segment
+ * that was not closed, payloads count as well. */
+static void judge(struct window *w, struct scan *s)
+{
+    bool closed = round_up(s->size, RECORD_ALIGN) <= s->end;
+    uint32_t last_batch = s->n_records ? s->records[s->n_records - 1].batch : 0, kept = 0;
+    for (uint32_t i = 0; i < s->n_records; i++) {
+        const struct record *r = &s->records[i];
+        bool last = !closed && r->batch == last_batch;
+        bool good = r->kind != 0 && (!last || payload_good(w, s, r));
+        if (w->err)
+            return;
+        if (!good && last) {
+            s->end = r->position;
+            s->torn = 1;
+            break;
+        }
+        if (!good)
+            damage_add(s, r->position, true, r->chunk);
+        else
+            s->records[kept++] = *r;
+    }
+    s->n_records = kept;
+}
+
+/* The header page is bad. If a record follows, the segment was in use, and the record tells all the header would. */
+static int without_header(struct window *w, struct scan *s, uint64_t id)
+{
+    const uint8_t *p = window_at(w, SEGMENT_HEADER, RECORD_HEADER);
+    uint32_t generation = p ? get_u32(p + 16) : 0;
+    for (int class = 0; class < SEGMENT_CLASSES && p; class++) {
+        struct record r;
+        s->header.id = id;
+        s->header.generation = generation;
+        s->header.class = (uint8_t)class;
+        if (!header_at(w, s, segment_seed(&s->header), SEGMENT_HEADER, &r) || !payload_good(w, s, &r))
+            continue;
+        s->header_damaged = true;
+        return 0;
+    }
+    /* A header is flushed before the first record is written: without a trace of records it was torn at birth. */
+    for (uint64_t pos = SEGMENT_HEADER; pos + RECORD_ALIGN <= s->size; pos += RECORD_ALIGN) {
+        p = window_at(w, pos, RECORD_ALIGN);
+        if (!p)
+            break;
+        if (get_u64(p) != 0)
+            return DFS_ECORRUPT;
+    }
+    s->empty = true;
+    return w->err;
+}
+
+static int scan_file(struct window *w, struct scan *s, uint64_t id)
+{
+    const uint8_t *p = window_at(w, 0, SEGMENT_HEADER);
+    if (!p) {
+        s->empty = true; /* shorter than a header: its creation was cut off */
+        return w->err;
+    }
+    struct segment_header own = s->header;
+    int err = segment_parse_header(p, &s->header);
+    if (err == DFS_EVERSION)
+        return err;
+    if (err) {
+        s->header = own;
+        err = without_header(w, s, id);
+        if (err || s->empty)
+            return err;
+    }
+    w->ahead = s->header.class == CLASS_LARGE ? GLANCE : WINDOW;
+    walk(w, s, segment_seed(&s->header));
+    w->ahead = WINDOW;
+    if (!w->err)
+        judge(w, s);
+    return w->err;
+}
+
+int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, struct scan *s)
+{
+    if (size > UINT32_MAX)
+        return DFS_ECORRUPT;
+    struct window w = {.disk = d, .name = name, .size = size, .ahead = WINDOW, .buf = malloc(WINDOW)};
+    s->size = size;
+    s->end = SEGMENT_HEADER;
+    int err = w.buf ? scan_file(&w, s, id) : DFS_ENOMEM;
+    free(w.buf);
+    return err;
+}

@@ -23,6 +23,7 @@ struct nm_config {
     uint64_t heartbeat, serve_lease, down_after; /* ns */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
+    uint64_t log_segment_bytes;  /* preallocated size of a log segment (default 8 MiB) */
 };
 
 /* Opens the data folder: identity, vote, snapshot, log. Synchronous disk calls. On error (DFS_ECORRUPT, DFS_EIDENTITY,

@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: MIT */
+/* From committed entries to the state machine, and from its results to replies. */
+#include "base/log.h"
+#include "group/group.h"
+
+/* What the state machine cannot know, because it is configuration: the intervals a reply tells. */
+static bool reply_patched(struct nm *nm, const struct meta_result *res, struct reply_to to, struct effects *fx)
+{
+    struct msg m;
+
+    if (res->type != MSG_TYPE_ss_register_reply && res->type != MSG_TYPE_session_open_reply)
+        return false;
+    if (msg_decode(res->type, res->head, res->head_len, &m, &nm->arena) != 0)
+        return false;
+    if (res->type == MSG_TYPE_session_open_reply) {
+        m.session_open_reply.ttl_ms = (uint32_t)min_u64(nm->cfg.session_ttl / NS_PER_MS, UINT32_MAX);
+    } else {
+        m.ss_register_reply.heartbeat_ms = (uint32_t)min_u64(nm->cfg.heartbeat / NS_PER_MS, UINT32_MAX);
+        m.ss_register_reply.lease_ms = (uint32_t)min_u64(nm->cfg.serve_lease / NS_PER_MS, UINT32_MAX);
+    }
+    fx_reply(fx, to, &m, NULL);
+    return true;
+}
+
+static void answer(struct nm *nm, const struct meta_result *res, struct reply_to to, struct effects *fx)
+{
+    if (res->type == 0)
+        fx_fail(fx, to, DFS_EIO, "the NameServer has no answer to this request");
+    else if (!reply_patched(nm, res, to, fx))
+        fx_reply_bytes(fx, to, res->type, res->head, res->head_len);
+}
+
+static void apply_command(struct nm *nm, const struct stamp *st, const struct wire_command *c, const struct reply_to *to,
+                          struct effects *fx)
+{
+    bool internal = wire_class_of(c->type) == CLASS_COMMAND;
+    struct meta_result res = {0};
+    struct msg cmd;
+    int err;
+
+    arena_reset(&nm->arena);
+    err = msg_decode(c->type, c->body.p, c->body.len, &cmd, &nm->arena);
+    if (err != 0) { /* the same on every member: it is skipped everywhere */
+        if (to != NULL && !internal)
+            fx_fail(fx, *to, err, "the request cannot be decoded");
+        return;
+    }
+    meta_apply(nm->meta, st, &cmd, &res);
+    if (to == NULL)
+        return;
+    if (!internal)
+        answer(nm, &res, *to, fx);
+    leader_applied(nm, &cmd, &res, fx);
+}
+
+static void epoch_opened(struct nm *nm, uint64_t index, struct effects *fx)
+{
+    nm->opening = false;
+    nm->serving = true;
+    leader_open(nm);
+    fx_log(fx, LOG_INFO, "nm.serving", "epoch=%" PRIu64 " term=%llu address=%s", index, raft_current_term(&nm->raft),
+           nm->address);
+}
+
+static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct batch *b,
+                          struct effects *fx)
+{
+    struct wire_batch entry;
+    struct stamp st;
+    int err;
+
+    arena_reset(&nm->entry_arena);
+    err = wire_decode(&wire_rec_batch, body, len, &entry, &nm->entry_arena);
+    if (err != 0)
+        return err == DFS_ENOMEM ? err : DFS_ECORRUPT;
+    st = (struct stamp){.index = index, .epoch = entry.epoch, .time_ns = entry.time_ns};
+    for (uint32_t i = 0; i < entry.n_commands; i++)
+        apply_command(nm, &st, &entry.commands[i], b != NULL && i < b->n ? &b->to[i] : NULL, fx);
+    if (b != NULL && b->opens_epoch && engine_is_leader(nm))
+        epoch_opened(nm, index, fx);
+    return 0;
+}
+
+int apply_entry(struct nm *nm, uint64_t index, uint64_t term, uint8_t type, const void *body, uint32_t len,
+                struct batch *b, struct effects *fx)
+{
+    int err = 0;
+
+    nm->applied = index;
+    nm->applied_term = term;
+    switch (type) {
+    case RAFT_COMMAND:
+        err = apply_commands(nm, index, body, len, b, fx);
+        break;
+    case RAFT_CHANGE:
+        nm->conf_index = index;
+        if (fx != NULL && index > 1)
+            engine_configuration(nm, index, body, len, fx);
+        break;
+    case RAFT_BARRIER:
+        break;
+    default:
+        err = DFS_ECORRUPT;
+    }
+    return err;
+}

@@ -1,0 +1,437 @@
+/* SPDX-License-Identifier: MIT */
+/* The leader's clockwork: heartbeats, who is down, the grant horizon, reaping, sessions. */
+#include <stdlib.h>
+#include <uthash.h>
+
+#include "base/log.h"
+#include "group/group.h"
+
+/* Numbers of a server are logged when they moved by more than 1/LOGGED_SHARE of its capacity, at most this often. */
+#define LOGGED_SHARE 20u
+#define LOGGED_EVERY (10 * NS_PER_SEC)
+#define REAP_LIMIT 1024u
+/* A wall clock that moves by more than this against the monotonic one was set: ages by it mean nothing for a while. */
+#define CLOCK_SET (1 * (int64_t)NS_PER_SEC)
+
+struct session_use {
+    uint64_t session;
+    uint64_t at; /* mono ns */
+    UT_hash_handle hh;
+};
+
+void leader_init(struct leader *l, uint64_t seed)
+{
+    memset(l, 0, sizeof *l);
+    rng_seed(&l->rng, seed);
+}
+
+static void forget_servers(struct leader *l)
+{
+    for (uint32_t i = 0; i < l->n_live; i++)
+        free(l->live[i].remove);
+    l->n_live = 0;
+}
+
+static void forget_sessions(struct leader *l, uint64_t before)
+{
+    struct session_use *u, *next;
+
+    HASH_ITER (hh, l->uses, u, next) {
+        if (u->at >= before)
+            continue;
+        HASH_DEL(l->uses, u);
+        free(u);
+    }
+}
+
+void leader_close(struct leader *l)
+{
+    forget_servers(l);
+    forget_sessions(l, UINT64_MAX);
+    free(l->live);
+    l->live = NULL;
+    l->cap_live = 0;
+}
+
+void leader_open(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    uint64_t now = nm->now.mono;
+
+    forget_servers(l); /* a takeover restarts every server's timer */
+    forget_sessions(l, UINT64_MAX);
+    l->opened = now;
+    l->next_serial = meta_first_grantable(nm->meta);
+    l->mark[0].at = now;
+    l->mark[0].serial = l->next_serial;
+    l->n_marks = 1;
+    l->next_tick = now;
+    l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
+    l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
+    l->reap_from = now;
+    l->skew = nm->now.wall - (int64_t)now;
+    l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
+}
+
+/* --- servers --- */
+
+static uint32_t live_index(const struct leader *l, uint32_t id)
+{
+    uint32_t lo = 0, hi = l->n_live;
+
+    while (lo < hi) {
+        uint32_t mid = (lo + hi) / 2;
+
+        if (l->live[mid].id < id)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo;
+}
+
+const struct live *live_find(const struct leader *l, uint32_t id)
+{
+    uint32_t i = live_index(l, id);
+
+    return i < l->n_live && l->live[i].id == id ? &l->live[i] : NULL;
+}
+
+struct live *live_get(struct nm *nm, uint32_t id)
+{
+    struct leader *l = &nm->lead;
+    uint32_t i = live_index(l, id);
+
+    if (i < l->n_live && l->live[i].id == id)
+        return &l->live[i];
+    if (l->n_live == l->cap_live) {
+        l->cap_live = l->cap_live ? l->cap_live * 2 : 8;
+        l->live = xrealloc(l->live, l->cap_live, sizeof *l->live);
+    }
+    memmove(&l->live[i + 1], &l->live[i], (l->n_live - i) * sizeof *l->live);
+    l->n_live++;
+    l->live[i] = (struct live){.id = id, .last = nm->now.mono};
+    return &l->live[i];
+}
+
+bool leader_suspects(const struct nm *nm, const struct live *l)
+{
+    return nm->now.mono - l->last > nm->cfg.down_after / 2;
+}
+
+static void propose_state(struct nm *nm, struct live *l, const struct meta_server *s, uint8_t state)
+{
+    struct msg cmd = {.type = MSG_TYPE_server_state};
+
+    if (l->state_pending)
+        return;
+    cmd.server_state.server = s->id;
+    cmd.server_state.state = state;
+    cmd.server_state.capacity = l->heard ? l->capacity : s->capacity;
+    cmd.server_state.used = l->heard ? l->used : s->used;
+    l->state_pending = batch_propose(nm, &cmd);
+    if (l->state_pending)
+        l->logged_at = nm->now.mono;
+}
+
+static void check_server(struct nm *nm, const struct meta_server *s, struct effects *fx)
+{
+    struct live *l = live_get(nm, s->id);
+    uint64_t silence = nm->now.mono - l->last;
+
+    if (s->state != SERVER_UP || silence < nm->cfg.down_after || l->state_pending)
+        return;
+    propose_state(nm, l, s, SERVER_DOWN);
+    if (l->state_pending)
+        fx_log(fx, LOG_WARN, "nm.server_down", "server=%u addr=%s silent_ms=%" PRIu64, s->id, s->addr,
+               (uint64_t)(silence / NS_PER_MS));
+}
+
+/* --- heartbeats and reports --- */
+
+/* The registered server this message comes from, or NULL after it was told to register (again). */
+static const struct meta_server *sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,
+                                        struct effects *fx)
+{
+    const struct meta_server *s = meta_server_by_id(nm->meta, id);
+
+    if (s != NULL && s->incarnation == incarnation)
+        return s;
+    fx_fail(fx, ev->to, DFS_ESTALE, "server %u is not registered with this incarnation: register again", id);
+    return NULL;
+}
+
+static void note_numbers(struct nm *nm, struct live *l, const struct meta_server *s)
+{
+    uint64_t moved = l->used > s->used ? l->used - s->used : s->used - l->used;
+
+    if (s->state == SERVER_DOWN)
+        propose_state(nm, l, s, SERVER_UP);
+    else if (nm->now.mono - l->logged_at >= LOGGED_EVERY &&
+             (moved > l->capacity / LOGGED_SHARE || l->capacity != s->capacity))
+        propose_state(nm, l, s, s->state);
+}
+
+static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_heartbeat *h = &ev->msg->heartbeat;
+    const struct meta_server *s = sender(nm, ev, h->server, h->incarnation, fx);
+    struct msg reply = {.type = MSG_TYPE_heartbeat_reply};
+    struct live *l;
+    uint32_t n;
+
+    if (s == NULL)
+        return;
+    l = live_get(nm, s->id);
+    l->last = nm->now.mono;
+    l->heard = true;
+    l->capacity = h->capacity;
+    l->used = h->used;
+    l->chunks = h->chunks;
+    l->load = h->load;
+    l->granted = 0;
+    if (s->state == SERVER_DOWN && !l->state_pending)
+        fx_log(fx, LOG_INFO, "nm.server_up", "server=%u addr=%s", s->id, s->addr);
+    note_numbers(nm, l, s);
+    n = l->n_remove < 1024 ? l->n_remove : 1024;
+    l->n_remove -= n;
+    reply.heartbeat_reply.epoch = meta_epoch(nm->meta);
+    reply.heartbeat_reply.lease_ms = (uint32_t)min_u64(nm->cfg.serve_lease / NS_PER_MS, UINT32_MAX);
+    reply.heartbeat_reply.remove = l->remove + l->n_remove;
+    reply.heartbeat_reply.n_remove = n;
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
+/* What a server holds and nobody knows is collected, but only below the horizon: above it a client may be about to
+ * publish it (B15). */
+static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_report *r = &ev->msg->report;
+    struct msg reply = {.type = MSG_TYPE_report_reply};
+    uint64_t horizon = meta_horizon(nm->meta);
+
+    if (sender(nm, ev, r->server, r->incarnation, fx) == NULL)
+        return;
+    arena_reset(&nm->arena);
+    reply.report_reply.epoch = meta_epoch(nm->meta);
+    reply.report_reply.remove = arena_alloc(&nm->arena, r->n_chunks, sizeof *r->chunks);
+    if (reply.report_reply.remove == NULL) {
+        fx_fail(fx, ev->to, DFS_ENOMEM, "no memory for the report");
+        return;
+    }
+    for (uint32_t i = 0; i < r->n_chunks; i++) {
+        const struct wire_chunk_id *c = &r->chunks[i];
+
+        if ((c->chunk & CHUNK_SERIAL_MASK) < horizon && !meta_knows_chunk(nm->meta, c->chunk))
+            reply.report_reply.remove[reply.report_reply.n_remove++] = *c;
+    }
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
+void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    switch (ev->msg->type) {
+    case MSG_TYPE_grant:
+        leader_grant(nm, ev, fx);
+        return;
+    case MSG_TYPE_heartbeat:
+        on_heartbeat(nm, ev, fx);
+        return;
+    case MSG_TYPE_report:
+        on_report(nm, ev, fx);
+        return;
+    default:
+        fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is not served here", wire_type_name(ev->msg->type));
+    }
+}
+
+/* --- by time --- */
+
+static void mark_horizon(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+
+    if (nm->now.mono < l->next_mark)
+        return;
+    l->next_mark = nm->now.mono + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
+    if (l->n_marks < HORIZON_MARKS) {
+        l->mark[l->n_marks].at = nm->now.mono;
+        l->mark[l->n_marks].serial = l->next_serial;
+        l->n_marks++;
+    }
+}
+
+/* Grants older than their lifetime are dead. The first mark is the epoch's opening, so that what an earlier leader
+ * granted lives its full lifetime too (B15). */
+static void propose_horizon(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    struct msg cmd = {.type = MSG_TYPE_horizon};
+    uint32_t old = 0;
+
+    while (old < l->n_marks && nm->now.mono - l->mark[old].at >= nm->cfg.grant_lifetime)
+        old++;
+    if (old == 0 || l->horizon_pending)
+        return;
+    cmd.horizon.chunks_below = l->mark[old - 1].serial;
+    if (cmd.horizon.chunks_below > meta_horizon(nm->meta)) {
+        l->horizon_pending = batch_propose(nm, &cmd);
+        if (!l->horizon_pending)
+            return;
+    }
+    l->n_marks -= old;
+    memmove(l->mark, l->mark + old, l->n_marks * sizeof l->mark[0]);
+}
+
+static void propose_reap(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    struct msg cmd = {.type = MSG_TYPE_reap};
+    int64_t before = nm->now.wall - (int64_t)nm->cfg.reader_grace;
+
+    if (l->reap_pending || nm->now.mono < l->reap_from || meta_oldest_removed(nm->meta) >= before)
+        return;
+    cmd.reap.before_ns = before;
+    cmd.reap.limit = REAP_LIMIT;
+    l->reap_pending = batch_propose(nm, &cmd);
+}
+
+void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
+{
+    struct session_use *u;
+
+    HASH_FIND(hh, l->uses, &session, sizeof session, u);
+    if (u == NULL) {
+        u = xcalloc(1, sizeof *u);
+        u->session = session;
+        HASH_ADD(hh, l->uses, session, sizeof u->session, u);
+    }
+    u->at = mono;
+}
+
+static void propose_expire(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    uint64_t now = nm->now.mono, ttl = nm->cfg.session_ttl;
+    struct wire_session *idle;
+    struct msg cmd = {.type = MSG_TYPE_expire};
+    uint32_t n, kept = 0;
+
+    if (now < l->next_expire || l->expire_pending)
+        return;
+    l->next_expire = now + max_u64(ttl / 16, NS_PER_MS);
+    if (now < l->expire_from)
+        return;
+    forget_sessions(l, now - min_u64(ttl, now));
+    arena_reset(&nm->arena);
+    idle = arena_alloc(&nm->arena, 1024, sizeof *idle);
+    if (idle == NULL)
+        return;
+    n = meta_idle_sessions(nm->meta, nm->now.wall - (int64_t)ttl, idle, 1024);
+    for (uint32_t i = 0; i < n; i++) {
+        struct session_use *u;
+
+        HASH_FIND(hh, l->uses, &idle[i].id, sizeof idle[i].id, u);
+        if (u == NULL)
+            idle[kept++] = idle[i];
+    }
+    if (kept == 0)
+        return;
+    cmd.expire.sessions = idle;
+    cmd.expire.n_sessions = kept;
+    l->expire_pending = batch_propose(nm, &cmd);
+}
+
+/* Ages are measured with logged wall-clock stamps. If the clock was set, they are waited for in full again: reaping or
+ * expiring early would break a promise, late only keeps something longer. */
+static void watch_clock(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    int64_t skew = nm->now.wall - (int64_t)nm->now.mono;
+
+    if (skew - l->skew > CLOCK_SET) {
+        l->reap_from = nm->now.mono + nm->cfg.reader_grace;
+        l->expire_from = nm->now.mono + nm->cfg.session_ttl;
+    }
+    l->skew = skew;
+}
+
+void leader_tick(struct nm *nm, struct effects *fx)
+{
+    struct leader *l = &nm->lead;
+
+    if (nm->now.mono < l->next_tick)
+        return;
+    l->next_tick = nm->now.mono + min_u64(max_u64(nm->cfg.down_after / 10, NS_PER_MS), NS_PER_SEC / 4);
+    watch_clock(nm);
+    for (uint32_t i = 0; i < meta_n_servers(nm->meta); i++)
+        check_server(nm, meta_server_at(nm->meta, i), fx);
+    mark_horizon(nm);
+    propose_horizon(nm);
+    propose_reap(nm);
+    propose_expire(nm);
+    leader_reserve(nm);
+}
+
+uint64_t leader_deadline(const struct nm *nm)
+{
+    return nm->lead.next_tick;
+}
+
+/* --- what was applied --- */
+
+static void queue_removal(struct nm *nm, const struct meta_removed *r)
+{
+    for (uint32_t i = 0; i < r->n_servers; i++) {
+        struct live *l = live_get(nm, r->servers[i]);
+
+        if (l->n_remove == REMOVE_MAX)
+            continue; /* its report will find the chunk unknown */
+        if (l->n_remove == l->cap_remove) {
+            l->cap_remove = l->cap_remove ? l->cap_remove * 2 : 64;
+            l->remove = xrealloc(l->remove, l->cap_remove, sizeof *l->remove);
+        }
+        l->remove[l->n_remove++] = (struct wire_chunk_id){.chunk = r->chunk, .version = r->version};
+    }
+}
+
+void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx)
+{
+    struct leader *l = &nm->lead;
+
+    switch (cmd->type) {
+    case MSG_TYPE_reserve:
+        l->reserve_pending = false;
+        break;
+    case MSG_TYPE_horizon:
+        l->horizon_pending = false;
+        break;
+    case MSG_TYPE_reap:
+        l->reap_pending = false;
+        for (uint32_t i = 0; i < res->n_removed; i++)
+            queue_removal(nm, &res->removed[i]);
+        break;
+    case MSG_TYPE_expire:
+        l->expire_pending = false;
+        break;
+    case MSG_TYPE_server_state:
+        live_get(nm, cmd->server_state.server)->state_pending = false;
+        break;
+    case MSG_TYPE_ss_register:
+        if (res->type == MSG_TYPE_ss_register_reply) {
+            struct msg m;
+
+            if (msg_decode(res->type, res->head, res->head_len, &m, &nm->arena) != 0)
+                break;
+            struct live *s = live_get(nm, m.ss_register_reply.server);
+
+            s->last = nm->now.mono; /* a new incarnation counts from here */
+            s->heard = false;
+            fx_log(fx, LOG_INFO, "nm.server_registered", "server=%u addr=%.*s domain=%.*s", s->id,
+                   STR_ARG(cmd->ss_register.addr), STR_ARG(cmd->ss_register.domain));
+        }
+        break;
+    default:
+        break;
+    }
+}

@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* What only the leader knows, and forgets with its leadership: who was heard when, what was granted, what is to be
+ * deleted. What must outlive it is logged as commands (table.h, 0x03xx). */
+#ifndef DFS_GROUP_LEADER_H
+#define DFS_GROUP_LEADER_H
+
+#include "base/rand.h"
+#include "meta/meta.h"
+#include "wire/core.h"
+
+#define HORIZON_MARKS 32u
+/* Deletion hints kept per server; what does not fit is found again by the server's report. */
+#define REMOVE_MAX 65536u
+#define GRANT_MAX_CHUNKS 64u
+#define CHUNK_SERIAL_MASK ((1ULL << 48) - 1) /* the top 16 bits of an id are the group's number */
+
+struct nm;
+
+struct live { /* one StorageServer, as heard by this leader */
+    uint32_t id;
+    uint64_t last; /* mono ns of its last heartbeat, or of the epoch's opening */
+    bool heard;    /* the numbers below are from a heartbeat */
+    uint64_t capacity, used, chunks;
+    uint32_t load;
+    uint32_t granted; /* chunks granted on it since its last heartbeat */
+    uint64_t logged_at; /* mono ns: when its numbers were last logged */
+    bool state_pending;
+    struct wire_chunk_id *remove;
+    uint32_t n_remove, cap_remove;
+};
+
+struct leader {
+    struct live *live; /* in id order */
+    uint32_t n_live, cap_live;
+    struct rng rng;
+    uint64_t opened;      /* mono ns */
+    uint64_t next_serial; /* of the next chunk granted */
+    struct { uint64_t at, serial; } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
+    uint32_t n_marks;
+    bool reserve_pending, horizon_pending, reap_pending, expire_pending;
+    uint64_t next_tick, next_mark, next_expire;
+    int64_t skew;                  /* wall - mono, to notice a clock that was set */
+    uint64_t reap_from, expire_from; /* mono ns: not before */
+    struct session_use *uses;      /* uthash: sessions that were granted chunks, and when */
+};
+
+void leader_init(struct leader *l, uint64_t seed);
+void leader_close(struct leader *l);
+/* The epoch was opened: everything starts anew. */
+void leader_open(struct nm *nm);
+/* grant, heartbeat, report. */
+void leader_request(struct nm *nm, const struct event *ev, struct effects *fx);
+/* Everything that happens by time. */
+void leader_tick(struct nm *nm, struct effects *fx);
+uint64_t leader_deadline(const struct nm *nm);
+/* An own command was applied. */
+void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx);
+struct live *live_get(struct nm *nm, uint32_t id); /* made if need be */
+const struct live *live_find(const struct leader *l, uint32_t id);
+/* Not heard for so long that nothing new is placed on it, though not yet declared down. */
+bool leader_suspects(const struct nm *nm, const struct live *l);
+void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);
+/* Asks for more chunk serials when less than half of the reserve is left. */
+void leader_reserve(struct nm *nm);
+void leader_note_session(struct leader *l, uint64_t session, uint64_t mono);
+
+#endif

@@ -1,0 +1,290 @@
+/* SPDX-License-Identifier: MIT */
+/* The NameServer core's events and turns. */
+#include "group/group.h"
+
+#include <stdio.h>
+
+#include "base/log.h"
+
+/* Free space, in log segments: below the first mark only what frees space is let through, below the second nothing. */
+#define SPACE_RESERVE 4u
+#define SPACE_LOW 2u
+#define STAT_EVERY NS_PER_SEC
+
+/* --- accessors --- */
+
+void nm_cluster(const struct nm *nm, uint64_t *hi, uint64_t *lo)
+{
+    *hi = nm->id.cluster_hi;
+    *lo = nm->id.cluster_lo;
+}
+
+uint32_t nm_id(const struct nm *nm)
+{
+    return nm->id.raft_id;
+}
+
+bool nm_serving(const struct nm *nm)
+{
+    return nm->serving;
+}
+
+const struct meta *nm_meta(const struct nm *nm)
+{
+    return nm->meta;
+}
+
+/* --- requests --- */
+
+static uint64_t space_mark(const struct nm *nm, uint32_t segments)
+{
+    return segments * nm->cfg.log_segment_bytes;
+}
+
+/* 0, or why this mutation is not taken for want of disk space. Checked before submitting, so that ENOSPC never reaches
+ * raft (A2). */
+static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
+{
+    int err = raftlog_stuck(&nm->log, len + 1024);
+
+    if (err != 0)
+        return err;
+    if (nm->free_bytes >= space_mark(nm, SPACE_RESERVE))
+        return 0;
+    if (nm->free_bytes < space_mark(nm, SPACE_LOW))
+        return DFS_ENOSPC;
+    switch (type) {
+    case MSG_TYPE_unlink:
+    case MSG_TYPE_rmdir:
+    case MSG_TYPE_session_open:
+    case MSG_TYPE_session_close:
+    case MSG_TYPE_ss_register:
+        return 0;
+    default:
+        return DFS_ENOSPC;
+    }
+}
+
+static void on_mutation(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    int err = check_space(nm, ev->msg->type, ev->head.len);
+
+    if (err != 0) {
+        fx_fail(fx, ev->to, err, err == DFS_ENOSPC ? "the NameServer's disk is nearly full" : "the NameServer's disk fails");
+        return;
+    }
+    err = meta_check(nm->meta, ev->msg);
+    if (err != 0) {
+        fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
+        return;
+    }
+    err = batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);
+    if (err == DFS_EAGAIN)
+        fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
+    else if (err != 0)
+        fx_fail(fx, ev->to, err, "the request is larger than %u bytes", WIRE_BLOB_MAX);
+}
+
+static void on_read(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    struct msg reply;
+    int err;
+
+    arena_reset(&nm->arena);
+    err = status_read(nm, ev->msg, &reply, &nm->arena);
+    if (err != 0)
+        fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
+    else
+        fx_reply(fx, ev->to, &reply, NULL);
+}
+
+/* The leader's address, "" if there is none we know of. */
+static const char *leader_address(struct nm *nm)
+{
+    raft_id id = 0;
+    const char *address = NULL;
+
+    raft_leader(&nm->raft, &id, &address);
+    return address != NULL ? address : "";
+}
+
+static void on_request(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    enum msg_class class = wire_class_of(ev->msg->type);
+
+    if (class != CLASS_READ && class != CLASS_MUTATION && class != CLASS_LEADER) {
+        fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is not served by a NameServer", wire_type_name(ev->msg->type));
+        return;
+    }
+    if (!engine_is_leader(nm)) {
+        fx_not_leader(fx, ev->to, leader_address(nm));
+        return;
+    }
+    if (!nm->serving) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "the NameServer is opening its epoch");
+        return;
+    }
+    if (class == CLASS_READ)
+        on_read(nm, ev, fx);
+    else if (class == CLASS_MUTATION)
+        on_mutation(nm, ev, fx);
+    else
+        leader_request(nm, ev, fx);
+}
+
+/* --- disk --- */
+
+static void on_stat(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    uint64_t mark = space_mark(nm, SPACE_RESERVE);
+
+    nm->stat_running = false;
+    if (ev->status != 0)
+        return;
+    if (nm->free_bytes >= mark && ev->op->offset < mark)
+        fx_log(fx, LOG_ERROR, "nm.disk_nearly_full", "free_bytes=%" PRIu64 " advice=\"free space in the data folder's file system\"",
+               ev->op->offset);
+    else if (nm->free_bytes < mark && ev->op->offset >= mark)
+        fx_log(fx, LOG_INFO, "nm.disk_has_space", "free_bytes=%" PRIu64, ev->op->offset);
+    nm->free_bytes = ev->op->offset;
+}
+
+static void on_log_done(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    uint64_t durable = nm->log.durable_index;
+    char what[160];
+    int err = raftlog_event(&nm->log, ev, fx);
+
+    if (err != 0) {
+        snprintf(what, sizeof what, "the log could not be written (%s); the disk is not trusted any more", ev->op->name);
+        nm_fatal(nm, fx, what, err);
+        return;
+    }
+    if (ev->token == LOG_TOKEN_SPARE && ev->op->kind == DISK_CREATE && ev->status == 0)
+        nm->free_bytes -= min_u64(nm->free_bytes, nm->cfg.log_segment_bytes);
+    if (nm->log.durable_index > durable)
+        engine_persisted(nm, fx);
+}
+
+static void on_disk(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    switch (ev->token) {
+    case TOKEN_VOTE:
+        engine_vote_written(nm, ev, fx);
+        break;
+    case TOKEN_STAT:
+        on_stat(nm, ev, fx);
+        break;
+    case TOKEN_SNAPSHOT_UNLINK:
+        if (ev->status != 0)
+            fx_log(fx, LOG_WARN, "nm.snapshot_not_removed", "file=%s error=%s", ev->op->name, dfs_errname(ev->status));
+        break;
+    default:
+        on_log_done(nm, ev, fx);
+    }
+}
+
+/* --- step --- */
+
+/* Time never goes back inside, whatever the host says. */
+static void set_now(struct nm *nm, struct now now)
+{
+    nm->now.mono = max_u64(nm->now.mono, now.mono);
+    nm->now.wall = now.wall;
+}
+
+void nm_event(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    set_now(nm, ev->now);
+    if (nm->dead) {
+        if (ev->kind == EV_REQUEST)
+            fx_fail(fx, ev->to, DFS_ECLOSING, "the NameServer's disk has failed");
+        return;
+    }
+    switch (ev->kind) {
+    case EV_REQUEST:
+        on_request(nm, ev, fx);
+        break;
+    case EV_DISK:
+        on_disk(nm, ev, fx);
+        break;
+    case EV_SNAPSHOT:
+        snapshot_done(nm, ev->status, fx);
+        break;
+    case EV_REPLY: /* we call nobody */
+        break;
+    }
+}
+
+static void open_epoch(struct nm *nm)
+{
+    struct msg cmd = {.type = MSG_TYPE_open_epoch};
+    struct batch *b;
+
+    if (nm->opening || nm->serving || !engine_is_leader(nm))
+        return;
+    cmd.open_epoch.cluster_hi = nm->id.cluster_hi;
+    cmd.open_epoch.cluster_lo = nm->id.cluster_lo;
+    cmd.open_epoch.leader = nm->id.raft_id;
+    cmd.open_epoch.addr = str_of(nm->address);
+    if (!batch_propose(nm, &cmd))
+        return;
+    b = CONTAINER_OF(nm->queue.prev, struct batch, link);
+    b->opens_epoch = true;
+    nm->opening = true;
+}
+
+static bool wants_stat(const struct nm *nm)
+{
+    return !nm->stat_running &&
+           (nm->log.last_index != nm->stat_index || nm->free_bytes < space_mark(nm, SPACE_RESERVE));
+}
+
+static void look_at_space(struct nm *nm, struct effects *fx)
+{
+    struct disk_op *op;
+
+    if (!wants_stat(nm) || nm->now.mono < nm->stat_at)
+        return;
+    op = disk_op_new(DISK_STAT, "", 0);
+    op->token = TOKEN_STAT;
+    nm->stat_running = true;
+    nm->stat_at = nm->now.mono + STAT_EVERY;
+    nm->stat_index = nm->log.last_index;
+    fx_disk(fx, op);
+}
+
+void nm_turn(struct nm *nm, struct now now, struct effects *fx)
+{
+    set_now(nm, now);
+    if (nm->dead)
+        return;
+    for (; nm->n_notes > 0; nm->n_notes--)
+        fx_log(fx, LOG_WARN, "nm.repaired", "what=\"%s\"", nm->note[nm->n_notes - 1]);
+    engine_timeout(nm, fx);
+    if (nm->dead)
+        return;
+    open_epoch(nm);
+    if (nm->serving)
+        leader_tick(nm, fx);
+    raftlog_turn(&nm->log, nm->now, fx);
+    engine_submit(nm, fx);
+    look_at_space(nm, fx);
+    snapshot_consider(nm, fx); /* last: nothing may be applied between the effect and the fork */
+}
+
+uint64_t nm_deadline(const struct nm *nm)
+{
+    uint64_t at;
+
+    if (nm->dead)
+        return UINT64_MAX;
+    if (nm->n_notes > 0 || (!nm->opening && !nm->serving && engine_is_leader(nm)))
+        return 0;
+    at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
+    if (nm->serving)
+        at = min_u64(at, leader_deadline(nm));
+    if (wants_stat(nm))
+        at = min_u64(at, nm->stat_at);
+    return at;
+}

@@ -1,0 +1,426 @@
+/* SPDX-License-Identifier: MIT */
+/* Opening a NameServer's data folder, and making a new one.
+ *
+ * Everything is read and checked before anything is changed: identity, vote, snapshot, log; then raft starts, committed
+ * entries are applied, and only then a torn tail is cut. What is missing or damaged is named, with what to do. */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "group/group.h"
+
+#define FIRST_ID 1u
+#define FIRST_TERM 1u
+#define DEFAULT_SEGMENT (8 * MIB)
+#define DEFAULT_SNAPSHOT_LOG (64 * MIB)
+
+struct opening {
+    struct nm *nm;
+    struct disk *disk;
+    char *why;
+    size_t why_len;
+    /* what the folder holds */
+    bool has_identity, has_new, has_log;
+    struct snapshot_ref snaps[64];
+    uint32_t n_snaps;
+    bool has_tmp;
+    /* what was read */
+    struct snapshot_info snap;
+    struct slice conf;
+    uint64_t seen_snapshot; /* the highest index of any snapshot file, good or not */
+    bool vote_both;
+    struct raft_entry *entries; /* raft_malloc'ed: raft frees them if starting fails */
+    uint32_t n_entries, cap_entries;
+    struct bytes confs; /* bodies of configuration entries, at their buf.base as an offset */
+};
+
+static int PRINTF_LIKE(3, 4) fail(struct opening *o, int err, const char *fmt, ...)
+{
+    va_list ap;
+
+    va_start(ap, fmt);
+    vsnprintf(o->why, o->why_len, fmt, ap);
+    va_end(ap);
+    return err;
+}
+
+static void PRINTF_LIKE(2, 3) note(struct nm *nm, const char *fmt, ...)
+{
+    va_list ap;
+
+    if (nm->n_notes == ARRAY_LEN(nm->note))
+        return;
+    va_start(ap, fmt);
+    vsnprintf(nm->note[nm->n_notes++], sizeof nm->note[0], fmt, ap);
+    va_end(ap);
+}
+
+/* --- configuration --- */
+
+static uint64_t or_default(uint64_t v, uint64_t preset)
+{
+    return v != 0 ? v : preset;
+}
+
+static int set_config(struct opening *o, const struct nm_config *cfg)
+{
+    struct nm_config *c = &o->nm->cfg;
+
+    *c = *cfg;
+    c->heartbeat = or_default(c->heartbeat, 250 * NS_PER_MS);
+    c->serve_lease = or_default(c->serve_lease, 2 * NS_PER_SEC);
+    c->down_after = or_default(c->down_after, 2500 * NS_PER_MS);
+    c->grant_lifetime = or_default(c->grant_lifetime, 60 * NS_PER_SEC);
+    c->reader_grace = or_default(c->reader_grace, 600 * NS_PER_SEC);
+    c->session_ttl = or_default(c->session_ttl, 600 * NS_PER_SEC);
+    c->snapshot_log_bytes = or_default(c->snapshot_log_bytes, DEFAULT_SNAPSHOT_LOG);
+    c->log_segment_bytes = round_up(or_default(c->log_segment_bytes, DEFAULT_SEGMENT), DFS_BLOCK);
+    if (cfg->address == NULL || strlen(cfg->address) == 0 || strlen(cfg->address) > WIRE_ADDR_MAX)
+        return fail(o, DFS_EINVAL, "the NameServer's address must have 1 to %u bytes", WIRE_ADDR_MAX);
+    if (c->heartbeat * 2 > c->serve_lease || c->serve_lease >= c->down_after)
+        return fail(o, DFS_EINVAL,
+                    "the times do not fit: twice the heartbeat (%llu ms) must fit into the serve lease (%llu ms), and that "
+                    "must be shorter than the time after which a server is down (%llu ms)",
+                    c->heartbeat / NS_PER_MS, c->serve_lease / NS_PER_MS, c->down_after / NS_PER_MS);
+    strcpy(o->nm->address, cfg->address);
+    c->address = o->nm->address;
+    if (raft_version_number() != RAFT_VERSION_NUMBER)
+        return fail(o, DFS_EVERSION, "libraft %d was found, this program was built for %d", raft_version_number(),
+                    RAFT_VERSION_NUMBER);
+    return 0;
+}
+
+static struct log_config log_config(const struct nm *nm)
+{
+    return (struct log_config){.cluster_hi = nm->id.cluster_hi,
+                               .cluster_lo = nm->id.cluster_lo,
+                               .salt = identity_salt(&nm->id),
+                               .segment_bytes = nm->cfg.log_segment_bytes,
+                               .relaxed = nm->cfg.relaxed};
+}
+
+/* --- the folder --- */
+
+static void on_file(void *arg, const char *name, uint64_t size)
+{
+    struct opening *o = arg;
+    struct snapshot_ref ref;
+    uint64_t first;
+
+    (void)size;
+    o->has_identity |= strcmp(name, IDENTITY_FILE) == 0;
+    o->has_new |= strcmp(name, IDENTITY_NEW) == 0;
+    o->has_tmp |= strcmp(name, SNAPSHOT_TMP) == 0;
+    o->has_log |= log_segment_parse(name, &first);
+    if (!snapshot_parse(name, &ref.index, &ref.term))
+        return;
+    o->seen_snapshot = max_u64(o->seen_snapshot, ref.index);
+    /* newest first; far more than the two that are kept */
+    if (o->n_snaps == ARRAY_LEN(o->snaps))
+        return;
+    uint32_t i = o->n_snaps++;
+
+    for (; i > 0 && o->snaps[i - 1].index < ref.index; i--)
+        o->snaps[i] = o->snaps[i - 1];
+    o->snaps[i] = ref;
+}
+
+static int look(struct opening *o)
+{
+    int err = o->disk->ops->list(o->disk, on_file, o);
+
+    return err != 0 ? fail(o, err, "the data folder cannot be listed: %s", dfs_strerror(err)) : 0;
+}
+
+/* --- a new cluster --- */
+
+static int make_files(struct opening *o)
+{
+    struct nm *nm = o->nm;
+    struct vote vote = {.number = 1, .term = FIRST_TERM};
+    struct log_config cfg = log_config(nm);
+    struct raft_buffer conf;
+    int err = engine_bootstrap(FIRST_ID, nm->address, &conf);
+
+    if (err != 0)
+        return err;
+    err = identity_begin(o->disk, &nm->id);
+    if (err == 0)
+        err = vote_save(o->disk, &vote);
+    if (err == 0)
+        err = raftlog_create(&cfg, o->disk, FIRST_TERM, RAFT_CHANGE, conf.base, (uint32_t)conf.len);
+    raft_free(conf.base);
+    if (err == 0)
+        err = identity_finish(o->disk);
+    return err;
+}
+
+static int init_folder(struct opening *o)
+{
+    const struct nm_config *c = &o->nm->cfg;
+    int err;
+
+    if (o->has_identity)
+        return fail(o, DFS_EEXIST, "the data folder holds a NameServer already: start without --init");
+    /* identity.new is what an interrupted --init leaves behind; anything else was a NameServer once */
+    if ((o->has_log || o->n_snaps > 0) && !o->has_new)
+        return fail(o, DFS_ECORRUPT,
+                    "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup, or use "
+                    "an empty folder");
+    o->nm->id = (struct identity){.cluster_hi = c->cluster_hi,
+                                  .cluster_lo = c->cluster_lo,
+                                  .uuid_hi = c->uuid_hi,
+                                  .uuid_lo = c->uuid_lo,
+                                  .raft_id = FIRST_ID};
+    err = make_files(o);
+    return err != 0 ? fail(o, err, "a new cluster cannot be made in the data folder: %s", dfs_strerror(err)) : 0;
+}
+
+static int load_identity(struct opening *o)
+{
+    int err = identity_load(o->disk, &o->nm->id);
+
+    if (err == DFS_ENOENT && (o->has_log || o->n_snaps > 0) && !o->has_new)
+        return fail(o, DFS_ECORRUPT,
+                    "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup");
+    if (err == DFS_ENOENT)
+        return fail(o, err, "no NameServer data in the data folder: start with --init to make a new cluster");
+    if (err != 0)
+        return fail(o, err, "the file \"identity\" cannot be used (%s): restore it from a backup", dfs_strerror(err));
+    return 0;
+}
+
+static int load_vote(struct opening *o)
+{
+    int err = vote_load(o->disk, &o->nm->vote, &o->vote_both);
+
+    if (err != 0)
+        return fail(o, err == DFS_ENOENT ? DFS_ECORRUPT : err,
+                    "the file \"vote\" cannot be used (%s): restore it from a backup", dfs_strerror(err));
+    return 0;
+}
+
+/* The newest good snapshot, if there is any. */
+static int load_snapshot(struct opening *o)
+{
+    struct nm *nm = o->nm;
+
+    for (uint32_t i = 0; i < o->n_snaps; i++) {
+        char name[DISK_NAME_MAX + 1];
+        int err;
+
+        snapshot_name(o->snaps[i].index, o->snaps[i].term, name);
+        err = snapshot_load(o->disk, name, &o->snap, &o->conf, &nm->meta);
+        if (err != 0 && err != DFS_ECORRUPT)
+            return fail(o, err, "%s cannot be read: %s", name, dfs_strerror(err));
+        if (err == 0 && (o->snap.cluster_hi != nm->id.cluster_hi || o->snap.cluster_lo != nm->id.cluster_lo))
+            return fail(o, DFS_EIDENTITY, "%s belongs to another cluster", name);
+        if (err == 0) {
+            nm->newest = o->snaps[i];
+            if (i + 1 < o->n_snaps)
+                nm->older = o->snaps[i + 1];
+            return 0;
+        }
+        if (nm->damaged.index == 0)
+            nm->damaged = o->snaps[i];
+        note(nm, "%s is damaged; the state before it and the log are used instead", name);
+    }
+    o->snap = (struct snapshot_info){0};
+    nm->meta = meta_new();
+    return nm->meta != NULL ? 0 : fail(o, DFS_ENOMEM, "no memory for the namespace");
+}
+
+/* --- the log --- */
+
+static int on_record(void *arg, const struct log_record *rec)
+{
+    struct opening *o = arg;
+    struct raft_entry *e;
+
+    if (rec->type != RAFT_COMMAND && rec->type != RAFT_BARRIER && rec->type != RAFT_CHANGE)
+        return DFS_ECORRUPT;
+    if (o->n_entries == o->cap_entries) {
+        o->cap_entries = o->cap_entries ? o->cap_entries * 2 : 64;
+        e = raft_realloc(o->entries, o->cap_entries * sizeof *e);
+        if (e == NULL)
+            return DFS_ENOMEM;
+        o->entries = e;
+    }
+    e = &o->entries[o->n_entries++];
+    *e = (struct raft_entry){.term = rec->term, .type = rec->type};
+    if (rec->type == RAFT_CHANGE) { /* the only bodies raft reads */
+        e->buf.base = (void *)(uintptr_t)o->confs.len;
+        e->buf.len = rec->len;
+        return bytes_add(&o->confs, rec->body, rec->len);
+    }
+    return 0;
+}
+
+static int on_replay(void *arg, const struct log_record *rec)
+{
+    return apply_entry(arg, rec->index, rec->term, rec->type, rec->body, rec->len, NULL, NULL);
+}
+
+static int load_log(struct opening *o)
+{
+    struct nm *nm = o->nm;
+    struct log_config cfg = log_config(nm);
+    int err = raftlog_open(&cfg, o->disk, o->snap.index, on_record, o, &nm->log, o->why, o->why_len);
+
+    if (err != 0)
+        return err;
+    if (nm->log.last_index < o->seen_snapshot)
+        return fail(o, DFS_ECORRUPT, "the log ends at index %" PRIu64 ", but a snapshot of index %" PRIu64 " exists",
+                    nm->log.last_index, o->seen_snapshot);
+    if (nm->vote.term < nm->log.last_term)
+        return fail(o, DFS_ECORRUPT,
+                    "the file \"vote\" is older than the log (term %" PRIu64 " and %" PRIu64 "): restore it from a backup",
+                    nm->vote.term, nm->log.last_term);
+    if (nm->log.seg[0].first_index == 1 && (o->n_entries == 0 || o->entries[0].type != RAFT_CHANGE))
+        return fail(o, DFS_ECORRUPT, "the log does not begin with a configuration");
+    if (raftlog_is_torn(&nm->log))
+        note(nm, "an unfinished write was cut off the log after index %" PRIu64 " (log-%016" PRIx64 ", offset %" PRIu64 ")",
+             nm->log.last_index, nm->log.seg[nm->log.n_seg - 1].first_index, nm->log.cut_from);
+    return 0;
+}
+
+/* Starts raft with the log's entries, and applies what is committed. */
+static int start_raft(struct opening *o)
+{
+    struct nm *nm = o->nm;
+    uint8_t *batch = raft_malloc(o->confs.len + 1);
+    uint64_t commit;
+    int err;
+
+    if (batch == NULL)
+        return fail(o, DFS_ENOMEM, "no memory for the log's configurations");
+    if (o->confs.len > 0)
+        memcpy(batch, o->confs.p, o->confs.len);
+    for (uint32_t i = 0; i < o->n_entries; i++) {
+        if (o->entries[i].type == RAFT_CHANGE)
+            o->entries[i].buf.base = batch + (uintptr_t)o->entries[i].buf.base;
+        o->entries[i].batch = batch; /* one for all: raft frees each run of equal ones once */
+    }
+    err = engine_start(nm, &o->snap, &o->conf, o->entries, o->n_entries, nm->log.seg[0].first_index);
+    if (err == 0 || o->n_entries == 0)
+        raft_free(batch);
+    if (err == 0)
+        raft_free(o->entries);
+    o->entries = NULL;
+    if (err != 0)
+        return fail(o, err, "raft cannot start from the log: %s", dfs_strerror(err));
+    nm->applied = o->snap.index;
+    nm->applied_term = o->snap.term;
+    nm->conf_index = o->snap.conf_index;
+    commit = raft_commit_index(&nm->raft);
+    if (commit != nm->log.last_index)
+        return fail(o, DFS_ENOTSUP, "the log has entries of a cluster of several NameServers, which this version cannot run");
+    return raftlog_read(&nm->log, o->disk, nm->applied + 1, commit, on_replay, nm, o->why, o->why_len);
+}
+
+/* --- what may be changed once all is well --- */
+
+static int repair(struct opening *o)
+{
+    struct nm *nm = o->nm;
+    int err = raftlog_repair(&nm->log, o->disk, o->why, o->why_len);
+
+    if (err != 0)
+        return err;
+    if (!o->vote_both)
+        err = vote_save(o->disk, &nm->vote);
+    if (err == 0 && o->has_tmp)
+        err = o->disk->ops->unlink(o->disk, SNAPSHOT_TMP);
+    for (uint32_t i = 0; i < o->n_snaps && err == 0; i++) {
+        char name[DISK_NAME_MAX + 1];
+
+        if (o->snaps[i].index >= nm->newest.index || o->snaps[i].index == nm->older.index)
+            continue;
+        snapshot_name(o->snaps[i].index, o->snaps[i].term, name);
+        err = o->disk->ops->unlink(o->disk, name);
+    }
+    return err != 0 ? fail(o, err, "the data folder cannot be tidied up: %s", dfs_strerror(err)) : 0;
+}
+
+static int open_all(struct opening *o, const struct nm_config *cfg)
+{
+    struct nm *nm = o->nm;
+    uint64_t total;
+    int err = set_config(o, cfg);
+
+    if (err == 0)
+        err = look(o);
+    if (err == 0 && cfg->init)
+        err = init_folder(o);
+    if (err == 0)
+        err = load_identity(o);
+    if (err == 0)
+        err = load_vote(o);
+    if (err == 0)
+        err = load_snapshot(o);
+    if (err == 0)
+        err = load_log(o);
+    if (err == 0)
+        err = start_raft(o);
+    if (err == 0)
+        err = repair(o);
+    if (err == 0) {
+        err = o->disk->ops->space(o->disk, &nm->free_bytes, &total);
+        if (err != 0)
+            fail(o, err, "the data folder's free space cannot be asked for: %s", dfs_strerror(err));
+    }
+    return err;
+}
+
+int nm_open(const struct nm_config *cfg, struct disk *disk, struct now now, struct nm **out, char *why, size_t why_len)
+{
+    struct nm *nm = xcalloc(1, sizeof *nm);
+    struct opening o = {.nm = nm, .disk = disk, .why = why, .why_len = why_len};
+    int err;
+
+    nm->disk = disk;
+    nm->now = now;
+    list_init(&nm->queue);
+    list_init(&nm->pending);
+    arena_init(&nm->arena, WIRE_ARENA_MAX);
+    arena_init(&nm->entry_arena, WIRE_ARENA_MAX);
+    leader_init(&nm->lead, cfg->seed);
+    bytes_init(&o.confs, 16 * MIB);
+    *out = NULL;
+    err = open_all(&o, cfg);
+    slice_drop(&o.conf);
+    bytes_close(&o.confs);
+    raft_free(o.entries);
+    if (err != 0) {
+        nm_close(nm);
+        return err;
+    }
+    nm->stat_index = nm->log.last_index;
+    *out = nm;
+    return 0;
+}
+
+static void free_batches(struct list *batches)
+{
+    LIST_FOR_EACH (e, batches) {
+        list_remove(e);
+        batch_free(CONTAINER_OF(e, struct batch, link));
+    }
+}
+
+void nm_close(struct nm *nm)
+{
+    if (nm == NULL)
+        return;
+    engine_close(nm);
+    free_batches(&nm->queue);
+    free_batches(&nm->pending);
+    batch_free(nm->spare);
+    leader_close(&nm->lead);
+    raftlog_close(&nm->log);
+    if (nm->meta != NULL)
+        meta_free(nm->meta);
+    arena_close(&nm->arena);
+    arena_close(&nm->entry_arena);
+    free(nm);
+}

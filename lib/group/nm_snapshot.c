@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* Taking snapshots: asked for at the end of a turn, written by a forked child while the loop goes on.
+ *
+ * The happy path: enough log has gathered -> EFF_SNAPSHOT -> the host forks, the child calls nm_write_snapshot ->
+ * EV_SNAPSHOT -> raft is told, the log is trimmed. Two snapshots are kept, and the log from the older one on, so that a
+ * damaged newest snapshot costs time and not data. A failure is logged and tried again later. */
+#include "base/log.h"
+#include "group/group.h"
+
+#define SNAPSHOT_TOKEN 1u
+#define SNAPSHOT_RETRY (60 * NS_PER_SEC)
+
+void snapshot_consider(struct nm *nm, struct effects *fx)
+{
+    if (nm->taking.index != 0 || !nm->serving || nm->applied <= nm->newest.index ||
+        nm->log.bytes < nm->cfg.snapshot_log_bytes || nm->now.mono < nm->snapshot_retry)
+        return;
+    /* everything in the snapshot must be in the durable log: at opening a log that ends before it is damaged */
+    if (nm->log.flushed < nm->log.written)
+        return;
+    nm->taking = (struct snapshot_ref){nm->applied, nm->applied_term};
+    nm->log.bytes = 0;
+    fx_log(fx, LOG_INFO, "nm.snapshot_begin", "index=%" PRIu64, nm->taking.index);
+    fx_snapshot(fx, SNAPSHOT_TOKEN);
+}
+
+int nm_write_snapshot(const struct nm *nm, struct disk *disk)
+{
+    struct snapshot_info info = {.cluster_hi = nm->id.cluster_hi,
+                                 .cluster_lo = nm->id.cluster_lo,
+                                 .index = nm->applied,
+                                 .term = nm->applied_term,
+                                 .conf_index = nm->conf_index};
+    struct raft_buffer conf;
+    int err;
+
+    /* content and label belong together (A9): the host must carry this out before anything else is applied */
+    if (nm->taking.index == 0 || nm->taking.index != nm->applied)
+        return DFS_EINVAL;
+    if (raft_configuration_encode(&nm->raft.configuration_committed, &conf) != 0)
+        return DFS_ENOMEM;
+    err = conf.len <= SNAPSHOT_CONF_MAX ? snapshot_write(disk, &info, conf.base, (uint32_t)conf.len, nm->meta)
+                                        : DFS_ETOOBIG;
+    raft_free(conf.base);
+    return err;
+}
+
+static void forget(struct snapshot_ref ref, struct effects *fx)
+{
+    char name[DISK_NAME_MAX + 1];
+    struct disk_op *op;
+
+    if (ref.index == 0)
+        return;
+    snapshot_name(ref.index, ref.term, name);
+    op = disk_op_new(DISK_UNLINK, name, 0);
+    op->token = TOKEN_SNAPSHOT_UNLINK;
+    fx_disk(fx, op);
+}
+
+void snapshot_done(struct nm *nm, int status, struct effects *fx)
+{
+    struct snapshot_ref done = nm->taking;
+
+    nm->taking = (struct snapshot_ref){0};
+    if (done.index == 0)
+        return;
+    if (status != 0) {
+        nm->snapshot_retry = nm->now.mono + SNAPSHOT_RETRY;
+        nm->log.bytes = nm->cfg.snapshot_log_bytes;
+        fx_log(fx, LOG_ERROR, "nm.snapshot_failed", "index=%" PRIu64 " error=%s", done.index, dfs_errname(status));
+        return;
+    }
+    fx_log(fx, LOG_INFO, "nm.snapshot_taken", "index=%" PRIu64, done.index);
+    forget(nm->older, fx);
+    forget(nm->damaged, fx);
+    nm->damaged = (struct snapshot_ref){0};
+    nm->older = nm->newest;
+    nm->newest = done;
+    engine_snapshot_taken(nm, done, nm->older.index, fx);
+    if (!nm->dead && nm->older.index > 0)
+        raftlog_trim(&nm->log, nm->older.index, fx);
+}

@@ -15,7 +15,7 @@ struct up {
     struct nm_server *nm;
     struct ss_server *ss[UP_MAX_SERVERS];
     struct logger nm_log, ss_log[UP_MAX_SERVERS];
-    char names[UP_MAX_SERVERS][8];
+    char names[UP_MAX_SERVERS][16];
     uint32_t n_ss, running;
     uint64_t grace;
     void (*done)(void *arg);

@@ -13,15 +13,9 @@ static void *or_abort(void *p)
     return p;
 }
 
-void *xcalloc(size_t n, size_t size)
-{
-    return or_abort(calloc(n ? n : 1, size ? size : 1));
-}
+void *xcalloc(size_t n, size_t size) { return or_abort(calloc(n ? n : 1, size ? size : 1)); }
 
-void *xrealloc(void *p, size_t n, size_t size)
-{
-    return or_abort(reallocarray(p, n ? n : 1, size ? size : 1));
-}
+void *xrealloc(void *p, size_t n, size_t size) { return or_abort(reallocarray(p, n ? n : 1, size ? size : 1)); }
 
 char *xstrndup(const char *s, size_t len)
 {
@@ -31,7 +25,4 @@ char *xstrndup(const char *s, size_t len)
     return copy;
 }
 
-char *xstrdup(const char *s)
-{
-    return xstrndup(s, strlen(s));
-}
+char *xstrdup(const char *s) { return xstrndup(s, strlen(s)); }

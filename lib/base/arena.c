@@ -13,10 +13,7 @@ struct arena_block {
     _Alignas(8) uint8_t data[];
 };
 
-void arena_init(struct arena *a, size_t max)
-{
-    *a = (struct arena){.max = max};
-}
+void arena_init(struct arena *a, size_t max) { *a = (struct arena){.max = max}; }
 
 static void free_chain(struct arena_block *b)
 {

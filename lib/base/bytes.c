@@ -17,10 +17,7 @@ int str_cmp(struct str a, struct str b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
-void bytes_init(struct bytes *b, size_t max)
-{
-    *b = (struct bytes){.max = max};
-}
+void bytes_init(struct bytes *b, size_t max) { *b = (struct bytes){.max = max}; }
 
 void bytes_close(struct bytes *b)
 {

@@ -13,7 +13,10 @@ struct str {
 
 #define STR(literal) ((struct str){(literal), sizeof(literal) - 1})
 static inline struct str str_of(const char *s) { return (struct str){s, (uint32_t)strlen(s)}; }
-static inline bool str_eq(struct str a, struct str b) { return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0); }
+static inline bool str_eq(struct str a, struct str b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.p, b.p, a.len) == 0);
+}
 /* bytewise order, a shorter prefix first */
 int str_cmp(struct str a, struct str b);
 

@@ -78,7 +78,7 @@ static int parse_with_unit(const char *s, const struct unit *units, size_t n_uni
 int parse_size(const char *s, uint64_t *out)
 {
     static const struct unit units[] = {
-        {"", 1},    {"k", KIB}, {"K", KIB}, {"m", MIB},        {"M", MIB},
+        {"", 1},    {"k", KIB}, {"K", KIB},       {"m", MIB},       {"M", MIB},
         {"g", GIB}, {"G", GIB}, {"t", KIB * GIB}, {"T", KIB * GIB},
     };
     uint64_t n;

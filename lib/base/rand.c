@@ -19,10 +19,7 @@ void rng_seed(struct rng *r, uint64_t seed)
     }
 }
 
-static uint64_t rotate_left(uint64_t x, unsigned by)
-{
-    return (x << by) | (x >> (64 - by));
-}
+static uint64_t rotate_left(uint64_t x, unsigned by) { return (x << by) | (x >> (64 - by)); }
 
 uint64_t rng_next(struct rng *r)
 {
@@ -52,10 +49,7 @@ uint64_t rng_below(struct rng *r, uint64_t n)
     return x % n;
 }
 
-bool rng_chance(struct rng *r, unsigned per_mille)
-{
-    return rng_below(r, 1000) < per_mille;
-}
+bool rng_chance(struct rng *r, unsigned per_mille) { return rng_below(r, 1000) < per_mille; }
 
 int entropy_get(void *p, size_t len)
 {

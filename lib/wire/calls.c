@@ -3,7 +3,6 @@
 
 #include <stdlib.h>
 
-
 #define FIRST_CAP 8u
 #define NOT_FOUND UINT32_MAX
 
@@ -18,16 +17,10 @@ void calls_close(struct calls *c)
 
 /* --- the table: linear probing, with shifting back on removal so that there are no graves --- */
 
-static uint32_t mask(const struct calls *c)
-{
-    return 2 * c->cap - 1;
-}
+static uint32_t mask(const struct calls *c) { return 2 * c->cap - 1; }
 
 /* Ids count up, so they are spread well as they are. */
-static uint32_t home(const struct calls *c, uint64_t id)
-{
-    return (uint32_t)id & mask(c);
-}
+static uint32_t home(const struct calls *c, uint64_t id) { return (uint32_t)id & mask(c); }
 
 static uint32_t table_find(const struct calls *c, uint64_t id)
 {
@@ -165,7 +158,4 @@ void calls_remove(struct calls *c, uint64_t id)
         calls_close(c);
 }
 
-const struct call *calls_first(const struct calls *c)
-{
-    return c->n > 0 ? &c->pool[c->heap[0]] : NULL;
-}
+const struct call *calls_first(const struct calls *c) { return c->n > 0 ? &c->pool[c->heap[0]] : NULL; }

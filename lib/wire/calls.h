@@ -12,7 +12,7 @@ struct call {
     uint64_t deadline; /* ns */
     uint64_t start;    /* where its frame starts in the stream of bytes queued so far */
     uint16_t type;
-    int status;        /* how it ends at its deadline */
+    int status; /* how it ends at its deadline */
     uint32_t heap_at;
 };
 

@@ -24,16 +24,16 @@ enum wire_kind {
 
 struct wire_field {
     const char *name;
-    uint8_t kind;                  /* enum wire_kind */
-    uint16_t offset;               /* of the value, or of a list's pointer, in the C struct */
-    uint16_t n_offset;             /* of a list's count */
-    uint32_t max;                  /* items of a list, bytes of a string */
+    uint8_t kind;                   /* enum wire_kind */
+    uint16_t offset;                /* of the value, or of a list's pointer, in the C struct */
+    uint16_t n_offset;              /* of a list's count */
+    uint32_t max;                   /* items of a list, bytes of a string */
     const struct wire_desc *record; /* of a RECORD or LIST */
 };
 
 struct wire_desc {
     const char *name;
-    uint32_t size;     /* of the C struct */
+    uint32_t size; /* of the C struct */
     uint32_t n_fields;
     const struct wire_field *(*fields)(void);
 };

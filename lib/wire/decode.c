@@ -8,10 +8,7 @@ struct reader {
     struct arena *arena;
 };
 
-static size_t left(const struct reader *r)
-{
-    return (size_t)(r->end - r->p);
-}
+static size_t left(const struct reader *r) { return (size_t)(r->end - r->p); }
 
 static int read_fixed(struct reader *r, void *dst, size_t len)
 {

@@ -18,7 +18,11 @@
 #define FIELD_F(k, f) {.name = #f, .kind = WIRE_KIND_##k, .offset = offsetof(T, f), .max = MAX_##k},
 #define FIELD_R(rec, f) {.name = #f, .kind = WIRE_KIND_RECORD, .offset = offsetof(T, f), .record = &wire_rec_##rec},
 #define FIELD_L(rec, f, limit)                                                                                         \
-    {.name = #f, .kind = WIRE_KIND_LIST, .offset = offsetof(T, f), .n_offset = offsetof(T, n_##f), .max = (limit),     \
+    {.name = #f,                                                                                                       \
+     .kind = WIRE_KIND_LIST,                                                                                           \
+     .offset = offsetof(T, f),                                                                                         \
+     .n_offset = offsetof(T, n_##f),                                                                                   \
+     .max = (limit),                                                                                                   \
      .record = &wire_rec_##rec},
 #define COUNT_F(k, f) +1
 #define COUNT_R(rec, f) +1
@@ -126,7 +130,7 @@ const struct wire_desc *const *wire_records(size_t *n)
 
 const char *wire_kind_name(uint8_t kind)
 {
-    static const char *const names[] = {"u8",   "u16",  "u32",  "u64",   "i64",  "name",  "path",
+    static const char *const names[] = {"u8",   "u16",  "u32",   "u64",  "i64",    "name", "path",
                                         "text", "addr", "token", "blob", "record", "list"};
 
     return kind < ARRAY_LEN(names) ? names[kind] : "unknown";
@@ -139,7 +143,7 @@ const char *wire_class_name(enum msg_class class)
         [CLASS_MUTATION] = "mutation", [CLASS_DATA] = "data", [CLASS_COMMAND] = "command",
     };
 
-    return (size_t)class < ARRAY_LEN(names) ? names[class] : "unknown";
+    return (size_t) class < ARRAY_LEN(names) ? names[class] : "unknown";
 }
 
 int wire_error_from(uint16_t code)

@@ -208,15 +208,9 @@ void fx_call(struct effects *fx, const char *addr, const struct msg *m, struct p
     e->addr = keep(fx, addr, strlen(addr));
 }
 
-void fx_disk(struct effects *fx, struct disk_op *op)
-{
-    add(fx, EFF_DISK)->op = op;
-}
+void fx_disk(struct effects *fx, struct disk_op *op) { add(fx, EFF_DISK)->op = op; }
 
-void fx_snapshot(struct effects *fx, uint64_t token)
-{
-    add(fx, EFF_SNAPSHOT)->token = token;
-}
+void fx_snapshot(struct effects *fx, uint64_t token) { add(fx, EFF_SNAPSHOT)->token = token; }
 
 static struct str keep_text(struct effects *fx, const char *event, const char *fmt, va_list ap)
 {

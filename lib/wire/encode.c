@@ -5,10 +5,7 @@
 /* Far above every limit of the table, far below where sums could overflow. */
 #define MEASURE_MAX (1024LL * 1024 * 1024)
 
-static const void *at(const void *src, uint16_t offset)
-{
-    return (const uint8_t *)src + offset;
-}
+static const void *at(const void *src, uint16_t offset) { return (const uint8_t *)src + offset; }
 
 static uint32_t list_count(const struct wire_field *f, const void *src)
 {

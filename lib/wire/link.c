@@ -39,7 +39,7 @@ struct link {
     struct outq out;
     struct calls calls;
     struct pending requests; /* the peer's */
-    struct slice peer_head; /* what peer.software points into */
+    struct slice peer_head;  /* what peer.software points into */
     struct msg_hello peer;
 };
 
@@ -105,37 +105,19 @@ void link_event_drop(struct link_event *ev)
     *ev = (struct link_event){0};
 }
 
-enum link_state link_state(const struct link *l)
-{
-    return l->state;
-}
+enum link_state link_state(const struct link *l) { return l->state; }
 
-const char *link_why(const struct link *l)
-{
-    return l->why != NULL ? l->why : "";
-}
+const char *link_why(const struct link *l) { return l->why != NULL ? l->why : ""; }
 
-uint32_t link_outstanding(const struct link *l)
-{
-    return l->calls.n;
-}
+uint32_t link_outstanding(const struct link *l) { return l->calls.n; }
 
-bool link_mid_frame(const struct link *l)
-{
-    return l->in.in_payload || l->in.in.len > 0;
-}
+bool link_mid_frame(const struct link *l) { return l->in.in_payload || l->in.in.len > 0; }
 
-const struct msg_hello *link_peer(const struct link *l)
-{
-    return &l->peer;
-}
+const struct msg_hello *link_peer(const struct link *l) { return &l->peer; }
 
 /* --- sending --- */
 
-static bool may_queue(const struct link *l)
-{
-    return l->state != LINK_FAILED;
-}
+static bool may_queue(const struct link *l) { return l->state != LINK_FAILED; }
 
 static void push_frame(struct link *l, uint16_t type, uint64_t id, struct slice frame, struct payload payload)
 {
@@ -255,10 +237,7 @@ void link_sent(struct link *l, uint64_t n)
     outq_sent(&l->out, n - of_hello);
 }
 
-uint64_t link_out_bytes(const struct link *l)
-{
-    return l->hello.len + outq_bytes(&l->out);
-}
+uint64_t link_out_bytes(const struct link *l) { return l->hello.len + outq_bytes(&l->out); }
 
 void link_reply(struct link *l, uint64_t request, uint16_t type, struct slice frame, struct payload payload)
 {
@@ -314,8 +293,8 @@ static void become_ready(struct link *l, struct frame *f, struct link_event *ev)
     /* Our own copy: the frame's slice would keep a whole receive buffer alive as long as the link. */
     l->peer_head = slice_copy(slice_data(f->head), f->head.len);
     if (l->peer_head.buf != NULL && l->peer.software.len > 0)
-        l->peer.software.p = (const char *)l->peer_head.buf->data +
-                             ((const uint8_t *)l->peer.software.p - slice_data(f->head));
+        l->peer.software.p =
+            (const char *)l->peer_head.buf->data + ((const uint8_t *)l->peer.software.p - slice_data(f->head));
     else
         l->peer.software = STR("");
     l->in.max_head = WIRE_HEAD_MAX;

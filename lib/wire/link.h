@@ -40,12 +40,12 @@ enum link_event_kind { LINK_NONE, LINK_REQUEST, LINK_REPLY, LINK_UP };
 
 struct link_event {
     enum link_event_kind kind;
-    int status;            /* LINK_REPLY: as EV_REPLY */
-    uint64_t token;        /* LINK_REPLY */
-    uint64_t request;      /* LINK_REQUEST: for link_reply */
-    struct msg msg;        /* LINK_REQUEST; LINK_REPLY with an answer (has_msg) */
+    int status;       /* LINK_REPLY: as EV_REPLY */
+    uint64_t token;   /* LINK_REPLY */
+    uint64_t request; /* LINK_REQUEST: for link_reply */
+    struct msg msg;   /* LINK_REQUEST; LINK_REPLY with an answer (has_msg) */
     bool has_msg;
-    struct frame frame;    /* owns head and payload, which msg points into; link_event_drop frees */
+    struct frame frame; /* owns head and payload, which msg points into; link_event_drop frees */
 };
 void link_event_drop(struct link_event *ev);
 
@@ -83,8 +83,8 @@ void link_fail(struct link *l, int err);
 void link_expire(struct link *l, uint64_t now);
 uint64_t link_deadline(const struct link *l); /* of the earliest of these; UINT64_MAX if none */
 enum link_state link_state(const struct link *l);
-const char *link_why(const struct link *l); /* a failed link's reason in words, naming what was wrong */
-bool link_mid_frame(const struct link *l); /* bytes of an unfinished frame have arrived */
+const char *link_why(const struct link *l);      /* a failed link's reason in words, naming what was wrong */
+bool link_mid_frame(const struct link *l);       /* bytes of an unfinished frame have arrived */
 uint32_t link_outstanding(const struct link *l); /* our calls not yet answered */
 /* What the peer said of itself, once READY. */
 const struct msg_hello *link_peer(const struct link *l);

@@ -5,10 +5,7 @@
 
 #define FIRST_CAP 8u
 
-static struct slice *nth(const struct outq *q, uint32_t i)
-{
-    return &q->ring[(q->first + i) & (q->cap - 1)];
-}
+static struct slice *nth(const struct outq *q, uint32_t i) { return &q->ring[(q->first + i) & (q->cap - 1)]; }
 
 void outq_close(struct outq *q)
 {

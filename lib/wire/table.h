@@ -50,12 +50,12 @@
 
 #define REC_chunk_loc(F, R, L)                                                                                         \
     F(u64, chunk)                                                                                                      \
-    F(u32, index)   /* position in the file; absent indexes are holes */                                               \
+    F(u32, index) /* position in the file; absent indexes are holes */                                                 \
     F(u32, version)                                                                                                    \
     F(u32, length)                                                                                                     \
-    F(u32, crc)     /* CRC32C of the chunk's bytes */                                                                  \
+    F(u32, crc)              /* CRC32C of the chunk's bytes */                                                         \
     L(replica, replicas, 16) /* the chain, head first */                                                               \
-    F(token, grant) /* what to show the StorageServer */
+    F(token, grant)          /* what to show the StorageServer */
 
 /* What a grant token holds; opaque to clients, and to be signed once keys exist. */
 #define REC_grant_token(F, R, L)                                                                                       \
@@ -143,9 +143,9 @@
     F(u64, features)   /* bits; none defined yet */                                                                    \
     F(u64, cluster_hi) /* 0: not known yet */                                                                          \
     F(u64, cluster_lo)                                                                                                 \
-    F(u8, role)        /* enum node_role */                                                                            \
-    F(u64, node)       /* server id, NameServer id, or a client's random number */                                     \
-    F(text, software)  /* "dfs 0.1.0" */
+    F(u8, role)       /* enum node_role */                                                                             \
+    F(u64, node)      /* server id, NameServer id, or a client's random number */                                      \
+    F(text, software) /* "dfs 0.1.0" */
 #define MSG_hello_reply(F, R, L) MSG_hello(F, R, L)
 
 #define MSG_ping(F, R, L) F(u64, nonce)
@@ -312,14 +312,14 @@
 
 /* --- StorageServer to NameServer --- */
 
-#define MSG_ss_register(F, R, L)                                                                                          \
+#define MSG_ss_register(F, R, L)                                                                                       \
     F(u64, uuid_hi) /* made once per server, kept in its data folder */                                                \
     F(u64, uuid_lo)                                                                                                    \
     F(u64, incarnation) /* random per start */                                                                         \
     F(addr, addr)                                                                                                      \
     F(text, domain)                                                                                                    \
     F(u64, capacity)
-#define MSG_ss_register_reply(F, R, L)                                                                                    \
+#define MSG_ss_register_reply(F, R, L)                                                                                 \
     F(u32, server)                                                                                                     \
     F(u64, epoch)                                                                                                      \
     F(u64, cluster_hi)                                                                                                 \
@@ -365,7 +365,7 @@
     F(u64, capacity)                                                                                                   \
     F(u64, used)
 #define MSG_reap(F, R, L)                                                                                              \
-    F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                       \
+    F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                        \
     F(u32, limit)
 #define MSG_expire(F, R, L) L(session, sessions, 1024)
 
@@ -378,11 +378,11 @@
     F(u64, sequence) /* 0 from a client: the head assigns it; gaps are refused */                                      \
     F(u64, session)  /* of the writer, for exactly-once (B14) */                                                       \
     F(u64, number)                                                                                                     \
-    F(u64, file)     /* inode, or 0 while unpublished; kept in the record for a rebuild */                             \
-    F(u32, index)    /* chunk index in the file, likewise */                                                           \
-    F(u32, offset)   /* in the chunk */                                                                                \
-    F(u32, length)   /* of the payload */                                                                              \
-    F(blob, crcs)    /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */                   \
+    F(u64, file)          /* inode, or 0 while unpublished; kept in the record for a rebuild */                        \
+    F(u32, index)         /* chunk index in the file, likewise */                                                      \
+    F(u32, offset)        /* in the chunk */                                                                           \
+    F(u32, length)        /* of the payload */                                                                         \
+    F(blob, crcs)         /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */              \
     L(replica, chain, 15) /* who comes after the receiver */
 #define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
 
@@ -394,7 +394,7 @@
     F(u32, offset)                                                                                                     \
     F(u32, length)
 #define MSG_chunk_read_reply(F, R, L)                                                                                  \
-    F(u32, length) /* of the chunk */                                                                                  \
+    F(u32, length)         /* of the chunk */                                                                          \
     L(piece, pieces, 1024) /* in offset order; the payload is their bytes in this order */                             \
     F(blob, crcs)          /* one u32 per block of each piece, in order */
 
@@ -417,7 +417,7 @@
     X(rmdir, 0x0124, MUTATION)                                                                                         \
     X(rename, 0x0125, MUTATION)                                                                                        \
     X(publish, 0x0126, MUTATION)                                                                                       \
-    X(ss_register, 0x0201, MUTATION)                                                                                      \
+    X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
     X(chunk_write, 0x0401, DATA)                                                                                       \

@@ -64,10 +64,7 @@ static void mutate(struct bytes *b, struct rng *r)
     }
 }
 
-static int by_name(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
+static int by_name(const void *a, const void *b) { return strcmp(*(char *const *)a, *(char *const *)b); }
 
 static size_t list_corpus(const char *folder, char **names, size_t max)
 {

@@ -48,7 +48,8 @@ static void test_all_the_ways_to_give_a_flag(void **state)
     char err[128];
 
     (void)state;
-    assert_int_equal(parse(&o, "put -rj a --nm=h:1 - --data x -d y -dz -c5 --size 64k --wait=250ms -- -r", args, &n, err), 0);
+    assert_int_equal(
+        parse(&o, "put -rj a --nm=h:1 - --data x -d y -dz -c5 --size 64k --wait=250ms -- -r", args, &n, err), 0);
     assert_true(o.recursive && o.json);
     assert_string_equal(o.nm, "h:1");
     assert_int_equal(o.data.n, 3);
@@ -132,10 +133,22 @@ static void test_addresses(void **state)
     static const struct {
         const char *in, *out;
     } cases[] = {
-        {"host", "host:4610"},        {"host:1", "host:1"},   {"10.0.0.1:0", "10.0.0.1:0"}, {"[::1]", "[::1]:4610"},
-        {"[fe80::1]:65535", "[fe80::1]:65535"}, {"", NULL},   {":1", NULL},                 {"host:", NULL},
-        {"host:65536", NULL},         {"host:x", NULL},       {"::1", NULL},                {"[::1", NULL},
-        {"[host]:1", NULL},           {"[::1]x", NULL},       {"a b:1", NULL},              {"a/b:1", NULL},
+        {"host", "host:4610"},
+        {"host:1", "host:1"},
+        {"10.0.0.1:0", "10.0.0.1:0"},
+        {"[::1]", "[::1]:4610"},
+        {"[fe80::1]:65535", "[fe80::1]:65535"},
+        {"", NULL},
+        {":1", NULL},
+        {"host:", NULL},
+        {"host:65536", NULL},
+        {"host:x", NULL},
+        {"::1", NULL},
+        {"[::1", NULL},
+        {"[host]:1", NULL},
+        {"[::1]x", NULL},
+        {"a b:1", NULL},
+        {"a/b:1", NULL},
     };
     char out[64];
 

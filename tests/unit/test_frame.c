@@ -47,7 +47,8 @@ static void check_frame(const struct bytes *stream, size_t *at, struct frame *f)
 }
 
 /* Feeds n bytes as a socket would: in as many reads as the offered space makes of them. */
-static int feed(struct frame_parser *p, const uint8_t *bytes, size_t n, uint32_t hint, const struct bytes *stream, size_t *at)
+static int feed(struct frame_parser *p, const uint8_t *bytes, size_t n, uint32_t hint, const struct bytes *stream,
+                size_t *at)
 {
     while (n > 0) {
         struct frame f;
@@ -131,7 +132,8 @@ static void test_random_frames_in_random_pieces(void **state)
 
         bytes_init(&s, STREAM_MAX);
         for (uint64_t n = 1 + rng_below(&r, 12), i = 0; i < n; i++)
-            add_frame(&s, (uint16_t)i, i, sizes[rng_below(&r, ARRAY_LEN(sizes))], sizes[rng_below(&r, ARRAY_LEN(sizes))]);
+            add_frame(&s, (uint16_t)i, i, sizes[rng_below(&r, ARRAY_LEN(sizes))],
+                      sizes[rng_below(&r, ARRAY_LEN(sizes))]);
         frame_parser_init(&p, WIRE_HEAD_MAX, WIRE_PAYLOAD_MAX);
         for (size_t done = 0; done < s.len;) {
             size_t n = 1 + rng_below(&r, rng_chance(&r, 500) ? 100 : 100000);

@@ -289,8 +289,8 @@ static void test_bytes_of_a_lookup(void **state)
 /* Three servers to avoid: a count, then each with its own length; the second is a byte longer than we know. */
 static void test_lists_and_longer_items(void **state)
 {
-    static const uint8_t in[] = {9, 0, 0, 0, 0, 0, 0, 0, 2, 5, 0, 0, 0, 2, 0, 0, 0, 4, 0,
-                                 0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 99};
+    static const uint8_t in[] = {9, 0, 0, 0, 0, 0, 0, 0, 2, 5, 0, 0, 0, 2, 0, 0, 0,
+                                 4, 0, 0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 99};
     struct arena a;
     struct msg m;
 

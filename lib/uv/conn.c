@@ -110,7 +110,8 @@ static void log_end(struct conn *c, int err, const char *why)
         return;
     }
     n->counters.broken++;
-    if (net_may_log(n))
+    bool news = c->accepter || c->open || net_unreachable_is_news(n, c->peer);
+    if (news && net_may_log(n))
         log_event(n->log, c->accepter ? LOG_WARN : LOG_INFO, c->open ? "net.broken" : "net.unreachable",
                   "peer=%s direction=%s reason=\"%s\"", c->peer, c->accepter ? "in" : "out",
                   why ? why : link_why(c->link));

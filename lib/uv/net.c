@@ -2,6 +2,7 @@
 #include "uv/net.h"
 
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 
@@ -32,6 +33,22 @@ bool net_may_log(struct net *n)
     }
     b->suppressed++;
     return false;
+}
+
+bool net_unreachable_is_news(struct net *n, const char *peer)
+{
+    struct unreachable *u = NULL;
+    for (uint32_t i = 0; i < NET_UNREACHABLE && !u; i++)
+        if (strcmp(n->unreachable[i].peer, peer) == 0)
+            u = &n->unreachable[i];
+    if (u && n->mono - u->said < NET_UNREACHABLE_AGAIN)
+        return false;
+    if (!u) {
+        u = &n->unreachable[n->next_unreachable++ % NET_UNREACHABLE];
+        snprintf(u->peer, sizeof u->peer, "%s", peer);
+    }
+    u->said = n->mono;
+    return true;
 }
 
 void net_refuse(struct net *n, const char *peer, const char *why)

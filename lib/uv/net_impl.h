@@ -24,6 +24,8 @@
 #define NET_ACCEPT_PAUSE_MS 200u
 #define NET_LOG_LINES 20u      /* lines about broken connections per second; the rest are counted */
 #define NET_CALLS_PER_ADDR_MAX 16u
+#define NET_UNREACHABLE 16u
+#define NET_UNREACHABLE_AGAIN (60 * NS_PER_SEC)
 #define WHEEL_SLOTS 256u
 #define WHEEL_TICK (20 * NS_PER_MS)
 
@@ -76,6 +78,12 @@ struct log_budget {
     uint32_t lines, suppressed;
 };
 
+/* An address found unreachable, said so once a minute: whoever calls it goes on trying. */
+struct unreachable {
+    char peer[NET_PEER_MAX];
+    uint64_t said;
+};
+
 struct net {
     uv_loop_t *loop;
     const struct link_self *self;
@@ -98,6 +106,8 @@ struct net {
     uint64_t unanswered;
     bool stopped, closing, idle_on;
     struct log_budget budget;
+    struct unreachable unreachable[NET_UNREACHABLE];
+    uint32_t next_unreachable;
     struct net_counters counters;
     void (*done)(void *arg);
     void *done_arg;
@@ -136,6 +146,8 @@ void net_handle_closed(uv_handle_t *h); /* close callback of the net's own handl
 void net_maybe_done(struct net *n);
 /* Whether one more line about a bad peer may be logged now. */
 bool net_may_log(struct net *n);
+/* Whether this address should be called unreachable in the log; true at most once a minute. */
+bool net_unreachable_is_news(struct net *n, const char *peer);
 void net_refuse(struct net *n, const char *peer, const char *why);
 
 #endif

@@ -84,9 +84,6 @@ static int set_config(struct opening *o, const struct nm_config *cfg)
                     c->heartbeat / NS_PER_MS, c->serve_lease / NS_PER_MS, c->down_after / NS_PER_MS);
     strcpy(o->nm->address, cfg->address);
     c->address = o->nm->address;
-    if (raft_version_number() != RAFT_VERSION_NUMBER)
-        return fail(o, DFS_EVERSION, "libraft %d was found, this program was built for %d", raft_version_number(),
-                    RAFT_VERSION_NUMBER);
     return 0;
 }
 

@@ -227,6 +227,20 @@ static int load_snapshot(struct opening *o)
     return nm->meta != NULL ? 0 : fail(o, DFS_ENOMEM, "no memory for the namespace");
 }
 
+static uint32_t in_ms(uint64_t ns)
+{
+    return (uint32_t)min_u64(ns / NS_PER_MS, UINT32_MAX);
+}
+
+static void set_timers(struct nm *nm)
+{
+    struct meta_timers t = {.heartbeat_ms = in_ms(nm->cfg.heartbeat),
+                            .lease_ms = in_ms(nm->cfg.serve_lease),
+                            .session_ttl_ms = in_ms(nm->cfg.session_ttl)};
+
+    meta_set_timers(nm->meta, &t);
+}
+
 /* --- the log --- */
 
 static int on_record(void *arg, const struct log_record *rec)
@@ -355,6 +369,8 @@ static int open_all(struct opening *o, const struct nm_config *cfg)
         err = load_vote(o);
     if (err == 0)
         err = load_snapshot(o);
+    if (err == 0)
+        set_timers(nm);
     if (err == 0)
         err = load_log(o);
     if (err == 0)

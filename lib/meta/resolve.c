@@ -87,7 +87,7 @@ static int step_name(const struct meta *m, struct rest *r, uint32_t flags, struc
     uint64_t ino = names_find(&m->names, r->dir, name);
     bool last = !w->slash || !names_left(r);
     const struct inode *in = ino != 0 ? meta_inode(m, ino) : NULL;
-    bool follow = !last || (flags & WALK_FOLLOW) || (w->slash && (flags & WALK_SLASH_FOLLOWS));
+    bool follow = !last || (flags & (w->slash ? WALK_SLASH_FOLLOWS : WALK_FOLLOW));
     if (in != NULL && inode_type(in) == INODE_SYMLINK && follow) {
         if (++w->links > META_SYMLINK_DEPTH)
             return DFS_ELOOP;

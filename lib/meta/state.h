@@ -179,8 +179,9 @@ struct walk {
     uint32_t links;   /* symlinks followed so far; carried from one walk into the next */
 };
 
-/* Resolves path from dir. A last symlink is followed if follow is set, or if a slash stands behind it and slash_follows
- * is (as lookups do and removals do not). w->links must be set (0). 0, ENOENT, ENOTDIR, ELOOP, ENAMETOOLONG, EINVAL:
+/* Resolves path from dir. A last symlink is followed if WALK_FOLLOW is set, or, when a slash stands behind it, if
+ * WALK_SLASH_FOLLOWS is (as lookups do; what makes or removes names does not). w->links must be set (0). 0, or ENOENT,
+ * ENOTDIR, ELOOP, ENAMETOOLONG, EINVAL:
  * about everything before the last name; whether that exists is for the caller to judge. */
 #define WALK_FOLLOW 1u
 #define WALK_SLASH_FOLLOWS 2u

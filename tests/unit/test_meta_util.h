@@ -26,7 +26,7 @@ struct world {
     struct bytes log; /* every command applied, for replays: u64 index, epoch, i64 now, u16 type, u32 len, bytes */
 };
 
-static void world_log(struct world *w, const struct stamp *st, const struct msg *cmd)
+static inline void world_log(struct world *w, const struct stamp *st, const struct msg *cmd)
 {
     uint8_t head[30];
     struct bytes body;

@@ -40,20 +40,17 @@ static const struct core_ops nm_core = {core_event, core_turn, core_deadline};
 
 /* --- what the host asks of its owner --- */
 
+static void learn_ids(struct nm_server *s)
+{
+    nm_cluster(s->nm, &s->host.self.cluster_hi, &s->host.self.cluster_lo);
+    s->host.self.node = nm_id(s->nm);
+}
+
 static void after_turn(void *arg)
 {
     struct nm_server *s = arg;
-    bool serving = nm_serving(s->nm);
-    nm_cluster(s->nm, &s->host.self.cluster_hi, &s->host.self.cluster_lo);
-    s->host.self.node = nm_id(s->nm);
-    if (serving == s->serving)
-        return;
-    s->serving = serving;
-    if (serving)
-        log_info(s->host.log, "nm.serving", "address=%s listen=%s id=%u cluster=%016" PRIx64 "%016" PRIx64, s->advertised,
-                 s->host.address, nm_id(s->nm), s->host.self.cluster_hi, s->host.self.cluster_lo);
-    else
-        log_warn(s->host.log, "nm.not_serving", "address=%s", s->advertised);
+    learn_ids(s);
+    s->serving = nm_serving(s->nm);
 }
 
 static void on_snapshot_done(void *arg, uint64_t token, int status)
@@ -182,8 +179,9 @@ int nm_server_start(uv_loop_t *loop, const struct nm_options *o, const struct lo
         host_close(&s->host);
         return err;
     }
-    nm_cluster(s->nm, &s->host.self.cluster_hi, &s->host.self.cluster_lo);
-    s->host.self.node = nm_id(s->nm);
+    learn_ids(s);
+    log_info(log, "nm.started", "listen=%s advertise=%s data=\"%s\" id=%u cluster=%016" PRIx64 "%016" PRIx64,
+             s->host.address, s->advertised, o->data, nm_id(s->nm), s->host.self.cluster_hi, s->host.self.cluster_lo);
     host_run(&s->host, &nm_core, s->nm);
     *out = s;
     return 0;

@@ -44,17 +44,8 @@ static void learn_ids(struct ss_server *s)
 static void after_turn(void *arg)
 {
     struct ss_server *s = arg;
-    bool registered = ss_registered(s->ss);
     learn_ids(s);
-    if (registered == s->registered)
-        return;
-    s->registered = registered;
-    if (registered)
-        log_info(s->host.log, "ss.registered", "server=%u address=%s listen=%s", ss_id(s->ss), s->advertised,
-                 s->host.address);
-    else
-        log_warn(s->host.log, "ss.not_registered", "server=%u hint=\"no current answer from a NameServer\"",
-                 ss_id(s->ss));
+    s->registered = ss_registered(s->ss);
 }
 
 static void on_snapshot(void *arg, uint64_t token)
@@ -145,6 +136,8 @@ int ss_server_start(uv_loop_t *loop, const struct ss_options *o, const struct lo
         return err;
     }
     learn_ids(s);
+    log_info(log, "ss.started", "listen=%s advertise=%s folders=%u nameservers=%u", s->host.address, s->advertised,
+             s->host.n_disks, o->n_nameservers);
     host_run(&s->host, &ss_core, s->ss);
     *out = s;
     return 0;

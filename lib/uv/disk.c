@@ -173,8 +173,6 @@ static int sync_parent(int dir_fd)
 static void free_disk(struct uv_disk *d)
 {
     disk_files_close(d);
-    if (d->lock_fd >= 0)
-        close(d->lock_fd);
     if (d->dir_fd >= 0)
         close(d->dir_fd);
     free(d);
@@ -188,10 +186,7 @@ static int open_folder(struct uv_disk *d, const char *path)
     d->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->dir_fd < 0)
         return dfs_err_of(errno);
-    d->lock_fd = openat(d->dir_fd, DISK_LOCK_NAME, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    if (d->lock_fd < 0)
-        return dfs_err_of(errno);
-    if (flock(d->lock_fd, LOCK_EX | LOCK_NB) != 0)
+    if (flock(d->dir_fd, LOCK_EX | LOCK_NB) != 0)
         return errno == EWOULDBLOCK ? DFS_EBUSY : dfs_err_of(errno);
     return sync_parent(d->dir_fd);
 }
@@ -201,7 +196,7 @@ int uv_disk_open(uv_loop_t *loop, const char *path, const struct disk_handlers *
     struct uv_disk *d = xcalloc(1, sizeof *d);
     int err;
     d->base.ops = &uv_disk_ops;
-    d->dir_fd = d->lock_fd = -1;
+    d->dir_fd = -1;
     d->nowait = true;
     list_init(&d->lru);
     list_init(&d->finished);

@@ -9,7 +9,6 @@
 #include "base/list.h"
 #include "uv/disk.h"
 
-#define DISK_LOCK_NAME "lock"
 #define DISK_OPEN_FILES 256u            /* kept open; the least recently used without work is closed beyond */
 #define DISK_NOWAIT_MAX (1024u * 1024)  /* longer reads always go to the pool: the copy alone would hold the loop up */
 
@@ -27,7 +26,7 @@ struct uv_disk {
     struct disk base;
     uv_loop_t *loop; /* NULL: only the synchronous calls */
     struct disk_handlers handlers;
-    int dir_fd, lock_fd;
+    int dir_fd; /* carries the lock */
     bool nowait; /* the file system knows RWF_NOWAIT */
     /* the loop's thread only */
     struct disk_file *files;

@@ -48,7 +48,7 @@ static int sync_list(struct disk *disk, void (*each)(void *arg, const char *name
             err = errno ? last_error() : 0;
             break;
         }
-        if (strcmp(entry->d_name, DISK_LOCK_NAME) == 0 || strlen(entry->d_name) > DISK_NAME_MAX)
+        if (strlen(entry->d_name) > DISK_NAME_MAX)
             continue;
         if (fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0 || !S_ISREG(st.st_mode))
             continue;

@@ -3,30 +3,11 @@
 #include "base/log.h"
 #include "group/group.h"
 
-/* What the state machine cannot know, because it is configuration: the intervals a reply tells. */
-static bool reply_patched(struct nm *nm, const struct meta_result *res, struct reply_to to, struct effects *fx)
-{
-    struct msg m;
-
-    if (res->type != MSG_TYPE_ss_register_reply && res->type != MSG_TYPE_session_open_reply)
-        return false;
-    if (msg_decode(res->type, res->head, res->head_len, &m, &nm->arena) != 0)
-        return false;
-    if (res->type == MSG_TYPE_session_open_reply) {
-        m.session_open_reply.ttl_ms = (uint32_t)min_u64(nm->cfg.session_ttl / NS_PER_MS, UINT32_MAX);
-    } else {
-        m.ss_register_reply.heartbeat_ms = (uint32_t)min_u64(nm->cfg.heartbeat / NS_PER_MS, UINT32_MAX);
-        m.ss_register_reply.lease_ms = (uint32_t)min_u64(nm->cfg.serve_lease / NS_PER_MS, UINT32_MAX);
-    }
-    fx_reply(fx, to, &m, NULL);
-    return true;
-}
-
-static void answer(struct nm *nm, const struct meta_result *res, struct reply_to to, struct effects *fx)
+static void answer(const struct meta_result *res, struct reply_to to, struct effects *fx)
 {
     if (res->type == 0)
         fx_fail(fx, to, DFS_EIO, "the NameServer has no answer to this request");
-    else if (!reply_patched(nm, res, to, fx))
+    else
         fx_reply_bytes(fx, to, res->type, res->head, res->head_len);
 }
 
@@ -49,7 +30,7 @@ static void apply_command(struct nm *nm, const struct stamp *st, const struct wi
     if (to == NULL)
         return;
     if (!internal)
-        answer(nm, &res, *to, fx);
+        answer(&res, *to, fx);
     leader_applied(nm, &cmd, &res, fx);
 }
 

@@ -207,7 +207,7 @@ static void on_spare(struct raftlog *log, const struct event *ev)
     log->spare_ready = ev->status == 0;
     log->spare_dirty = ev->status != 0;
     log->spare_error = ev->status;
-    log->spare_retry = ev->now.mono + SPARE_RETRY;
+    log->spare_retry = ev->status != 0 ? ev->now.mono + SPARE_RETRY : 0;
 }
 
 static void on_trim(struct raftlog *log, const struct event *ev, struct effects *fx)

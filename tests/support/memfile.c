@@ -61,7 +61,7 @@ static void mark_used(struct memfile *f, uint64_t i)
 static uint8_t *page_own(struct memfile *f, uint64_t i)
 {
     struct mempage *pg = &f->pages[i];
-    if (pg->vol == pg->dur) {
+    if (pg->vol == pg->dur || pg->vol == NULL) { /* NULL with a durable image: the page was cleared since */
         uint8_t *copy = xcalloc(1, MEMFILE_PAGE);
         if (pg->vol)
             memcpy(copy, pg->vol, MEMFILE_PAGE);

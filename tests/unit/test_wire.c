@@ -286,11 +286,11 @@ static void test_bytes_of_a_lookup(void **state)
     bytes_close(&out);
 }
 
-/* Three servers to avoid: a count, then each with its own length; the second is a byte longer than we know. */
+/* Three servers to avoid: a count, then each with its own length; the first is a byte longer than we know. */
 static void test_lists_and_longer_items(void **state)
 {
-    static const uint8_t in[] = {9, 0, 0, 0, 0, 0, 0, 0, 2, 5, 0, 0, 0, 2, 0, 0, 0,
-                                 4, 0, 0, 0, 7, 0, 0, 0, 5, 0, 0, 0, 8, 0, 0, 0, 99};
+    static const uint8_t in[] = {9, 0, 0, 0, 0, 0, 0, 0, 2, 5, 0, 0, 0, 2, 0, 0, 0, 5, 0,
+                                 0, 0, 7, 0, 0, 0, 99, 4, 0, 0, 0, 8, 0, 0, 0};
     struct arena a;
     struct msg m;
 

@@ -282,8 +282,9 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
         return;
     }
     if (nread < 0) {
-        const char *why = nread == UV_EOF ? "closed by the peer" : uv_strerror((int)nread);
-        conn_fail(c, DFS_ECONNLOST, why);
+        bool cut = link_state(c->link) != LINK_FAILED && link_mid_frame(c->link);
+        const char *why = cut ? "closed by the peer inside a frame" : "closed by the peer";
+        conn_fail(c, DFS_ECONNLOST, nread == UV_EOF ? why : uv_strerror((int)nread));
         return;
     }
     struct now now = now_sample(); /* after the read: rule A5 */

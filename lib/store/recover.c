@@ -290,13 +290,13 @@ int recover_finish(struct ss *ss, char *why, size_t why_len)
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
         struct disk *d = ss->stores[s->disk].disk;
-        if (!s->cut || ss->stores[s->disk].failed)
+        if (ss->stores[s->disk].failed)
             continue;
         char name[DISK_NAME_MAX + 1];
         segment_name(name, sizeof name, s->header.id);
-        int err = d->ops->truncate(d, name, s->end);
+        int err = s->cut ? d->ops->truncate(d, name, s->end) : 0;
         if (!err)
-            err = d->ops->sync(d, name);
+            err = d->ops->sync(d, name); /* what is served must be durable, and a killed process may not have flushed */
         if (err) {
             snprintf(why, why_len, "data folder %u: cutting the tail of file \"%s\": %s", s->disk, name,
                      dfs_strerror(err));

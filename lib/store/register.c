@@ -113,6 +113,7 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
         fx_fatal(fx, "the data folders belong to another cluster than the NameServer at %s: it would order the deletion "
                      "of all they hold; give the right --nm, or empty folders",
                  register_address(ss));
+        ss->nm_next = UINT64_MAX;
         return;
     }
     if (m->epoch < id->epoch) {

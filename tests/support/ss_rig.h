@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* StorageServer cores wired together for tests: simulated disks, a scripted NameServer, a client that verifies what it
+ * reads as the real one does. No time passes unless rig_pass lets it. */
+#ifndef DFS_TESTS_SS_RIG_H
+#define DFS_TESTS_SS_RIG_H
+
+#include "base/rand.h"
+#include "store/ss.h"
+#include "support/memdisk.h"
+
+#define RIG_SERVERS 3
+#define RIG_DISKS 2
+#define RIG_REQUESTS 4096
+
+struct rig_answer {
+    bool done;
+    int status; /* 0 or DFS_E… */
+    char text[200];
+    uint64_t sequence;
+    uint8_t *read_buf; /* where a read goes, and its range */
+    uint32_t read_off, read_len, length;
+};
+
+struct rig_mail { /* a message on its way */
+    bool request;
+    int to, from; /* servers; -1: the client, -2: the NameServer */
+    uint64_t token; /* of the call: comes back with the answer */
+    int status;
+    uint16_t type;
+    struct slice head;
+    struct payload payload;
+};
+
+struct rig {
+    uint32_t n_servers, n_disks;
+    struct ss *ss[RIG_SERVERS];
+    struct disk *disks[RIG_SERVERS][RIG_DISKS];
+    struct now now;
+    struct rng rng;
+    bool shuffle;   /* messages and disk operations complete in random order */
+    uint64_t segment_size;
+    struct effects fx;
+    struct rig_mail *mail;
+    uint32_t n_mail, cap_mail;
+    struct rig_answer answers[RIG_REQUESTS];
+    uint32_t n_answers;
+    struct {
+        uint64_t token;
+        int from;
+    } *calls; /* forwards under way */
+    uint32_t n_calls;
+    /* the NameServer */
+    uint64_t cluster, epoch;
+    uint32_t lease_ms;
+    uint64_t remove[16]; /* ordered away with the next heartbeats, version UINT32_MAX */
+    uint32_t n_remove;
+    uint32_t registers, heartbeats, reported; /* reported: chunks in the last complete report */
+    int nm_error; /* it answers nothing but this */
+    uint8_t disks_failed; /* as last heard */
+    bool cut[RIG_SERVERS]; /* calls to this server fail */
+    int fatal;
+    uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */
+    char last_log[300];
+};
+
+void rig_init(struct rig *r, uint64_t seed, uint32_t servers, uint32_t disks, uint64_t capacity);
+void rig_close(struct rig *r);
+/* Opens server i from its disks; runs until it is registered. 0 or ss_open's error, its sentence in why. */
+int rig_open(struct rig *r, uint32_t i, char *why, size_t len);
+void rig_start(struct rig *r); /* all that do not run; must work */
+/* The process of server i ends: power loss or kill -9. Messages from and to it are lost. */
+void rig_crash(struct rig *r, uint32_t i, enum crash_mode mode);
+void rig_kill(struct rig *r, uint32_t i);
+
+/* Sends a write of data down the chain first, first + 1, … (n members); returns the request. */
+uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
+                        uint32_t len, uint64_t session, uint64_t number);
+uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf);
+bool rig_step(struct rig *r); /* one message or disk operation; false: nothing is under way */
+void rig_run(struct rig *r);  /* until nothing is */
+void rig_turn(struct rig *r, uint32_t i);
+void rig_pass(struct rig *r, uint64_t ns); /* time passes */
+
+/* The same and wait: status; the read's *length is the chunk's. DFS_ECORRUPT: the bytes did not fit their checksums. */
+int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data, uint32_t len);
+int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
+             uint32_t *length);
+uint32_t rig_chunks(struct rig *r, uint32_t server);
+void rig_fill(uint8_t *p, uint32_t len, uint64_t seed); /* bytes that differ by seed */
+
+#endif

@@ -28,7 +28,7 @@ struct link {
     bool accepter;
     bool refusing; /* failed, but says why to the peer first */
     enum link_state state;
-    int error;
+    int lost; /* once failed: how calls end that may have reached the peer */
     char *why;
     uint64_t hello_deadline;
     uint64_t expired; /* calls with a deadline up to here have ended */
@@ -87,14 +87,19 @@ static void fail(struct link *l, int err, const char *fmt, ...)
     vsnprintf(why, sizeof why, fmt, ap);
     va_end(ap);
     l->why = xstrdup(why);
+    /* Whatever was wrong with an answer's bytes, its request may have been carried out: the caller must know that. */
+    l->lost = l->state == LINK_READY ? DFS_ECONNLOST : err;
     l->state = LINK_FAILED;
-    l->error = err;
     frame_parser_close(&l->in);
 }
 
 void link_fail(struct link *l, int err)
 {
+    bool first = l->state != LINK_FAILED;
+
     fail(l, err, "%s", dfs_strerror(err));
+    if (first)
+        l->lost = err;
     /* The socket is gone: nothing of ours can leave any more. */
     l->refusing = false;
 }
@@ -464,7 +469,7 @@ static bool take_ended(struct link *l, struct link_event *ev)
     ev->token = c->token;
     ev->status = c->status;
     if (c->deadline > l->expired) /* so the link has failed */
-        ev->status = c->start < l->out.shown ? l->error : DFS_EUNREACH;
+        ev->status = c->start < l->out.shown ? l->lost : DFS_EUNREACH;
     calls_remove(&l->calls, c->id);
     return true;
 }

@@ -77,7 +77,8 @@ void link_sent(struct link *l, uint64_t n);
 uint64_t link_out_bytes(const struct link *l);
 
 /* Fails the link: the socket closed (DFS_ECONNLOST), could not connect (DFS_EUNREACH), … Outstanding calls end: those
- * that were never handed to link_out with DFS_EUNREACH, the others with err; link_next returns them. */
+ * that were never handed to link_out with DFS_EUNREACH, the others with err; link_next returns them. A ready link that
+ * fails by itself, because what it received is wrong, ends them with DFS_ECONNLOST: their outcome is not known. */
 void link_fail(struct link *l, int err);
 /* Ends calls whose deadline has passed (DFS_ETIMEDOUT), and the link itself if HELLO is overdue. */
 void link_expire(struct link *l, uint64_t now);

@@ -142,7 +142,7 @@ static void test_a_caller_survives_a_wrong_answer(void **state)
     assert_int_equal(link_state(p.client.link), LINK_FAILED);
     assert_string_equal(link_why(p.client.link), "lookup answered by ping_reply");
     assert_int_equal(p.client.n, 1);
-    assert_int_equal(p.client.inbox[0].status, DFS_EPROTO);
+    assert_int_equal(p.client.inbox[0].status, DFS_ECONNLOST); /* its request may have been carried out */
     bytes_close(&b);
     pair_close(&p);
 }

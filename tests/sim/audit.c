@@ -241,6 +241,9 @@ void audit_tables(struct work *w)
 
 /* --- orphans --- */
 
+/* Grants live for 8 s here, and the horizon follows within as much again. */
+#define GRANTS_OVER (40 * NS_PER_SEC)
+
 static bool orphan_free(struct work *w)
 {
     struct cluster *c = w->cluster;
@@ -259,7 +262,11 @@ static bool orphan_free(struct work *w)
 void audit_orphans(struct work *w)
 {
     struct sim *s = sim_of(w);
-    uint64_t end = s->now + 120 * NS_PER_SEC;
+    for (uint64_t end = s->now + GRANTS_OVER; s->now < end && sim_step(s);)
+        ;
+    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++) /* a server reports what it holds when it starts, and every 10 minutes */
+        node_crash(cluster_ss(w->cluster, i), false, 0);
+    uint64_t end = s->now + 60 * NS_PER_SEC;
     while (!orphan_free(w) && s->now < end)
         for (uint64_t next = s->now + NS_PER_SEC; s->now < next && sim_step(s);)
             ;

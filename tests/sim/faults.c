@@ -52,7 +52,7 @@ static void fault_pause(struct cluster *c)
 
 static void fault_alter(struct cluster *c)
 {
-    (void)net_alter(&c->net);
+    net_alter(&c->net);
 }
 
 static const struct {

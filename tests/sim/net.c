@@ -155,6 +155,17 @@ static void end_pump(struct net *net, struct conn *c, int side)
     }
 }
 
+static void alter(struct net *net, struct conn *c, int side, uint32_t n)
+{
+    struct conn_end *e = &c->end[side];
+    uint64_t at = sim_below(sim_of(net), n);
+    e->in[at] ^= (uint8_t)(1u << sim_below(sim_of(net), 8));
+    c->altered = true;
+    net->alter_at_least = 0;
+    net->altered++;
+    sim_note(sim_of(net), e->node->name, "alter", c->id, at);
+}
+
 /* Feeds the link up to n of the bytes that have arrived. */
 static void end_feed(struct net *net, struct conn *c, int side, uint32_t n)
 {
@@ -193,6 +204,8 @@ static void on_deliver(void *arg, uint64_t id, uint64_t side64)
     uint32_t n = e->in_len;
     if (n > 1 && sim_chance(s, net->cluster->swarm.split))
         n = 1 + (uint32_t)sim_below(s, n);
+    if (net->alter_at_least > 0 && n >= net->alter_at_least)
+        alter(net, c, side, n);
     end_feed(net, c, side, n);
     if (link_state(e->link) == LINK_FAILED) {
         if (!c->altered)
@@ -360,18 +373,8 @@ bool net_stall(struct net *net, uint64_t ns)
     return true;
 }
 
-bool net_alter(struct net *net)
+void net_alter(struct net *net)
 {
-    for (uint32_t tries = 0; tries < 8; tries++) {
-        struct conn *c = some_conn(net);
-        struct conn_end *e = c ? &c->end[sim_below(sim_of(net), 2)] : NULL;
-        if (!e || !e->link || e->in_len == 0)
-            continue;
-        uint64_t at = sim_below(sim_of(net), e->in_len);
-        e->in[at] ^= (uint8_t)(1u << sim_below(sim_of(net), 8));
-        c->altered = true;
-        sim_note(sim_of(net), e->node->name, "alter", c->id, at);
-        return true;
-    }
-    return false;
+    struct sim *s = sim_of(net);
+    net->alter_at_least = sim_chance(s, 500) ? 1 : 1024 + (uint32_t)sim_below(s, 16 * KIB);
 }

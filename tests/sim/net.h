@@ -31,6 +31,8 @@ struct net {
     struct conn **conns; /* those with a link at either end */
     uint32_t n, cap;
     uint64_t next_id;
+    uint32_t alter_at_least; /* the next delivery of so many bytes has one changed; 0: none has */
+    uint32_t altered;
     struct arena arena;
 };
 
@@ -48,9 +50,10 @@ uint64_t net_deadline(const struct net *net, const struct node *n);
 /* The node's process ended; peers learn of it within `notice` ns. */
 void net_forget(struct net *net, struct node *n, uint64_t notice);
 
-/* Faults, each on one connection drawn at random; false: there is none. */
+/* Faults, on one connection drawn at random; false: there is none. */
 bool net_cut(struct net *net);
 bool net_stall(struct net *net, uint64_t ns);
-bool net_alter(struct net *net);
+/* Changes one bit of the next delivery that is not too small. */
+void net_alter(struct net *net);
 
 #endif

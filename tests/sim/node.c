@@ -227,7 +227,8 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .relaxed = w->sabotage == SABOTAGE_NM_ACK_EARLY,
                             .grant_lifetime = 8 * NS_PER_SEC,
                             .reader_grace = 4 * NS_PER_SEC,
-                            .snapshot_log_bytes = w->snapshot_bytes};
+                            .snapshot_log_bytes = w->snapshot_bytes,
+                            .log_segment_bytes = w->log_segment};
     int err = nm_open(&cfg, n->disks[0], node_now(n), &n->nm, why, len);
     n->initialised |= err == 0;
     return err;

@@ -87,6 +87,7 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
     w->snapshot_bytes = sim_chance(s, 500) ? 4096 + sim_below(s, 64 * KIB) : 0;
     w->segment_size = (1 + sim_below(s, 4)) * MIB;
+    w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : 0;
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);
     arrange_for(w);
 }

@@ -35,7 +35,7 @@ struct swarm {
     uint64_t downtime;             /* ns, the most */
     uint64_t client_timeout;
     uint64_t snapshot_bytes;
-    uint64_t segment_size;
+    uint64_t segment_size, log_segment;
     uint32_t disks_per_server;
 };
 

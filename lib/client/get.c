@@ -139,6 +139,8 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
         get_restart(g, fx);
         return;
     }
+    if (!g->ino) /* locating once more is no progress */
+        op->progress = op->c->now.mono;
     g->located = true;
     g->ino = p->attr.ino;
     g->generation = p->attr.generation;
@@ -146,7 +148,6 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
     g->end = max_u64(op->req.offset, min_u64(p->attr.size, op->req.offset + min_u64(op->req.length,
                                                                                     UINT64_MAX - op->req.offset)));
     op->result.attr = attr_of(&p->attr);
-    op->progress = op->c->now.mono;
     tasks_run(&g->waiting, fx);
     get_pump(g, fx);
 }

@@ -81,8 +81,9 @@ static void on_grant(struct rpc *r, int status, const struct event *ev, struct e
         list_push(&p->free, &g->link);
         p->n_free++;
     }
-    if (p->batch < GRANT_BATCH_MAX)
-        p->batch *= 2;
+    if (p->refilled && p->batch < GRANT_BATCH_MAX)
+        p->batch *= 2; /* not for the first: a program that puts one file asks for one grant */
+    p->refilled = true;
     tasks_run(&p->waiters, fx);
 }
 

@@ -102,7 +102,7 @@ struct grant {
 struct pool {
     struct rpc rpc; /* first: the refill */
     uint8_t goal;
-    bool busy;
+    bool busy, refilled;
     uint32_t n_free, batch;
     struct list free, waiters;
 };

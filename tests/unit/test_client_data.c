@@ -1,0 +1,526 @@
+/* SPDX-License-Identifier: MIT */
+/* The client and the data: puts in chunks and frames, gets from any replica, verified and in order. */
+#include "client_fake.h"
+
+struct file {
+    uint8_t *data;
+    uint64_t size, got; /* got: bytes delivered, in order */
+    uint64_t furthest;  /* highest offset read */
+    uint64_t largest_step_back;
+    uint32_t restarts;
+    int fail;
+};
+
+static int file_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+{
+    struct file *s = arg;
+    if (s->fail)
+        return s->fail;
+    if (offset < s->furthest)
+        s->largest_step_back = max_u64(s->largest_step_back, s->furthest - offset);
+    *got = offset < s->size ? (size_t)min_u64(len, s->size - offset) : 0;
+    if (*got)
+        memcpy(buf, s->data + offset, *got);
+    s->furthest = max_u64(s->furthest, offset + *got);
+    return 0;
+}
+
+static int file_write(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    struct file *s = arg;
+    if (s->fail)
+        return s->fail;
+    assert_int_equal(offset, s->got);
+    assert_true(offset + len <= s->size);
+    assert_memory_equal(p, s->data + offset, len);
+    s->got += len;
+    return 0;
+}
+
+static void file_restart(void *arg)
+{
+    struct file *s = arg;
+    s->restarts++;
+    s->got = 0;
+}
+
+static struct file file_of(uint64_t size, uint8_t salt)
+{
+    struct file s = {.data = test_malloc(size + 1), .size = size};
+    for (uint64_t i = 0; i < size; i++)
+        s.data[i] = (uint8_t)(i * 7 + (i >> 12) * 31 + salt);
+    return s;
+}
+
+static struct client_request put_of(struct file *s)
+{
+    return (struct client_request){.kind = OP_PUT, .path = "/f", .source = {file_read, NULL, s}};
+}
+
+static struct client_request get_of(struct file *s)
+{
+    return (struct client_request){.kind = OP_GET, .path = "/f", .length = UINT64_MAX,
+                                   .sink = {file_write, file_restart, s}};
+}
+
+static void put_all(struct fake *f, struct file *s)
+{
+    fake_start(f, put_of(s));
+    fake_run(f);
+    assert_string_equal(f->error, "");
+    assert_int_equal(f->status, 0);
+    assert_int_equal(f->bytes, s->size);
+}
+
+static void get_all(struct fake *f, struct file *s)
+{
+    s->got = 0;
+    fake_start(f, get_of(s));
+    fake_run(f);
+    assert_string_equal(f->error, "");
+    assert_int_equal(f->status, 0);
+    assert_int_equal(s->got, s->size);
+    assert_int_equal(f->bytes, s->size);
+}
+
+static void what_is_put_is_got_at_every_border(void **state)
+{
+    static const uint64_t sizes[] = {0, 1, 4095, 4096, 4097, 65535, 65536, 65537, 1 << 20, (1 << 20) + 65536,
+                                     (2 << 20) - 1, 2 << 20, (2 << 20) + 1, (9 << 20) + 12345};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        struct fake *f = fake_new();
+        struct file s = file_of(sizes[i], (uint8_t)i);
+        f->chunk_size = 2 * MIB;
+        put_all(f, &s);
+        assert_int_equal(f->publishes, 1);
+        assert_int_equal(f->n_map, (sizes[i] + f->chunk_size - 1) / f->chunk_size);
+        get_all(f, &s);
+        test_free(s.data);
+        fake_free(f);
+    }
+}
+
+static void a_small_put_after_the_first_is_one_write_and_one_publish(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(4096, 1);
+    (void)state;
+    put_all(f, &s);
+    for (int i = 0; i < 3; i++)
+        put_all(f, &s);
+    while (fake_next(f))
+        fake_answer(f, fake_next(f));
+    /* the pool has grants by now */
+    fake_start(f, put_of(&s));
+    struct fake_call *k = fake_find(f, MSG_TYPE_chunk_write);
+    assert_int_equal(k->m.chunk_write.n_chain, 1);
+    fake_write(f, k);
+    fake_publish(f, fake_find(f, MSG_TYPE_publish)); /* a grant asked for meanwhile is not waited for */
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, 0);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void unused_grants_are_dropped_before_they_expire(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(4096, 1);
+    (void)state;
+    for (int i = 0; i < 4; i++)
+        put_all(f, &s);
+    while (fake_next(f))
+        fake_answer(f, fake_next(f));
+    f->now.mono += 41 * NS_PER_SEC; /* lifetime 60 s: none is used after 40 */
+    fake_start(f, put_of(&s));
+    fake_expect(f, MSG_TYPE_grant, "nm1:1");
+    fake_run(f);
+    assert_int_equal(f->status, 0);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void a_failed_chunk_is_written_elsewhere(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(3 * MIB, 2);
+    (void)state;
+    f->chunk_size = 1 * MIB;
+    fake_start(f, put_of(&s));
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    fake_grant(f, fake_expect(f, MSG_TYPE_grant, "nm1:1"));
+    struct fake_call *k = fake_next(f);
+    assert_string_equal(wire_type_name(k->m.type), "chunk_write");
+    uint64_t lost = k->m.chunk_write.chunk;
+    uint32_t other = k->m.chunk_write.chain[0].server;
+    char text[64];
+    snprintf(text, sizeof text, "server=%u cannot be reached", other);
+    fake_refuse(f, k, DFS_EUNREACH, text, "");
+    bool avoided = false;
+    while (!f->ended) {
+        k = fake_next(f);
+        if (k && k->m.type == MSG_TYPE_grant)
+            avoided = avoided || fake_avoided(&k->m.grant, other);
+        if (k && k->m.type == MSG_TYPE_publish)
+            for (uint32_t i = 0; i < k->m.publish.n_chunks; i++)
+                assert_int_not_equal(strtoull(k->m.publish.chunks[i].grant.p + 6, NULL, 10), lost);
+        if (k)
+            fake_answer(f, k);
+        else
+            fake_sleep(f);
+    }
+    assert_int_equal(f->status, 0);
+    assert_true(avoided);
+    assert_true(s.largest_step_back <= 2 * (uint64_t)f->chunk_size);
+    get_all(f, &s);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void writes_that_fail_at_random_end_in_the_right_file(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 40; seed++) {
+        struct fake *f = fake_new();
+        struct file s = file_of(5 * MIB + 17 * seed, (uint8_t)seed);
+        struct rng rng;
+        rng_seed(&rng, seed);
+        f->chunk_size = 1 * MIB;
+        fake_start(f, put_of(&s));
+        while (!f->ended) {
+            struct fake_call *k = fake_next(f);
+            if (!k) {
+                fake_sleep(f);
+            } else if (f->n_chunks < FAKE_CHUNKS - 12 && k->m.type != MSG_TYPE_publish && rng_chance(&rng, 150)) {
+                int err[] = {DFS_ECONNLOST, DFS_EUNREACH, DFS_ETIMEDOUT};
+                fake_break(f, k, err[rng_below(&rng, 3)]);
+            } else if (k->m.type == MSG_TYPE_chunk_write && rng_chance(&rng, 100)) {
+                fake_refuse(f, k, DFS_EAGAIN, "busy", "");
+            } else {
+                fake_answer(f, k);
+            }
+            f->now.mono += NS_PER_MS;
+        }
+        assert_string_equal(f->error, "");
+        assert_true(s.largest_step_back <= 2 * (uint64_t)f->chunk_size);
+        get_all(f, &s);
+        test_free(s.data);
+        fake_free(f);
+    }
+}
+
+static void a_refused_publish_has_a_small_file_written_again(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(5000, 3);
+    (void)state;
+    fake_start(f, put_of(&s));
+    fake_session(f, fake_next(f));
+    fake_grant(f, fake_next(f));
+    fake_write(f, fake_next(f));
+    struct fake_call *k = fake_expect(f, MSG_TYPE_publish, "nm1:1");
+    uint64_t number = k->m.publish.id.number;
+    fake_refuse(f, k, DFS_ESTALE, "grant expired", "");
+    bool published = false;
+    while (!f->ended) {
+        k = fake_next(f);
+        if (k && k->m.type == MSG_TYPE_publish) {
+            assert_int_not_equal(k->m.publish.id.number, number);
+            published = true;
+        }
+        if (k)
+            fake_answer(f, k);
+        else
+            fake_sleep(f);
+    }
+    assert_true(published);
+    assert_int_equal(f->status, 0);
+    get_all(f, &s);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void a_source_that_fails_publishes_nothing(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(5 * MIB, 3);
+    (void)state;
+    fake_start(f, put_of(&s));
+    s.fail = DFS_EIO;
+    while (!f->ended)
+        fake_answer(f, fake_next(f));
+    assert_int_equal(f->status, DFS_EIO);
+    assert_int_equal(f->publishes, 0);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void wrong_bytes_are_not_delivered_but_read_elsewhere(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(100000, 4);
+    char first[64];
+    (void)state;
+    put_all(f, &s);
+    fake_start(f, get_of(&s));
+    fake_locate(f, fake_expect(f, MSG_TYPE_locate, "nm1:1"));
+    struct fake_call *k = fake_next(f);
+    snprintf(first, sizeof first, "%s", k->addr);
+    fake_read(f, k, true);
+    assert_int_equal(s.got, 0);
+    k = fake_next(f);
+    assert_string_not_equal(k->addr, first);
+    fake_read(f, k, false);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, 0);
+    assert_int_equal(s.got, s.size);
+    test_free(s.data);
+    fake_free(f);
+}
+
+/* Every block fits its checksum, yet it is not this chunk: an old copy, say. */
+static void right_blocks_of_the_wrong_chunk_are_refused(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(100000, 4), old = file_of(100000, 5);
+    (void)state;
+    put_all(f, &s);
+    struct fake_chunk *c = fake_chunk(f, f->map[0].chunk);
+    fake_start(f, get_of(&s));
+    fake_locate(f, fake_next(f));
+    uint8_t *right = c->data;
+    c->data = old.data;
+    fake_read(f, fake_next(f), false);
+    c->data = right;
+    assert_int_equal(s.got, 0);
+    assert_int_equal(f->ended, 0);
+    fake_run(f);
+    assert_int_equal(f->status, 0);
+    assert_int_equal(s.got, s.size);
+    test_free(s.data);
+    test_free(old.data);
+    fake_free(f);
+}
+
+static void when_no_replica_is_good_the_error_names_one(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(10000, 4);
+    (void)state;
+    put_all(f, &s);
+    fake_start(f, get_of(&s));
+    while (!f->ended) {
+        struct fake_call *k = fake_next(f);
+        if (!k)
+            fake_sleep(f);
+        else if (k->m.type == MSG_TYPE_chunk_read)
+            fake_read(f, k, true);
+        else
+            fake_answer(f, k);
+    }
+    assert_int_equal(f->status, DFS_EIO);
+    assert_int_equal(s.got, 0);
+    assert_non_null(strstr(f->error, "StorageServer ss"));
+    assert_non_null(strstr(f->error, "damaged"));
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void replies_in_any_order_are_delivered_in_order(void **state)
+{
+    (void)state;
+    for (uint64_t seed = 0; seed < 20; seed++) {
+        struct fake *f = fake_new();
+        struct file s = file_of(9 * MIB + 4321, (uint8_t)seed);
+        struct rng rng;
+        rng_seed(&rng, seed);
+        f->chunk_size = 2 * MIB;
+        put_all(f, &s);
+        fake_start(f, get_of(&s));
+        while (!f->ended) {
+            assert_non_null(fake_next(f));
+            struct fake_call *k;
+            do
+                k = &f->calls[rng_below(&rng, f->n_calls)];
+            while (!k->used);
+            if (k->m.type == MSG_TYPE_chunk_read)
+                fake_read(f, k, rng_chance(&rng, 200));
+            else
+                fake_answer(f, k);
+            if (!f->ended && !fake_next(f))
+                fake_sleep(f);
+        }
+        assert_string_equal(f->error, "");
+        assert_int_equal(s.got, s.size);
+        test_free(s.data);
+        fake_free(f);
+    }
+}
+
+static void a_part_is_read_from_the_middle(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(5 * MIB, 6);
+    (void)state;
+    f->chunk_size = 2 * MIB;
+    put_all(f, &s);
+    static const uint64_t ranges[][2] = {{1, 1}, {4095, 2}, {2 * MIB - 1, 2}, {1000, 4 * MIB}, {5 * MIB - 1, 100},
+                                         {5 * MIB, 1}, {1 << 30, 1}};
+    for (unsigned i = 0; i < ARRAY_LEN(ranges); i++) {
+        uint64_t from = min_u64(ranges[i][0], s.size), to = min_u64(from + ranges[i][1], s.size);
+        struct client_request r = get_of(&s);
+        r.offset = ranges[i][0];
+        r.length = ranges[i][1];
+        s.got = from;
+        fake_start(f, r);
+        fake_run(f);
+        assert_int_equal(f->status, 0);
+        assert_int_equal(s.got, to);
+        assert_int_equal(f->bytes, to - from);
+    }
+    test_free(s.data);
+    fake_free(f);
+}
+
+/* Chunk 1 of the file is lost on all servers because the file was replaced: the get starts over. */
+static void a_file_replaced_midway_starts_over(void **state)
+{
+    struct fake *f = fake_new();
+    struct file a = file_of(3 * MIB, 7), b = file_of(2 * MIB + 5, 8);
+    (void)state;
+    f->chunk_size = 1 * MIB;
+    put_all(f, &a);
+    struct file sink = a;
+    fake_start(f, get_of(&sink));
+    fake_locate(f, fake_next(f));
+    fake_read(f, fake_next(f), false);
+    assert_int_equal(sink.got, 1 * MIB);
+    /* somebody else's put */
+    struct client_config cfg = {.nameservers = {"nm1:1"}, .n_nameservers = 1, .seed = 1};
+    struct client *reader = f->c;
+    struct fake_call waiting[4];
+    uint32_t n_waiting = 0;
+    for (struct fake_call *k; (k = fake_next(f)); k->used = false)
+        waiting[n_waiting++] = *k;
+    f->c = client_new(&cfg);
+    put_all(f, &b);
+    client_free(f->c);
+    f->c = reader;
+    f->ended = 0;
+    sink.data = b.data;
+    sink.size = b.size;
+    for (uint32_t i = 0; i < n_waiting; i++)
+        fake_refuse(f, &waiting[i], DFS_ENOCHUNK, "", "");
+    while (!f->ended) {
+        struct fake_call *k = fake_next(f);
+        if (k && k->m.type == MSG_TYPE_chunk_read && k->m.chunk_read.chunk < f->map[0].chunk)
+            fake_refuse(f, k, DFS_ENOCHUNK, "", "");
+        else if (k)
+            fake_answer(f, k);
+        else
+            fake_sleep(f);
+    }
+    assert_string_equal(f->error, "");
+    assert_int_equal(sink.restarts, 1);
+    assert_int_equal(sink.got, b.size);
+    test_free(a.data);
+    test_free(b.data);
+    fake_free(f);
+}
+
+static void absent_chunks_are_zeros(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(3 * MIB + 100, 9);
+    (void)state;
+    f->chunk_size = 1 * MIB;
+    put_all(f, &s);
+    /* take chunk 1 out of the map */
+    memmove(&f->map[1], &f->map[2], 2 * sizeof f->map[0]);
+    f->n_map--;
+    memset(s.data + MIB, 0, MIB);
+    get_all(f, &s);
+    test_free(s.data);
+    fake_free(f);
+}
+
+/* Pieces that overlap: the later one wins; the rest of the range is a hole on all replicas. */
+static void pieces_are_laid_over_each_other(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(3 * 4096, 10);
+    (void)state;
+    put_all(f, &s);
+    fake_start(f, get_of(&s));
+    fake_locate(f, fake_next(f));
+    uint8_t bytes[4096 + 300 + 4096];
+    memset(bytes, 'x', 4096); /* older: block 0, of which 100..400 were overwritten */
+    memcpy(bytes + 4096, s.data + 100, 300);
+    memcpy(bytes + 4396, s.data + 8192, 4096);
+    memcpy(bytes, s.data, 100);
+    memcpy(bytes + 400, s.data + 400, 3696);
+    memset(s.data + 4096, 0, 4096); /* nobody has block 1 */
+    struct wire_piece pieces[] = {{0, 4096}, {100, 300}, {8192, 4096}};
+    uint32_t crcs[] = {crc32c(0, bytes, 4096), crc32c(0, bytes + 4096, 300), crc32c(0, bytes + 4396, 4096)};
+    struct msg m = {.type = MSG_TYPE_chunk_read_reply};
+    m.chunk_read_reply = (struct msg_chunk_read_reply){12288, pieces, 3, {(const char *)crcs, sizeof crcs}};
+    f->map[0].crc = crc32c(0, s.data, s.size);
+    /* the first locate was answered already: start again with the new checksum */
+    fake_free(f);
+    f = fake_new();
+    f->size = s.size;
+    f->generation = f->n_map = 1;
+    f->map[0] = (struct wire_chunk_loc){.chunk = 1, .version = 1, .length = 12288, .crc = crc32c(0, s.data, s.size),
+                                        .replicas = f->replicas, .n_replicas = 2, .grant = STR("g")};
+    fake_start(f, get_of(&s));
+    fake_locate(f, fake_next(f));
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(f->ended, 0); /* a gap is believed only when all replicas agree */
+        struct payload p = payload_of(slice_copy(bytes, sizeof bytes));
+        fake_reply(f, fake_expect(f, MSG_TYPE_chunk_read, fake_next(f)->addr), &m, &p);
+        payload_drop(&p);
+    }
+    assert_string_equal(f->error, "");
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(s.got, s.size);
+    test_free(s.data);
+    fake_free(f);
+}
+
+static void a_sink_that_fails_ends_the_get(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(10000, 11);
+    (void)state;
+    put_all(f, &s);
+    s.fail = DFS_ENOSPC;
+    fake_start(f, get_of(&s));
+    fake_run(f);
+    assert_int_equal(f->status, DFS_ENOSPC);
+    test_free(s.data);
+    fake_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_put_is_got_at_every_border),
+        cmocka_unit_test(a_small_put_after_the_first_is_one_write_and_one_publish),
+        cmocka_unit_test(unused_grants_are_dropped_before_they_expire),
+        cmocka_unit_test(a_failed_chunk_is_written_elsewhere),
+        cmocka_unit_test(writes_that_fail_at_random_end_in_the_right_file),
+        cmocka_unit_test(a_refused_publish_has_a_small_file_written_again),
+        cmocka_unit_test(a_source_that_fails_publishes_nothing),
+        cmocka_unit_test(wrong_bytes_are_not_delivered_but_read_elsewhere),
+        cmocka_unit_test(right_blocks_of_the_wrong_chunk_are_refused),
+        cmocka_unit_test(when_no_replica_is_good_the_error_names_one),
+        cmocka_unit_test(replies_in_any_order_are_delivered_in_order),
+        cmocka_unit_test(a_part_is_read_from_the_middle),
+        cmocka_unit_test(a_file_replaced_midway_starts_over),
+        cmocka_unit_test(absent_chunks_are_zeros),
+        cmocka_unit_test(pieces_are_laid_over_each_other),
+        cmocka_unit_test(a_sink_that_fails_ends_the_get),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

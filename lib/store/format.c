@@ -5,7 +5,6 @@
 
 #include "base/crc.h"
 
-#define IDENTITY_MAGIC 0x49534644u /* "DFSI" */
 #define SEGMENT_MAGIC 0x53534644u  /* "DFSS" */
 #define RECORD_MAGIC 0x52534644u   /* "DFSR" */
 /* magic, CRC of everything behind it, format version */

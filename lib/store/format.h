@@ -15,6 +15,7 @@
 #define RECORD_ALIGN 8u
 #define IDENTITY_SLOT 4096u
 #define IDENTITY_NAME "identity"
+#define IDENTITY_MAGIC 0x49534644u /* "DFSI", at the start of each slot */
 /* No chunk is larger, whatever a request says. */
 #define CHUNK_LIMIT (1024u * 1024 * 1024)
 /* Payloads of this size and more go to segments of class LARGE. */

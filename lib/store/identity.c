@@ -42,7 +42,8 @@ static int folder_read(struct store *st, bool *present, char *why, size_t why_le
         return DFS_EIDENTITY;
     }
     err = blank ? 0 : identity_parse(p, &st->identity);
-    if (err == DFS_ECORRUPT && !look.segments && got < sizeof p) {
+    bool ours = get_u32(p) == IDENTITY_MAGIC || get_u32(p) == 0; /* not a NameServer's, say */
+    if (err == DFS_ECORRUPT && ours && !look.segments && got < sizeof p) {
         *present = false; /* its creation was cut off; nothing can depend on it */
         return 0;
     }

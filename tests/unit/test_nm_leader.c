@@ -1,0 +1,428 @@
+/* SPDX-License-Identifier: MIT */
+/* The leader's clockwork: servers come and go, chunks are granted, die and are collected, sessions expire. */
+#include "nm_rig.h"
+
+#include "base/crc.h"
+
+static struct rig *rig_of(void **state) { return *state; }
+
+static int setup(void **state)
+{
+    struct rig *r = malloc(sizeof *r);
+
+    rig_init(r, 3, 64 * MIB);
+    *state = r;
+    rig_start(r, true);
+    rig_session(r);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    rig_free(*state);
+    free(*state);
+    return 0;
+}
+
+static uint8_t state_of(struct rig *r, uint32_t id)
+{
+    return meta_server_by_id(nm_meta(r->nm), id)->state;
+}
+
+static void three_servers(struct rig *r)
+{
+    assert_int_equal(rig_register(r, 1, "127.0.0.1:4621"), 1);
+    assert_int_equal(rig_register(r, 2, "127.0.0.1:4622"), 2);
+    assert_int_equal(rig_register(r, 3, "127.0.0.1:4623"), 3);
+}
+
+static void beat(struct rig *r, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = from; i <= to; i++)
+        assert_int_equal(rig_heartbeat(r, i, i * 10, NULL), 0);
+}
+
+/* Lets time pass while servers 1..n are alive. */
+static void pass_alive(struct rig *r, uint32_t n, uint64_t ns)
+{
+    for (; ns >= NS_PER_SEC; ns -= NS_PER_SEC) {
+        rig_forget_answers(r);
+        beat(r, 1, n);
+        rig_pass(r, NS_PER_SEC);
+    }
+}
+
+static void test_a_silent_server_is_suspect_then_down_then_up(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg status = {.type = MSG_TYPE_status};
+    const struct msg *reply;
+
+    three_servers(r);
+    rig_pass(r, 1500 * NS_PER_MS);
+    beat(r, 2, 3);
+    assert_int_equal(rig_call(r, &status, &reply), 0);
+    assert_int_equal(reply->status_reply.servers[0].state, SERVER_SUSPECT);
+    assert_int_equal(reply->status_reply.servers[1].state, SERVER_UP);
+    rig_pass(r, 1300 * NS_PER_MS);
+    assert_int_equal(state_of(r, 1), SERVER_DOWN);
+    assert_int_equal(state_of(r, 2), SERVER_UP);
+    assert_non_null(strstr(r->logged, "nm.server_down"));
+    beat(r, 1, 1);
+    rig_settle(r);
+    assert_int_equal(state_of(r, 1), SERVER_UP);
+}
+
+static void test_a_restart_gives_every_server_its_time_again(void **state)
+{
+    struct rig *r = rig_of(state);
+
+    three_servers(r);
+    rig_stop(r);
+    r->now.mono += 3600 * NS_PER_SEC;
+    rig_start(r, false);
+    rig_pass(r, 2 * NS_PER_SEC);
+    assert_int_equal(state_of(r, 1), SERVER_UP);
+    rig_pass(r, NS_PER_SEC);
+    assert_int_equal(state_of(r, 1), SERVER_DOWN);
+}
+
+static void test_a_strange_heartbeat_must_register(void **state)
+{
+    struct rig *r = rig_of(state);
+
+    three_servers(r);
+    assert_int_equal(rig_heartbeat(r, 1, 999, NULL), DFS_ESTALE);
+    assert_int_equal(rig_heartbeat(r, 4, 40, NULL), DFS_ESTALE);
+    assert_int_equal(rig_heartbeat(r, 0, 0, NULL), DFS_ESTALE);
+}
+
+static void test_numbers_are_logged_when_they_moved(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_heartbeat};
+
+    three_servers(r);
+    pass_alive(r, 3, 11 * NS_PER_SEC);
+    uint32_t before = r->n_writes;
+
+    beat(r, 1, 3);
+    rig_settle(r);
+    assert_int_equal(r->n_writes, before);
+    m.heartbeat = (struct msg_heartbeat){.server = 1, .incarnation = 10, .capacity = 100 * GIB, .used = 50 * GIB};
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    rig_settle(r);
+    assert_int_equal(meta_server_by_id(nm_meta(r->nm), 1)->used, 50 * GIB);
+}
+
+static void test_grants_go_to_distinct_up_servers(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    uint32_t per_server[4] = {0};
+
+    assert_int_equal(rig_grant(r, 1, NULL), DFS_ENOSERVERS);
+    three_servers(r);
+    for (uint32_t round = 0; round < 10; round++) {
+        assert_int_equal(rig_grant(r, 100, &reply), 0);
+        assert_int_equal(reply->grant_reply.n_chunks, 64);
+        for (uint32_t i = 0; i < 64; i++) {
+            const struct wire_granted *g = &reply->grant_reply.chunks[i];
+
+            assert_int_equal(g->n_replicas, 2);
+            assert_int_not_equal(g->replicas[0].server, g->replicas[1].server);
+            per_server[g->replicas[0].server]++;
+            per_server[g->replicas[1].server]++;
+        }
+    }
+    for (uint32_t i = 1; i <= 3; i++) /* 1280 replicas over three equal servers */
+        assert_in_range(per_server[i], 330, 520);
+}
+
+static void test_grants_avoid_and_refuse(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_grant};
+    struct wire_server_id avoid[2] = {{2}, {3}};
+    const struct msg *reply;
+
+    three_servers(r);
+    m.grant = (struct msg_grant){.session = r->session, .count = 20, .goal = 3, .avoid = avoid, .n_avoid = 1};
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    for (uint32_t i = 0; i < 20; i++) {
+        assert_int_equal(reply->grant_reply.chunks[i].n_replicas, 2); /* fewer than the goal, at least two */
+        for (uint32_t k = 0; k < 2; k++)
+            assert_int_not_equal(reply->grant_reply.chunks[i].replicas[k].server, 2);
+    }
+    m.grant.n_avoid = 2;
+    assert_int_equal(rig_call(r, &m, &reply), DFS_ENOSERVERS);
+    m.grant.goal = 1;
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    assert_int_equal(reply->grant_reply.chunks[0].replicas[0].server, 1);
+    m.grant.session = 4242;
+    assert_int_equal(rig_call(r, &m, NULL), DFS_ESESSION);
+    m.grant.session = r->session;
+    m.grant.count = 0;
+    assert_int_equal(rig_call(r, &m, NULL), DFS_EINVAL);
+    m.grant.count = 1;
+    m.grant.goal = 200;
+    assert_int_equal(rig_call(r, &m, NULL), DFS_EINVAL);
+}
+
+static void test_full_servers_take_nothing(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_heartbeat};
+    const struct msg *reply;
+
+    three_servers(r);
+    m.heartbeat = (struct msg_heartbeat){.server = 1, .incarnation = 10, .capacity = 100 * GIB, .used = 99 * GIB};
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    assert_int_equal(rig_grant(r, 10, &reply), 0);
+    for (uint32_t i = 0; i < 10; i++)
+        for (uint32_t k = 0; k < 2; k++)
+            assert_int_not_equal(reply->grant_reply.chunks[i].replicas[k].server, 1);
+    m.heartbeat.server = 2;
+    m.heartbeat.incarnation = 20;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    assert_int_equal(rig_grant(r, 1, NULL), DFS_ENOSPC);
+}
+
+static void test_grants_are_unique_across_restarts(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    uint64_t last = 0;
+
+    three_servers(r);
+    for (uint32_t round = 0; round < 5; round++) {
+        beat(r, 1, 3);
+        assert_int_equal(rig_grant(r, 10, &reply), 0);
+        for (uint32_t i = 0; i < 10; i++) {
+            assert_true(reply->grant_reply.chunks[i].chunk > last);
+            last = reply->grant_reply.chunks[i].chunk;
+        }
+        rig_stop(r);
+        memdisk_crash(r->disk, CRASH_RANDOM);
+        rig_start(r, false);
+    }
+}
+
+static struct msg publish(struct rig *r, const char *path, const struct wire_granted *g, struct wire_published *p)
+{
+    struct msg m = {.type = MSG_TYPE_publish};
+
+    *p = (struct wire_published){.index = 0, .length = 5, .crc = crc32c(0, "hello", 5), .grant = g->grant};
+    m.publish.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.publish.dir = ROOT_INO;
+    m.publish.path = str_of(path);
+    m.publish.mode = 0644;
+    m.publish.size = 5;
+    m.publish.chunks = p;
+    m.publish.n_chunks = 1;
+    return m;
+}
+
+static int report(struct rig *r, uint32_t server, uint64_t chunk, uint32_t *removed)
+{
+    struct msg m = {.type = MSG_TYPE_report};
+    struct wire_chunk_id id = {.chunk = chunk, .version = 1};
+    const struct msg *reply;
+    int err;
+
+    m.report = (struct msg_report){.server = server, .incarnation = server * 10, .chunks = &id, .n_chunks = 1, .eof = 1};
+    err = rig_call(r, &m, &reply);
+    *removed = err == 0 ? reply->report_reply.n_remove : 0;
+    return err;
+}
+
+static void test_an_orphan_is_collected_only_below_the_horizon(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    uint64_t orphan;
+    uint32_t removed;
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    orphan = reply->grant_reply.chunks[0].chunk;
+    pass_alive(r, 3, 55 * NS_PER_SEC);
+    assert_int_equal(report(r, 1, orphan, &removed), 0);
+    assert_int_equal(removed, 0); /* its client may still publish it */
+    pass_alive(r, 3, 20 * NS_PER_SEC);
+    assert_int_equal(report(r, 1, orphan, &removed), 0);
+    assert_int_equal(removed, 1);
+}
+
+static void test_the_horizon_waits_a_lifetime_after_a_restart(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    struct wire_published p;
+    struct msg m;
+
+    three_servers(r);
+    pass_alive(r, 3, 50 * NS_PER_SEC);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    m = publish(r, "/f", &reply->grant_reply.chunks[0], &p);
+    struct slice token = slice_copy(p.grant.p, p.grant.len);
+
+    p.grant.p = (const char *)slice_data(token);
+    rig_stop(r);
+    rig_start(r, false);
+    pass_alive(r, 3, 55 * NS_PER_SEC);
+    assert_int_equal(rig_call(r, &m, NULL), 0); /* granted by the epoch before, alive for its full time */
+    pass_alive(r, 3, 10 * NS_PER_SEC);
+    assert_true(meta_horizon(nm_meta(r->nm)) > 1);
+    slice_drop(&token);
+}
+
+static void test_a_removed_chunk_is_ordered_deleted_after_the_grace(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    struct wire_published p;
+    struct msg m;
+    uint64_t chunk;
+    uint32_t holder, orders = 0;
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    chunk = reply->grant_reply.chunks[0].chunk;
+    holder = reply->grant_reply.chunks[0].replicas[0].server;
+    m = publish(r, "/gone", &reply->grant_reply.chunks[0], &p);
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/gone");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    pass_alive(r, 3, 590 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), chunk));
+    pass_alive(r, 3, 5 * NS_PER_SEC);
+    rig_pass(r, 8 * NS_PER_SEC); /* nobody asks for orders meanwhile */
+    assert_false(meta_knows_chunk(nm_meta(r->nm), chunk));
+    for (uint32_t s = 1; s <= 3; s++) {
+        assert_int_equal(rig_heartbeat(r, s, s * 10, &reply), 0);
+        orders += reply->heartbeat_reply.n_remove;
+        if (s == holder) {
+            assert_int_equal(reply->heartbeat_reply.n_remove, 1);
+            assert_int_equal(reply->heartbeat_reply.remove[0].chunk, chunk);
+            assert_int_equal(reply->heartbeat_reply.epoch, meta_epoch(nm_meta(r->nm)));
+        }
+    }
+    assert_int_equal(orders, 2);
+    assert_int_equal(rig_heartbeat(r, holder, holder * 10, &reply), 0);
+    assert_int_equal(reply->heartbeat_reply.n_remove, 0);
+}
+
+static void test_a_clock_set_forward_reaps_nothing_early(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    struct wire_published p;
+    struct msg m;
+    uint64_t chunk;
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    chunk = reply->grant_reply.chunks[0].chunk;
+    m = publish(r, "/a", &reply->grant_reply.chunks[0], &p);
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/a");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    r->now.wall += 86400 * (int64_t)NS_PER_SEC;
+    pass_alive(r, 3, 500 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), chunk));
+    assert_true(meta_session_exists(nm_meta(r->nm), r->session));
+    pass_alive(r, 3, 150 * NS_PER_SEC);
+    assert_false(meta_knows_chunk(nm_meta(r->nm), chunk));
+}
+
+static void test_idle_sessions_expire_and_granted_ones_do_not(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_session_open};
+    const struct msg *reply;
+    uint64_t idle;
+
+    three_servers(r);
+    m.session_open.nonce = 99;
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    assert_int_equal(reply->session_open_reply.ttl_ms, 600000);
+    idle = reply->session_open_reply.session;
+    for (uint32_t i = 0; i < 7; i++) {
+        pass_alive(r, 3, 100 * NS_PER_SEC);
+        beat(r, 1, 3);
+        assert_int_equal(rig_grant(r, 1, NULL), 0); /* with r->session */
+    }
+    assert_false(meta_session_exists(nm_meta(r->nm), idle));
+    assert_true(meta_session_exists(nm_meta(r->nm), r->session));
+}
+
+static void test_a_full_disk_refuses_writes_and_lets_deletes_through(void **state)
+{
+    struct rig *r = malloc(sizeof *r);
+    struct msg m;
+    char path[32];
+    int err = 0;
+
+    (void)state;
+    rig_init(r, 9, 8 * SEGMENT);
+    rig_start(r, true);
+    rig_session(r);
+    m = rig_mkdir(r, "/victim");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    for (uint32_t i = 0; i < 20000 && err == 0; i++) {
+        snprintf(path, sizeof path, "/d%06u", i);
+        m = rig_mkdir(r, path);
+        m.mkdir.id.seen = m.mkdir.id.number;
+        rig_forget_answers(r);
+        err = rig_call(r, &m, NULL);
+        if (i % 50 == 0)
+            rig_pass(r, NS_PER_SEC);
+    }
+    assert_int_equal(err, DFS_ENOSPC);
+    assert_string_equal(r->fatal, "");
+    r->number--; /* refused: the number was not used */
+    m = (struct msg){.type = MSG_TYPE_rmdir};
+    m.rmdir.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = r->number};
+    m.rmdir.dir = ROOT_INO;
+    m.rmdir.path = STR("/victim");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    assert_int_equal(rig_lookup(r, "/victim"), DFS_ENOENT); /* reads go on */
+    assert_int_equal(rig_lookup(r, "/d000000"), 0);
+    rig_stop(r);
+    memdisk_crash(r->disk, CRASH_DROP_ALL);
+    rig_start(r, false);
+    assert_int_equal(rig_lookup(r, "/d000000"), 0);
+    rig_free(r);
+    free(r);
+}
+
+#define LEADER_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        LEADER_TEST(test_a_silent_server_is_suspect_then_down_then_up),
+        LEADER_TEST(test_a_restart_gives_every_server_its_time_again),
+        LEADER_TEST(test_a_strange_heartbeat_must_register),
+        LEADER_TEST(test_numbers_are_logged_when_they_moved),
+        LEADER_TEST(test_grants_go_to_distinct_up_servers),
+        LEADER_TEST(test_grants_avoid_and_refuse),
+        LEADER_TEST(test_full_servers_take_nothing),
+        LEADER_TEST(test_grants_are_unique_across_restarts),
+        LEADER_TEST(test_an_orphan_is_collected_only_below_the_horizon),
+        LEADER_TEST(test_the_horizon_waits_a_lifetime_after_a_restart),
+        LEADER_TEST(test_a_removed_chunk_is_ordered_deleted_after_the_grace),
+        LEADER_TEST(test_a_clock_set_forward_reaps_nothing_early),
+        LEADER_TEST(test_idle_sessions_expire_and_granted_ones_do_not),
+        cmocka_unit_test(test_a_full_disk_refuses_writes_and_lets_deletes_through),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

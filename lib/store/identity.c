@@ -137,8 +137,9 @@ int identity_create(struct ss *ss, char *why, size_t why_len)
 
 void identity_turn(struct ss *ss, struct effects *fx)
 {
-    if (!ss->identity_dirty || ss->identity_writes)
+    if (ss->identity_writes || (!ss->identity_dirty && !ss->identity_rounds))
         return;
+    ss->identity_rounds = ss->identity_dirty ? 1 : ss->identity_rounds - 1; /* both slots get to know */
     ss->identity_dirty = false;
     ss->written_epoch = ss->identity.epoch;
     for (uint32_t i = 0; i < ss->n_stores; i++) {

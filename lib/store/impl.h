@@ -177,7 +177,7 @@ struct ss {
     uint64_t written_epoch;   /* being written */
     uint64_t saved_epoch;     /* durable in every working folder */
     bool identity_dirty, identity_saved;
-    uint32_t identity_writes;
+    uint32_t identity_writes, identity_rounds; /* under way; still to come */
 
     struct order *orders; /* deletions to carry out, once their epoch is durable */
     uint32_t n_orders, cap_orders, deletes;

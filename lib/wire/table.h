@@ -386,7 +386,10 @@
     L(replica, chain, 15) /* who comes after the receiver */
 #define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
 
-/* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. */
+/* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. Pieces are in the
+ * order in which they are to be laid over each other, later ones on top: where two records share a block, both are given,
+ * the older first. Bytes of a piece outside the range asked for are there to be verified, not to be used: newer ones may
+ * exist. A request whose pieces are more than a frame holds (1 MiB of payload, 1024 pieces) is refused with ETOOBIG. */
 #define MSG_chunk_read(F, R, L)                                                                                        \
     F(token, grant)                                                                                                    \
     F(u64, chunk)                                                                                                      \
@@ -395,7 +398,7 @@
     F(u32, length)
 #define MSG_chunk_read_reply(F, R, L)                                                                                  \
     F(u32, length)         /* of the chunk */                                                                          \
-    L(piece, pieces, 1024) /* in offset order; the payload is their bytes in this order */                             \
+    L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \
     F(blob, crcs)          /* one u32 per block of each piece, in order */
 
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */

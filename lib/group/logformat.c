@@ -8,6 +8,11 @@
 
 #define HEADER_CRC 60u
 
+uint32_t log_body_crc(const uint8_t *body, uint32_t len)
+{
+    return crc32c(0, body, (size_t)(log_record_size(len) - LOG_RECORD_HEADER));
+}
+
 void log_segment_put(uint8_t out[LOG_SEGMENT_HEADER], const struct log_segment_header *h, uint32_t salt)
 {
     memset(out, 0, LOG_SEGMENT_HEADER);

@@ -10,7 +10,7 @@
  *   record:   0 u32 magic "REC1"       4 u32 body length       8 u64 index           16 u64 term
  *            24 u64 position          32 u64 position of the record before           40 u64 flushed
  *            48 u32 CRC of the record before  52 u8 type, 3 zero bytes
- *            56 u32 CRC of the body   60 u32 CRC of bytes 0..59
+ *            56 u32 CRC of the body and its padding   60 u32 CRC of bytes 0..59
  *
  * A position counts the bytes of all segments before, headers included, plus the offset in this one: it never repeats.
  * `flushed` is the position below which everything was durable when the record was written. So a torn tail is told from
@@ -46,6 +46,8 @@ struct log_record_header {
 /* Bytes a record with this body takes. */
 static inline uint64_t log_record_size(uint32_t len) { return round_up(LOG_RECORD_HEADER + (uint64_t)len, 8); }
 
+/* Of a padded body. */
+uint32_t log_body_crc(const uint8_t *body, uint32_t len);
 void log_segment_put(uint8_t out[LOG_SEGMENT_HEADER], const struct log_segment_header *h, uint32_t salt);
 /* False: not a segment header of this node. */
 bool log_segment_get(const uint8_t in[LOG_SEGMENT_HEADER], struct log_segment_header *h, uint32_t salt);

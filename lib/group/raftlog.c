@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 
-#include "base/crc.h"
 #include "base/log.h"
 
 #define SPARE_RETRY NS_PER_SEC
@@ -137,7 +136,7 @@ void raftlog_append(struct raftlog *log, uint64_t term, uint8_t type, struct buf
 
     assert(raftlog_room(log, len));
     memset(rec->data + LOG_RECORD_HEADER + len, 0, size - LOG_RECORD_HEADER - len);
-    r.body_crc = crc32c(0, rec->data + LOG_RECORD_HEADER, len);
+    r.body_crc = log_body_crc(rec->data + LOG_RECORD_HEADER, len);
     log_record_put(rec->data, &r, log->cfg.salt);
     log->record = slice_take(buf_ref(rec), 0, (uint32_t)size);
     log->last_index++;

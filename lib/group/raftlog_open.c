@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/crc.h"
 #include "group/logreader.h"
 
 struct scan {
@@ -78,7 +77,7 @@ static bool next_record(struct raftlog *log, const struct log_segment *seg, stru
         h->term < log->last_term || (log->last_position != 0 && h->previous != log->last_position))
         return false;
     p = logreader_get(r, seg->end, (size_t)log_record_size(h->len));
-    if (p == NULL || crc32c(0, p + LOG_RECORD_HEADER, h->len) != h->body_crc)
+    if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h->len) != h->body_crc)
         return false;
     *rec = (struct log_record){.index = h->index,
                                .term = h->term,
@@ -133,7 +132,13 @@ static int follow_first(struct scan *s, struct log_segment *seg, struct logreade
     seg->position = h.position;
     s->log->last_index = h.first_index - 1;
     s->log->chain = h.chain;
-    return follow_segment(s, seg, r);
+    int err = follow_segment(s, seg, r);
+
+    /* a segment is kept as the first only once it holds durable records */
+    if (err == 0 && s->log->last_index < h.first_index)
+        return fail(s, DFS_ECORRUPT, "%s: the first record at offset %u is damaged; restore the file from a backup",
+                    r->name, LOG_SEGMENT_HEADER);
+    return err;
 }
 
 /* 1: the segment continues the log and was followed; 0: it does not continue it. */
@@ -355,7 +360,7 @@ int raftlog_read(struct raftlog *log, struct disk *disk, uint64_t from, uint64_t
                 p = logreader_get(&r, off, (size_t)log_record_size(h.len));
             else
                 p = NULL;
-            if (p == NULL || crc32c(0, p + LOG_RECORD_HEADER, h.len) != h.body_crc) {
+            if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h.len) != h.body_crc) {
                 err = r.error != 0 ? read_failed(&s, &r)
                                    : fail(&s, DFS_ECORRUPT, "%s changed while it was read, at offset %" PRIu64, name, off);
             } else if (h.index >= from && h.index <= to) {
@@ -391,7 +396,7 @@ int raftlog_create(const struct log_config *cfg, struct disk *disk, uint64_t ter
     log_segment_name(1, name);
     log_segment_put(p, &h, cfg->salt);
     memcpy(p + LOG_SEGMENT_HEADER + LOG_RECORD_HEADER, body, len);
-    r.body_crc = crc32c(0, body, len);
+    r.body_crc = log_body_crc(p + LOG_SEGMENT_HEADER + LOG_RECORD_HEADER, len);
     log_record_put(p + LOG_SEGMENT_HEADER, &r, cfg->salt);
     err = disk->ops->write(disk, name, 0, p, (size_t)used);
     if (err == 0)

@@ -85,9 +85,10 @@ struct phase {
     uint64_t issued, began, ended, busy, moved;
 };
 
-/* Runs until limit or time or too many errors; p->result says what happened. The result is the bench's. */
+/* Runs until limit or time or too many errors; p->result says what happened, and is the bench's. After Ctrl-C nothing
+ * is run, and there is no result. */
 void phase_run(struct bench *b, struct phase *p);
-/* A phase that is not reported: returns 0 or the number of errors, after printing the first one. */
+/* A phase that is not reported and ends at the first error: the number of errors, after printing that one. */
 uint64_t phase_run_quietly(struct bench *b, struct phase *p);
 /* The end of one operation. error: a sentence, used with a status. */
 void phase_finish(struct slot *s, int status, const char *error, uint64_t bytes);

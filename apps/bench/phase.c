@@ -8,7 +8,8 @@
 
 static bool phase_over(const struct phase *p)
 {
-    if (p->bench->interrupted || p->issued >= p->limit || p->result->errors >= BENCH_MAX_ERRORS)
+    uint64_t max_errors = p->quiet ? 1 : BENCH_MAX_ERRORS;
+    if (p->bench->interrupted || p->issued >= p->limit || p->result->errors >= max_errors)
         return true;
     return p->seconds > 0 && uv_hrtime() - p->began >= p->seconds;
 }
@@ -117,6 +118,8 @@ static void phase_loop(struct bench *b, struct phase *p)
 
 void phase_run(struct bench *b, struct phase *p)
 {
+    if (b->interrupted)
+        return;
     struct result *r = xcalloc(1, sizeof *r);
     *r = (struct result){.workload = p->workload, .op = p->op, .size = p->size};
     r->concurrency = (uint64_t)b->n_clients * b->depth;
@@ -135,7 +138,7 @@ uint64_t phase_run_quietly(struct bench *b, struct phase *p)
     phase_loop(b, p);
     uint64_t errors = r->errors;
     if (errors > 0)
-        fprintf(stderr, "dfs-bench: %s: %s (%" PRIu64 " errors)\n", p->op, r->first_error, errors);
+        fprintf(stderr, "dfs-bench: %s: %s\n", p->op, r->first_error);
     free(r);
     return errors;
 }

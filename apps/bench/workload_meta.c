@@ -108,9 +108,10 @@ int workload_meta(struct bench *b)
     fileset_init(&m.files, name, BENCH_FOLDERS);
     uint64_t seconds = b->opt->files || b->opt->seconds ? b->opt->seconds : META_DEFAULT_SECONDS;
     int rc = fileset_make_folders(b, &m.files);
-    if (rc == 0)
+    if (rc == 0) {
         run_phases(b, &m, seconds);
-    int removed = fileset_remove(b, &m.files);
+        rc = fileset_remove(b, &m.files);
+    }
     fileset_close(&m.files);
-    return rc || removed;
+    return rc;
 }

@@ -247,6 +247,25 @@ static void test_what_was_never_flushed_is_a_torn_tail(void **state)
     stop(&b);
 }
 
+/* A killed process leaves records that were written and not flushed; once read, they are answered from: they must stay. */
+static void test_what_was_read_at_opening_is_durable(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    start(&b, true);
+    append(&b, 1, 100);
+    assert_true(b.log.flushed < b.log.written);
+    memdisk_kill(b.disk);
+    assert_int_equal(open_log(&b), 0);
+    assert_int_equal(b.n, 2);
+    assert_int_equal(raftlog_repair(&b.log, b.disk, b.why, sizeof b.why), 0);
+    memdisk_crash(b.disk, CRASH_DROP_ALL);
+    assert_int_equal(open_log(&b), 0);
+    assert_int_equal(b.n, 2);
+    stop(&b);
+}
+
 /* The chain alone keeps old records out, even where the tail was not zeroed. */
 static void test_a_stale_record_does_not_continue_the_chain(void **state)
 {
@@ -388,6 +407,7 @@ int main(void)
         cmocka_unit_test(test_a_file_cut_anywhere_is_noticed),
         cmocka_unit_test(test_a_missing_segment_is_damage),
         cmocka_unit_test(test_what_was_never_flushed_is_a_torn_tail),
+        cmocka_unit_test(test_what_was_read_at_opening_is_durable),
         cmocka_unit_test(test_a_stale_record_does_not_continue_the_chain),
         cmocka_unit_test(test_a_record_larger_than_a_segment_fits),
         cmocka_unit_test(test_without_space_it_refuses_and_recovers),

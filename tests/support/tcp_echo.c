@@ -25,8 +25,11 @@ static void on_request(struct echo_node *e, const struct event *ev)
     struct payload back = {0};
     e->requests++;
     e->held = ev->to;
-    if (e->mute)
+    if (e->mute) {
+        assert_true(e->n_held < ECHO_HELD_MAX);
+        e->all_held[e->n_held++] = ev->to;
         return;
+    }
     if (ev->msg->type == MSG_TYPE_lookup) {
         m.lookup_reply.attr.ino = 7;
         m.lookup_reply.target = ev->msg->lookup.path;
@@ -37,6 +40,14 @@ static void on_request(struct echo_node *e, const struct event *ev)
         back = payload_ref(ev->payload);
     }
     send_reply(e, ev->to, &m, &back);
+}
+
+void echo_answer_held(struct echo_node *e)
+{
+    struct msg m = {.type = MSG_TYPE_lookup_reply};
+    for (uint32_t i = 0; i < e->n_held; i++)
+        send_reply(e, e->all_held[i], &m, NULL);
+    e->n_held = 0;
 }
 
 static void on_reply(struct echo_node *e, const struct event *ev)
@@ -66,7 +77,8 @@ static void on_event(void *arg, const struct event *ev)
 void echo_open(struct echo_node *e, uv_loop_t *loop, const struct net_limits *limits, bool listen)
 {
     struct net_handlers handlers = {on_event, e};
-    *e = (struct echo_node){.loop = loop};
+    memset(e, 0, sizeof *e);
+    e->loop = loop;
     e->self = (struct link_self){.role = ROLE_CLIENT, .software = "echo"};
     e->log = (struct logger){.level = LOG_INFO, .who = "echo", .out = open_memstream(&e->log_text, &e->log_len)};
     assert_int_equal(net_new(loop, &e->self, limits, &e->log, &handlers, &e->net), 0);
@@ -137,7 +149,7 @@ bool echo_run_until(uv_loop_t *loop, const uint32_t *n, uint32_t want)
     bool late = false;
     uv_timer_init(loop, &guard);
     guard.data = &late;
-    uv_timer_start(&guard, on_guard, 10000, 0);
+    uv_timer_start(&guard, on_guard, 30000, 0);
     while (*n < want && !late)
         uv_run(loop, UV_RUN_ONCE);
     guard.data = &late;

@@ -6,6 +6,8 @@
 
 #include "uv/net.h"
 
+#define ECHO_HELD_MAX 16384u
+
 struct echo_node {
     uv_loop_t *loop;
     struct net *net;
@@ -21,7 +23,9 @@ struct echo_node {
     uint64_t last_token;
     uint8_t *expect;      /* payload the next read replies must carry; NULL: not checked */
     uint32_t expect_len, matched;
-    struct reply_to held; /* the last request, when mute */
+    struct reply_to held; /* the last request */
+    struct reply_to all_held[ECHO_HELD_MAX]; /* requests not answered, when mute */
+    uint32_t n_held;
     bool closed;
 };
 
@@ -31,10 +35,12 @@ void echo_close(struct echo_node *e); /* runs the loop until it is closed */
 
 void echo_lookup(struct echo_node *e, const char *addr, const char *path, uint64_t token, uint64_t timeout);
 void echo_write(struct echo_node *e, const char *addr, const void *p, uint32_t len, uint64_t token);
+/* Answers what was held while mute. */
+void echo_answer_held(struct echo_node *e);
 /* What the log says so far. */
 const char *echo_log(struct echo_node *e);
 
-/* Runs the loop until *n reaches want, for at most 10 s. */
+/* Runs the loop until *n reaches want, for at most 30 s. */
 bool echo_run_until(uv_loop_t *loop, const uint32_t *n, uint32_t want);
 
 /* A blocking socket to "127.0.0.1:port", as hostile peers have. */

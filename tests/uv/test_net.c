@@ -44,6 +44,16 @@ static int teardown(void **state)
     return 0;
 }
 
+static void answer(struct echo_node *e, struct reply_to to)
+{
+    struct effects fx;
+    struct msg m = {.type = MSG_TYPE_lookup_reply};
+    fx_init(&fx);
+    fx_reply(&fx, to, &m, NULL);
+    net_reply(e->net, &fx.v[0]);
+    fx_close(&fx);
+}
+
 static void a_call_is_answered(void **state)
 {
     struct fixture *f = *state;
@@ -58,11 +68,28 @@ static void a_call_is_answered(void **state)
 static void many_calls_share_one_connection(void **state)
 {
     struct fixture *f = *state;
-    for (uint32_t i = 0; i < 20000; i++)
-        echo_lookup(&f->client, f->server.address, "/some/path", i, 10 * NS_PER_SEC);
-    assert_true(echo_run_until(&f->loop, &f->client.replies, 20000));
-    assert_int_equal(f->client.ok, 20000);
+    for (uint32_t i = 0; i < 6000; i++)
+        echo_lookup(&f->client, f->server.address, "/some/path", i, 30 * NS_PER_SEC);
+    assert_true(echo_run_until(&f->loop, &f->client.replies, 6000));
+    assert_int_equal(f->client.ok, 6000);
     assert_int_equal(net_counters(f->server.net)->accepted, 1);
+}
+
+/* Whoever has too much outstanding waits, and nothing is lost by it. */
+static void reading_pauses_at_the_limit_and_goes_on(void **state)
+{
+    struct fixture *f = *state;
+    f->server.mute = true;
+    for (uint32_t i = 0; i < 10000; i++)
+        echo_lookup(&f->client, f->server.address, "/some/path", i, 60 * NS_PER_SEC);
+    assert_true(echo_run_until(&f->loop, &f->server.requests, LINK_MAX_REQUESTS));
+    for (uint32_t i = 0; i < 50; i++)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    assert_in_range(f->server.requests, LINK_MAX_REQUESTS, LINK_MAX_REQUESTS + 2000);
+    f->server.mute = false;
+    echo_answer_held(&f->server);
+    assert_true(echo_run_until(&f->loop, &f->client.replies, 10000));
+    assert_int_equal(f->client.ok, 10000);
 }
 
 static void names_are_resolved(void **state)
@@ -162,20 +189,21 @@ static void an_answer_to_a_connection_that_is_gone_is_dropped(void **state)
     assert_true(echo_run_until(&f->loop, &f->server.requests, 1));
     assert_true(net_busy(f->server.net));
     echo_close(&client);
-    struct effects fx;
-    struct msg m = {.type = MSG_TYPE_lookup_reply};
-    fx_init(&fx);
-    fx_reply(&fx, f->server.held, &m, NULL);
-    for (uint32_t i = 0; i < 10; i++)
+    while (net_counters(f->server.net)->conns > 0)
+        uv_run(&f->loop, UV_RUN_ONCE);
+    struct reply_to late = f->server.held;
+    /* another client takes its place, with a request of the same number */
+    echo_lookup(&f->client, f->server.address, "/x", 2, 10 * NS_PER_SEC);
+    assert_true(echo_run_until(&f->loop, &f->server.requests, 2));
+    assert_int_equal((uint32_t)late.conn, (uint32_t)f->server.held.conn);
+    answer(&f->server, late);
+    for (uint32_t i = 0; i < 20; i++)
         uv_run(&f->loop, UV_RUN_NOWAIT);
-    net_reply(f->server.net, &fx.v[0]);
-    fx_close(&fx);
-    assert_false(net_busy(f->server.net));
-    /* its place may be another's by now */
-    f->server.mute = false;
-    echo_lookup(&f->client, f->server.address, "/x", 2, NS_PER_SEC);
+    assert_int_equal(f->client.replies, 0);
+    answer(&f->server, f->server.held);
     assert_true(echo_run_until(&f->loop, &f->client.replies, 1));
     assert_int_equal(f->client.last_status, 0);
+    assert_false(net_busy(f->server.net));
 }
 
 static void closing_ends_outstanding_calls(void **state)
@@ -346,6 +374,18 @@ static void out_of_descriptors_the_server_lives_on(void **state)
     setrlimit(RLIMIT_NOFILE, &low);
     expect_logged(f, "net.accept_paused");
     good_client_is_served(f, 5);
+    uint64_t until = now_sample().mono + 150 * NS_PER_MS;
+    uint32_t rounds = 0;
+    while (now_sample().mono < until) {
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+        rounds += uv_backend_timeout(&f->loop) == 0;
+        usleep(1000);
+    }
+    uint32_t lines = 0;
+    for (const char *p = echo_log(&f->server); (p = strstr(p, "net.accept_paused")) != NULL; p++)
+        lines++;
+    assert_in_range(lines, 1, 4);
+    assert_in_range(rounds, 0, 20);
     setrlimit(RLIMIT_NOFILE, &old);
     uint64_t start = now_sample().mono;
     while (net_counters(f->server.net)->accepted < 9 && now_sample().mono - start < 3 * NS_PER_SEC)
@@ -393,12 +433,7 @@ static void a_stopping_server_answers_what_it_has_and_takes_no_more(void **state
     assert_int_equal(f->client.last_token, 2);
     assert_int_equal(f->server.requests, 1);
     assert_true(net_busy(f->server.net));
-    struct effects fx;
-    struct msg m = {.type = MSG_TYPE_lookup_reply};
-    fx_init(&fx);
-    fx_reply(&fx, f->server.held, &m, NULL);
-    net_reply(f->server.net, &fx.v[0]);
-    fx_close(&fx);
+    answer(&f->server, f->server.held);
     net_flush(f->server.net);
     assert_false(net_busy(f->server.net));
     assert_true(echo_run_until(&f->loop, &f->client.replies, 2));
@@ -411,6 +446,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_call_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(many_calls_share_one_connection, setup, teardown),
+        cmocka_unit_test_setup_teardown(reading_pauses_at_the_limit_and_goes_on, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_resolved, setup, teardown),
         cmocka_unit_test_setup_teardown(large_payloads_arrive_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(an_address_where_nobody_listens_cannot_be_reached, setup, teardown),

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/faults.h"
 
+#include "support/memdisk.h"
+
 static bool draw_power(struct cluster *c)
 {
     return c->swarm.power && sim_chance(c->sim, 600);
@@ -55,6 +57,20 @@ static void fault_alter(struct cluster *c)
     net_alter(&c->net);
 }
 
+/* One call, or all calls of a kind from then on, fail with EIO. */
+static void fault_disk_error(struct cluster *c)
+{
+    static const enum disk_kind kinds[] = {DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_CREATE};
+    struct node *n = &c->nodes[sim_below(c->sim, 1 + CLUSTER_SERVERS)];
+    enum disk_kind kind = kinds[sim_below(c->sim, ARRAY_LEN(kinds))];
+    if (!n->up)
+        return;
+    n->disk_faulty = true;
+    sim_note(c->sim, n->name, "disk error", (uint64_t)kind, 0);
+    memdisk_fail(n->disks[sim_below(c->sim, n->n_disks)], kind, 1 + (uint32_t)sim_below(c->sim, 6), DFS_EIO,
+                 sim_chance(c->sim, 300));
+}
+
 static const struct {
     size_t rate; /* offset in struct swarm */
     void (*strike)(struct cluster *c);
@@ -63,6 +79,7 @@ static const struct {
     {offsetof(struct swarm, crash_client), fault_crash_client}, {offsetof(struct swarm, crash_all), fault_crash_all},
     {offsetof(struct swarm, cut), fault_cut}, {offsetof(struct swarm, stall), fault_stall},
     {offsetof(struct swarm, pause), fault_pause}, {offsetof(struct swarm, corrupt), fault_alter},
+    {offsetof(struct swarm, disk_error), fault_disk_error},
 };
 
 static void on_strike(void *arg, uint64_t kind, uint64_t first)
@@ -75,6 +92,14 @@ static void on_strike(void *arg, uint64_t kind, uint64_t first)
     if (!first)
         kinds[kind].strike(c);
     sim_plan(c->sim, sim_below(c->sim, 2 * mean), on_strike, c, kind, 0);
+}
+
+void faults_stop(struct cluster *c)
+{
+    c->quiet = true;
+    for (uint32_t i = 0; i <= CLUSTER_SERVERS; i++)
+        if (c->nodes[i].disk_faulty)
+            node_crash(&c->nodes[i], true, 0);
 }
 
 void faults_start(struct cluster *c)

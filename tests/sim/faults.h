@@ -6,5 +6,7 @@
 #include "sim/node.h"
 
 void faults_start(struct cluster *c);
+/* Sets `quiet`; servers whose disks fail get new cables, and start again. */
+void faults_stop(struct cluster *c);
 
 #endif

@@ -48,7 +48,7 @@ static bool work_under_faults(struct work *w)
 static bool work_after_faults(struct work *w)
 {
     struct cluster *c = w->cluster;
-    c->quiet = true;
+    faults_stop(c);
     sim_note(c->sim, "sim", "quiet", w->ops, w->unknown_ops);
     settle(c->sim);
     if (!run_until(w, is_whole, HEAL_LIMIT, "the cluster to heal"))

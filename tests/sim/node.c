@@ -84,7 +84,7 @@ static void snapshot(struct node *n, uint64_t token)
     int err = nm_write_snapshot(n->nm, n->disks[0]);
     memdisk_fail(n->disks[0], DISK_WRITE, 0, 0, false);
     sim_note(c->sim, n->name, "snapshot", token, (uint64_t)-err);
-    if (err && !dies)
+    if (err && !dies && !n->disk_faulty)
         sim_fail(c->sim, "%s cannot write its snapshot: %s", n->name, dfs_errname(err));
     c->snapshots += !err;
     if (err && sim_chance(c->sim, 500))
@@ -115,7 +115,10 @@ static void carry_out(struct node *n)
             sim_say(c->sim, n->name, "log: %.*s", STR_ARG(e->text));
             break;
         case EFF_FATAL:
-            sim_fail(c->sim, "%s gives up though its disks work: %.*s", n->name, STR_ARG(e->text));
+            sim_say(c->sim, n->name, "gives up: %.*s", STR_ARG(e->text));
+            if (!n->disk_faulty)
+                sim_fail(c->sim, "%s gives up though its disks work: %.*s", n->name, STR_ARG(e->text));
+            die_soon(n, true);
             break;
         }
     }
@@ -264,6 +267,13 @@ static void open_client(struct node *n)
     n->client = client_new(&cfg);
 }
 
+/* Clocks are off by seconds, and some by a day. */
+static int64_t draw_skew(struct sim *s)
+{
+    int64_t most = (int64_t)((sim_chance(s, 150) ? 86400 : 10) * NS_PER_SEC);
+    return (int64_t)sim_below(s, 2 * (uint64_t)most) - most;
+}
+
 void node_start(struct node *n)
 {
     static const uint8_t roles[] = {[NODE_NM] = ROLE_NAME, [NODE_SS] = ROLE_STORAGE, [NODE_CLIENT] = ROLE_CLIENT};
@@ -273,6 +283,7 @@ void node_start(struct node *n)
     if (n->up)
         return;
     n->life++;
+    n->wall_skew = draw_skew(s);
     n->self = (struct link_self){.role = roles[n->kind], .software = "sim"};
     if (n->kind == NODE_NM)
         err = open_nm(n, why, sizeof why);
@@ -286,7 +297,7 @@ void node_start(struct node *n)
         return;
     }
     n->up = true;
-    n->dying = n->turn_planned = false;
+    n->dying = n->turn_planned = n->disk_faulty = false;
     n->paused_until = 0;
     n->armed = UINT64_MAX;
     learn_self(n);
@@ -342,6 +353,7 @@ void node_crash(struct node *n, bool power, uint64_t downtime)
     struct cluster *c = n->cluster;
     if (!n->up)
         return;
+    power |= n->disk_faulty; /* what a failed flush left in the page cache is not to be built upon */
     sim_note(c->sim, n->name, power ? "power loss" : "kill", downtime, 0);
     n->up = false;
     n->life++;
@@ -380,7 +392,6 @@ static void add_node(struct cluster *c, enum node_kind kind, const char *word, u
         n->disks[i] = memdisk_new(fresh(n), NODE_DISK_BYTES);
         memdisk_skip_flush(n->disks[i], c->swarm.sabotage == SABOTAGE_SKIP_FSYNC);
     }
-    n->wall_skew = (int64_t)sim_below(c->sim, 20 * NS_PER_SEC) - 10 * (int64_t)NS_PER_SEC;
     fx_init(&n->fx);
 }
 

@@ -32,6 +32,7 @@ struct node {
     struct effects fx;
     bool up, turn_planned, dying;
     bool initialised; /* NODE_NM: --init was done */
+    bool disk_faulty; /* a disk call fails, or will: the process may give up */
     uint64_t life;    /* counts starts and ends: what was planned for an earlier life is stale */
     uint64_t paused_until, armed;
     int64_t wall_skew;

@@ -34,8 +34,8 @@ enum sabotage sabotage_find(const char *name)
 /* Half of the seeds have a fault kind; those that do draw how often. */
 static uint64_t draw_rate(struct sim *s, uint64_t least, uint64_t most)
 {
-    bool on = sim_chance(s, 500);
-    uint64_t mean = least + sim_below(s, most - least);
+    bool on = sim_chance(s, 500), often = sim_chance(s, 300);
+    uint64_t mean = least + sim_below(s, (often ? least : most) - least / 2);
     return on ? mean : 0;
 }
 
@@ -74,18 +74,19 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->think = (1 + sim_below(s, 500)) * NS_PER_MS;
     w->split = (uint32_t)sim_below(s, 400);
     w->disk_stall = (uint32_t)sim_below(s, 30);
-    w->crash_nm = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
-    w->crash_ss = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
+    w->crash_nm = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
+    w->crash_ss = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->crash_client = draw_rate(s, 3 * NS_PER_SEC, 20 * NS_PER_SEC);
-    w->crash_all = draw_rate(s, 4 * NS_PER_SEC, 20 * NS_PER_SEC);
-    w->cut = draw_rate(s, NS_PER_SEC / 5, 10 * NS_PER_SEC);
-    w->stall = draw_rate(s, NS_PER_SEC / 2, 10 * NS_PER_SEC);
-    w->pause = draw_rate(s, 2 * NS_PER_SEC, 15 * NS_PER_SEC);
-    w->corrupt = draw_rate(s, NS_PER_SEC / 5, 10 * NS_PER_SEC);
+    w->crash_all = draw_rate(s, 2 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->cut = draw_rate(s, NS_PER_SEC / 20, 10 * NS_PER_SEC);
+    w->stall = draw_rate(s, NS_PER_SEC / 4, 10 * NS_PER_SEC);
+    w->pause = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
+    w->corrupt = draw_rate(s, NS_PER_SEC / 20, 10 * NS_PER_SEC);
+    w->disk_error = draw_rate(s, 2 * NS_PER_SEC, 20 * NS_PER_SEC);
     w->power = sim_chance(s, 600);
     w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
-    w->snapshot_bytes = sim_chance(s, 500) ? 4096 + sim_below(s, 64 * KIB) : 0;
+    w->snapshot_bytes = sim_chance(s, 500) ? 1024 + sim_below(s, 20 * KIB) : 0;
     w->segment_size = (1 + sim_below(s, 4)) * MIB;
     w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : 0;
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);

@@ -5,21 +5,14 @@
 
 struct chunk *meta_chunk(const struct meta *m, uint64_t id) { return idmap_find(&m->chunks, id); }
 
-static uint16_t *long_chain(const struct chunk *c)
+const uint16_t *meta_chunk_servers(const struct meta *m, uint64_t id, const struct chunk *c)
 {
-    uint16_t *p;
-    memcpy(&p, c->more, sizeof p);
-    return p;
+    return c->n_servers <= CHUNK_INLINE ? c->servers : (const uint16_t *)(uintptr_t)u64map_get(&m->chains, id);
 }
 
-const uint16_t *meta_chunk_servers(const struct chunk *c)
+static void count_for_servers(struct meta *m, uint64_t id, const struct chunk *c, int sign)
 {
-    return c->n_servers > CHUNK_INLINE ? long_chain(c) : c->servers;
-}
-
-static void count_for_servers(struct meta *m, const struct chunk *c, int sign)
-{
-    const uint16_t *servers = meta_chunk_servers(c);
+    const uint16_t *servers = meta_chunk_servers(m, id, c);
     for (uint32_t i = 0; i < c->n_servers; i++) {
         struct meta_server *s = &m->servers[servers[i] - 1];
         s->chunks += (uint64_t)(int64_t)sign;
@@ -30,30 +23,36 @@ static void count_for_servers(struct meta *m, const struct chunk *c, int sign)
 struct chunk *meta_chunk_add(struct meta *m, uint64_t id, const uint16_t *servers, uint32_t n_servers, uint32_t length)
 {
     struct chunk *c = idmap_add(&m->chunks, id);
-    c->n_servers = (uint8_t)n_servers;
+    assert(n_servers <= META_MAX_REPLICAS);
+    c->n_servers = n_servers & 31;
     c->length = length;
     if (n_servers <= CHUNK_INLINE) {
         memcpy(c->servers, servers, n_servers * sizeof *servers);
     } else {
-        uint16_t *p = xcalloc(n_servers, sizeof *p);
-        memcpy(p, servers, n_servers * sizeof *servers);
-        memcpy(c->more, &p, sizeof p);
-        m->heap_bytes += heap_cost(n_servers * sizeof *p);
+        uint16_t *chain = xcalloc(n_servers, sizeof *chain);
+        memcpy(chain, servers, n_servers * sizeof *servers);
+        u64map_put(&m->chains, id, (uint64_t)(uintptr_t)chain);
+        m->heap_bytes += heap_cost(n_servers * sizeof *chain);
     }
-    count_for_servers(m, c, 1);
+    count_for_servers(m, id, c, 1);
     return c;
 }
 
-void meta_chunk_free(struct chunk *c)
+/* A chunk nobody needs to know any longer. */
+static void forget_chunk(struct meta *m, uint64_t id, const struct chunk *c)
 {
-    if (c->n_servers > CHUNK_INLINE)
-        free(long_chain(c));
+    if (c->n_servers > CHUNK_INLINE) {
+        m->heap_bytes -= heap_cost(c->n_servers * sizeof(uint16_t));
+        free((uint16_t *)(uintptr_t)u64map_get(&m->chains, id));
+        u64map_remove(&m->chains, id);
+    }
+    idmap_remove(&m->chunks, id);
 }
 
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns)
 {
     struct chunk *c = meta_chunk(m, id);
-    count_for_servers(m, c, -1);
+    count_for_servers(m, id, c, -1);
     c->removed = 1;
     meta_removed_push(m, id, time_ns);
 }
@@ -87,11 +86,11 @@ int64_t meta_oldest_removed(const struct meta *m)
     return m->removed.count == 0 ? INT64_MAX : meta_removed_at(m, 0)->time_ns;
 }
 
-static void describe(uint64_t id, const struct chunk *c, struct meta_removed *out)
+static void describe(const struct meta *m, uint64_t id, const struct chunk *c, struct meta_removed *out)
 {
     *out = (struct meta_removed){.chunk = id, .version = c->version, .n_servers = c->n_servers};
     for (uint32_t i = 0; i < c->n_servers; i++)
-        out->servers[i] = meta_chunk_servers(c)[i];
+        out->servers[i] = meta_chunk_servers(m, id, c)[i];
 }
 
 static void queue_pop(struct removed_queue *q)
@@ -107,14 +106,11 @@ void meta_apply_reap(struct meta *m, const struct msg_reap *r)
     uint32_t limit = r->limit < META_REAP_MAX ? r->limit : META_REAP_MAX;
     while (m->n_reaped < limit && meta_oldest_removed(m) < r->before_ns) {
         uint64_t id = meta_removed_at(m, 0)->chunk;
-        struct chunk *c = meta_chunk(m, id);
+        const struct chunk *c = meta_chunk(m, id);
         if ((m->n_reaped & (m->n_reaped - 1)) == 0)
             m->reaped = xrealloc(m->reaped, m->n_reaped == 0 ? 1 : m->n_reaped * 2, sizeof *m->reaped);
-        describe(id, c, &m->reaped[m->n_reaped++]);
-        if (c->n_servers > CHUNK_INLINE)
-            m->heap_bytes -= heap_cost(c->n_servers * sizeof(uint16_t));
-        meta_chunk_free(c);
-        idmap_remove(&m->chunks, id);
+        describe(m, id, c, &m->reaped[m->n_reaped++]);
+        forget_chunk(m, id, c);
         queue_pop(&m->removed);
     }
 }
@@ -126,7 +122,7 @@ bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *
     const struct chunk *c = meta_chunk(m, chunk);
     if (c == NULL)
         return false;
-    describe(chunk, c, out);
+    describe(m, chunk, c, out);
     *removed = c->removed != 0;
     return true;
 }

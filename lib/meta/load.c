@@ -136,11 +136,10 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
     c.length = get32(l);
     c.crc = get32(l);
     c.index = get32(l);
-    c.goal = get8(l);
-    c.n_servers = get8(l);
-    check(l, id != 0 && id < m->reserved && c.n_servers <= META_MAX_REPLICAS && c.goal <= META_MAX_REPLICAS &&
+    uint32_t goal = get8(l), n_servers = get8(l);
+    check(l, id != 0 && id < m->reserved && n_servers <= META_MAX_REPLICAS && goal <= META_MAX_REPLICAS &&
                  c.length > 0 && c.length <= META_CHUNK_SIZE);
-    for (uint32_t i = 0; l->err == 0 && i < c.n_servers; i++) {
+    for (uint32_t i = 0; l->err == 0 && i < n_servers; i++) {
         servers[i] = get16(l);
         check(l, meta_server_by_id(m, servers[i]) != NULL);
         for (uint32_t k = 0; k < i; k++)
@@ -149,11 +148,11 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
     check(l, !meta_knows_chunk(m, id));
     if (l->err != 0)
         return 0;
-    *out = meta_chunk_add(m, id, servers, c.n_servers, c.length);
+    *out = meta_chunk_add(m, id, servers, n_servers, c.length);
     (*out)->version = c.version;
     (*out)->crc = c.crc;
     (*out)->index = c.index;
-    (*out)->goal = c.goal;
+    (*out)->goal = goal & 31;
     return id;
 }
 

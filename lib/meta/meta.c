@@ -15,6 +15,7 @@ struct meta *meta_new(void)
     idmap_init(&m->chunks, sizeof(struct chunk));
     idmap_init(&m->sessions, sizeof(struct session));
     u64map_init(&m->nonces);
+    u64map_init(&m->chains);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
     m->timers = default_timers;
@@ -46,7 +47,10 @@ void meta_free(struct meta *m)
     if (m == NULL)
         return;
     FREE_RECORDS(&m->inodes, struct inode, meta_inode_free_content);
-    FREE_RECORDS(&m->chunks, struct chunk, meta_chunk_free);
+    idmap_close(&m->chunks);
+    for (size_t i = 0; i < m->chains.cap; i++)
+        free((uint16_t *)(uintptr_t)m->chains.slots[i].value);
+    u64map_close(&m->chains);
     FREE_RECORDS(&m->sessions, struct session, meta_session_free_content);
     for (uint32_t i = 0; i < m->n_servers; i++) {
         free((char *)(uintptr_t)m->servers[i].addr);
@@ -67,7 +71,7 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           u64map_bytes(&m->nonces) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
+           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
            m->n_servers * sizeof *m->servers;
 }
 

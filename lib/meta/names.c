@@ -5,8 +5,8 @@
 #include <stdlib.h>
 
 /* Merge a node emptier than this with a neighbour, if the result is not nearly full again. */
-#define MERGE_BELOW (NODE_MAX / 4)
-#define MERGED_MAX (NODE_MAX * 3 / 4)
+#define MERGE_BELOW (NODE_DATA / 4)
+#define MERGED_MAX (NODE_DATA * 3 / 4)
 
 /* The way from the root to a leaf: at[i] is the child taken in node[i], or the place in the leaf. */
 struct way {
@@ -38,9 +38,9 @@ uint64_t names_find(const struct names *t, uint64_t dir, struct str name)
     if (n == NULL)
         return 0;
     while (n->level > 0)
-        n = node_child(n, node_route(n, key));
+        n = node_child(n, node_route(n, &key));
     bool found;
-    uint32_t at = node_search(n, key, &found);
+    uint32_t at = node_search(n, &key, &found);
     return found ? node_value(n, at) : 0;
 }
 
@@ -54,35 +54,24 @@ static bool way_to(const struct names *t, struct name_key key, struct way *w)
         w->node[w->depth] = n;
         if (n->level == 0)
             break;
-        w->at[w->depth] = (uint16_t)node_route(n, key);
+        w->at[w->depth] = (uint16_t)node_route(n, &key);
         n = node_child(n, w->at[w->depth++]);
     }
     bool found;
-    w->at[w->depth] = (uint16_t)node_search(n, key, &found);
+    w->at[w->depth] = (uint16_t)node_search(n, &key, &found);
     w->depth++;
     return found;
 }
 
-/* The node at level i of the way has moved in memory, or changed size. */
-static void way_moved(struct names *t, struct way *w, uint32_t i, struct node *now, size_t bytes_before)
+static struct node *make_node(struct names *t, uint8_t level)
 {
-    t->bytes += node_bytes(now->cap) - bytes_before;
-    w->node[i] = now;
-    if (i == 0)
-        t->root = now;
-    else
-        node_set_value(w->node[i - 1], w->at[i - 1], (uint64_t)(uintptr_t)now);
-}
-
-static struct node *count_new(struct names *t, struct node *n)
-{
-    t->bytes += node_bytes(n->cap);
-    return n;
+    t->bytes += NODE_COST;
+    return node_new(level);
 }
 
 static void drop_node(struct names *t, struct node *n)
 {
-    t->bytes -= node_bytes(n->cap);
+    t->bytes -= NODE_COST;
     free(n);
 }
 
@@ -101,57 +90,28 @@ static struct name_key separator(const struct node *left, const struct node *rig
     return r;
 }
 
-/* Where to cut a full node: at the end if that is where it grows, else in the middle by bytes. */
-static uint32_t choose_cut(const struct node *n, uint32_t at)
-{
-    if (at == n->count)
-        return n->count;
-    uint32_t bytes = 0, i = 0;
-    while (i + 1 < n->count && bytes < n->used / 2) {
-        bytes += node_key(n, i).name.len + 13;
-        i++;
-    }
-    return i;
-}
-
-static void insert_at(struct names *t, struct way *w, uint32_t i, uint32_t at, struct name_key key, uint64_t value);
-
-/* A full node becomes two; the new entry goes into one of them, and the parent (perhaps a new root) learns of it. */
-static void split_insert(struct names *t, struct way *w, uint32_t i, uint32_t at, struct name_key key, uint64_t value)
+/* Puts an entry into the node at level i of the way. A full node becomes two, and its parent (perhaps a new root) learns
+ * of it in the same way. */
+static void insert_at(struct names *t, struct way *w, uint32_t i, uint32_t at, struct name_key key, uint64_t value)
 {
     struct node *left = w->node[i];
-    size_t before = node_bytes(left->cap);
-    uint32_t cut = choose_cut(left, at);
-    struct node *right = node_move_tail(node_new(left->level), left, cut);
-    struct node **into = at < cut || (at == cut && right->count > 0) ? &left : &right;
-    *into = node_make_room(*into, key.name.len);
-    assert(*into != NULL);
-    node_insert(*into, *into == left ? at : at - cut, key, value);
-    left = node_fit(left);
-    way_moved(t, w, i, left, before);
-    right = count_new(t, node_fit(right));
+    if (node_fits(left, &key)) {
+        node_insert(left, at, &key, value);
+        return;
+    }
+    bool goes_right;
+    uint32_t cut = node_choose_cut(left, at, &key, &goes_right);
+    struct node *right = make_node(t, left->level);
+    node_move_tail(left, cut, right, NULL);
+    node_insert(goes_right ? right : left, goes_right ? at - cut : at, &key, value);
     struct name_key sep = separator(left, right);
     if (i > 0) {
         insert_at(t, w, i - 1, w->at[i - 1] + 1u, sep, (uint64_t)(uintptr_t)right);
         return;
     }
-    struct node *root = node_new((uint16_t)(left->level + 1));
-    node_insert(root, 0, (struct name_key){0, {"", 0}}, (uint64_t)(uintptr_t)left);
-    root = node_make_room(root, sep.name.len);
-    node_insert(root, 1, sep, (uint64_t)(uintptr_t)right);
-    t->root = count_new(t, root);
-}
-
-static void insert_at(struct names *t, struct way *w, uint32_t i, uint32_t at, struct name_key key, uint64_t value)
-{
-    size_t before = node_bytes(w->node[i]->cap);
-    struct node *n = node_make_room(w->node[i], key.name.len);
-    if (n == NULL) {
-        split_insert(t, w, i, at, key, value);
-        return;
-    }
-    way_moved(t, w, i, n, before);
-    node_insert(n, at, key, value);
+    t->root = make_node(t, (uint8_t)(left->level + 1));
+    node_insert(t->root, 0, &(struct name_key){sep.dir, {"", 0}}, (uint64_t)(uintptr_t)left);
+    node_insert(t->root, 1, &sep, (uint64_t)(uintptr_t)right);
 }
 
 bool names_add(struct names *t, uint64_t dir, struct str name, uint64_t ino)
@@ -160,7 +120,7 @@ bool names_add(struct names *t, uint64_t dir, struct str name, uint64_t ino)
     struct way w;
     assert(name.len <= 255 && dir >> 48 == 0 && ino >> 48 == 0 && ino != 0);
     if (t->root == NULL)
-        t->root = count_new(t, node_new(0));
+        t->root = make_node(t, 0);
     if (way_to(t, key, &w))
         return false;
     insert_at(t, &w, w.depth - 1, w.at[w.depth - 1], key, ino);
@@ -179,15 +139,9 @@ void names_set(struct names *t, uint64_t dir, struct str name, uint64_t ino)
 
 static void rebalance(struct names *t, struct way *w, uint32_t i);
 
-/* Takes child number at out of the inner node at level i; its lower bound passes to the next one if it was the first. */
 static void erase_child(struct names *t, struct way *w, uint32_t i, uint32_t at)
 {
-    struct node *n = w->node[i];
-    if (at == 0 && n->count > 1) {
-        node_set_value(n, 0, node_value(n, 1));
-        at = 1;
-    }
-    node_erase(n, at);
+    node_erase(w->node[i], at);
     rebalance(t, w, i);
 }
 
@@ -198,18 +152,19 @@ static bool merge_right(struct names *t, struct way *w, uint32_t i, uint32_t at)
     if (at + 1 >= parent->count)
         return false;
     struct node *left = node_child(parent, at), *right = node_child(parent, at + 1);
-    if (node_fill(left) + node_fill(right) > MERGED_MAX)
+    uint32_t fill = node_fill_merged(left, right);
+    if (left->level > 0) /* right's first key becomes the one in parent, which may end the sharing of directories */
+        fill += 6u * (left->count + right->count) + NODE_ENTRY_MAX;
+    if (fill > MERGED_MAX)
         return false;
-    size_t before = node_bytes(left->cap);
-    left = node_move_tail(left, right, 0);
-    t->bytes += node_bytes(left->cap) - before;
-    node_set_value(parent, at, (uint64_t)(uintptr_t)left);
+    struct name_key bound = node_key(parent, at + 1);
+    node_move_tail(right, 0, left, left->level > 0 ? &bound : NULL);
     drop_node(t, right);
     erase_child(t, w, i - 1, at + 1);
     return true;
 }
 
-/* After an erasure in the node at level i: gives memory back, merges with a neighbour, shortens the tree. */
+/* After an erasure in the node at level i: frees it, or merges it with a neighbour; shortens the tree. */
 static void rebalance(struct names *t, struct way *w, uint32_t i)
 {
     struct node *n = w->node[i];
@@ -225,11 +180,6 @@ static void rebalance(struct names *t, struct way *w, uint32_t i)
         drop_node(t, n);
         erase_child(t, w, i - 1, w->at[i - 1]);
         return;
-    }
-    if (n->cap >= node_fill(n) + 4 * NODE_STEP) {
-        size_t before = node_bytes(n->cap);
-        way_moved(t, w, i, node_fit(n), before);
-        n = w->node[i];
     }
     if (node_fill(n) >= MERGE_BELOW)
         return;
@@ -302,14 +252,15 @@ static const char *verify_node(const struct node *n, struct name_key low, const 
 {
     if (n->count == 0)
         return "empty node";
-    if (node_fill(n) > n->cap || n->cap > NODE_MAX)
+    if (node_fill(n) > NODE_DATA)
         return "node over its size";
-    c->bytes += node_bytes(n->cap);
+    c->bytes += NODE_COST;
     for (uint32_t i = 0; i < n->count; i++) {
-        struct name_key key = node_key(n, i), next;
+        struct name_key key = n->level > 0 && i == 0 ? low : node_key(n, i), next;
+        bool last = i + 1 == n->count;
         if (key_cmp(key, low) < 0 || (high != NULL && key_cmp(key, *high) >= 0))
             return "key outside its node's bounds";
-        if (i + 1 < n->count && key_cmp(key, (next = node_key(n, i + 1))) >= 0)
+        if (!last && key_cmp(key, (next = node_key(n, i + 1))) >= 0)
             return "keys out of order";
         if (n->level == 0) {
             c->count++;
@@ -317,7 +268,7 @@ static const char *verify_node(const struct node *n, struct name_key low, const 
         }
         if (node_child(n, i)->level + 1 != n->level)
             return "leaves at different depths";
-        const char *bad = verify_node(node_child(n, i), key, i + 1 < n->count ? &next : high, c);
+        const char *bad = verify_node(node_child(n, i), key, last ? high : &next, c);
         if (bad != NULL)
             return bad;
     }

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The name index: one ordered map from (directory, name) to inode, for the whole namespace.
  *
- * A B+-tree (Bayer, McCreight; Comer 1979) whose nodes are as large as what they hold (node.h), so that a name of 16
- * bytes costs 31 and a little slack in whatever order names arrive. Lookup is O(log n) in a directory of any size, and
- * a listing resumes after any name. */
+ * A B+-tree (Bayer, McCreight 1972; Comer 1979) of packed nodes (node.h): a name of 16 bytes costs 25 in a directory of
+ * some size, over the fill: 69 % for names in random order, nearly 100 % for any number of rising or falling runs.
+ * Lookup is O(log n) in a directory of any size, and a listing resumes after any name. */
 #ifndef DFS_META_NAMES_H
 #define DFS_META_NAMES_H
 

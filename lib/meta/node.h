@@ -1,23 +1,29 @@
 /* SPDX-License-Identifier: MIT */
-/* One node of the name index: entries (key, value) in key order, packed, as large as what it holds.
+/* One node of the name index: entries (key, value) in key order, packed.
  *
  * A key is (directory, name), ordered by directory number, then bytewise. An entry's bytes are: value (6 bytes in a
- * leaf: the inode; 8 in an inner node: the child's pointer), directory (6), name length (1), name. Entries lie in order
- * of arrival from the front of data; from its end backwards lie their 16-bit offsets, in key order. */
+ * leaf: the inode; 8 in an inner node: the child's pointer), directory (6; absent while all entries share one, which
+ * then stands in the node), name length (1), name. Entries lie in order of arrival from the front of data; from its end
+ * backwards lie their 16-bit offsets, in key order. */
 #ifndef DFS_META_NODE_H
 #define DFS_META_NODE_H
 
 #include "base/bytes.h"
 
-#define NODE_MAX 2048u /* bytes in data of a full node; holds several of the largest entries */
-#define NODE_STEP 128u /* nodes grow in steps of this */
+/* With the allocator's own word a node takes 1536 bytes: small enough that a search touches few cache lines, large
+ * enough for five of the largest entries, which splitting relies on. */
+#define NODE_DATA 1512u
+#define NODE_COST 1536u
+#define NODE_ENTRY_MAX (8u + 6 + 1 + 255 + 2)
 
 struct node {
+    uint64_t dir;   /* of all entries, while shared */
     uint16_t count;
     uint16_t used;  /* bytes of entries */
-    uint16_t cap;   /* bytes in data */
-    uint16_t level; /* 0: a leaf */
-    uint8_t data[];
+    uint16_t last;  /* where the last insertion was */
+    uint8_t level;  /* 0: a leaf */
+    uint8_t shared; /* entries leave their directory out */
+    uint8_t data[NODE_DATA];
 };
 
 struct name_key {
@@ -25,16 +31,11 @@ struct name_key {
     struct str name;
 };
 
-/* What a node of this capacity takes from the allocator. */
-static inline size_t node_bytes(uint32_t cap) { return round_up(sizeof(struct node) + cap + 8, 16); }
-
-struct node *node_new(uint16_t level);
-/* A node with room for one more entry of this name, moved if need be; NULL: it would be over NODE_MAX. */
-struct node *node_make_room(struct node *n, uint32_t name_len);
-/* The node in no more memory than it needs; may move. */
-struct node *node_fit(struct node *n);
+struct node *node_new(uint8_t level);
 /* Bytes of data in use, offsets included. */
 static inline uint32_t node_fill(const struct node *n) { return n->used + 2u * n->count; }
+/* node_fill of a node with the entries of both. */
+uint32_t node_fill_merged(const struct node *a, const struct node *b);
 
 struct name_key node_key(const struct node *n, uint32_t i);
 uint64_t node_value(const struct node *n, uint32_t i);
@@ -45,12 +46,18 @@ static inline struct node *node_child(const struct node *n, uint32_t i)
 }
 
 /* The first entry not below key; *found: it equals key. */
-uint32_t node_search(const struct node *n, struct name_key key, bool *found);
-/* The child under which key belongs. An inner node's first key is a lower bound of all it will be asked for. */
-uint32_t node_route(const struct node *n, struct name_key key);
-void node_insert(struct node *n, uint32_t at, struct name_key key, uint64_t value); /* after node_make_room */
+uint32_t node_search(const struct node *n, const struct name_key *key, bool *found);
+/* The child under which key belongs. An inner node's first key counts as lower than any other, whatever it says: what
+ * bounds the node from below is its own key in its parent. */
+uint32_t node_route(const struct node *n, const struct name_key *key);
+bool node_fits(const struct node *n, const struct name_key *key);
+void node_insert(struct node *n, uint32_t at, const struct name_key *key, uint64_t value); /* if node_fits */
 void node_erase(struct node *n, uint32_t at);
-/* Appends entries [from, count) of src to dst and takes them out of src. dst may move, and is returned. */
-struct node *node_move_tail(struct node *dst, struct node *src, uint32_t from);
+/* Where to cut a full node for an insertion at `at`, and whether that then goes to the right part. A run that rises or
+ * falls at one place leaves full nodes behind, and directories part where they meet; anything else cuts in the middle.
+ * An inner node keeps at least one entry in either part. */
+uint32_t node_choose_cut(const struct node *n, uint32_t at, const struct name_key *key, bool *right);
+/* Moves entries [cut, count) to the end of `to`; the first of them gets first_key, unless that is NULL. */
+void node_move_tail(struct node *n, uint32_t cut, struct node *to, const struct name_key *first_key);
 
 #endif

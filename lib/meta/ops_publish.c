@@ -120,7 +120,7 @@ static void fill_file(struct meta *m, const struct stamp *st, const struct msg_p
         c->version = placed[i].version;
         c->crc = p->crc;
         c->index = p->index;
-        c->goal = in->goal;
+        c->goal = in->goal & 31;
         ids[i] = placed[i].chunk;
     }
     meta_file_set_chunks(m, in, ids, r->n_chunks);

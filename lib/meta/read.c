@@ -92,7 +92,7 @@ static int fill_loc(const struct meta *m, uint64_t id, struct wire_chunk_loc *lo
         return DFS_ENOMEM;
     *bytes += CHUNK_LOC_BYTES;
     for (uint32_t i = 0; i < c->n_servers; i++) {
-        const struct meta_server *s = &m->servers[meta_chunk_servers(c)[i] - 1];
+        const struct meta_server *s = &m->servers[meta_chunk_servers(m, id, c)[i] - 1];
         loc->replicas[i] = (struct wire_replica){.server = s->id, .addr = str_of(s->addr)};
         *bytes += REPLICA_BYTES + loc->replicas[i].addr.len;
     }

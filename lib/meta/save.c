@@ -89,7 +89,7 @@ static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
     put32(s, c->index);
     put8(s, c->goal);
     put8(s, c->n_servers);
-    put(s, meta_chunk_servers(c), c->n_servers * sizeof(uint16_t));
+    put(s, meta_chunk_servers(m, id, c), c->n_servers * sizeof(uint16_t));
 }
 
 static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, const struct inode *in)

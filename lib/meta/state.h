@@ -36,19 +36,13 @@ struct inode {
 static inline uint8_t inode_type(const struct inode *i) { return (uint8_t)(i->type_mode >> 12); }
 static inline bool is_dir(const struct inode *i) { return inode_type(i) == INODE_DIRECTORY; }
 
-/* One chunk: mapped by exactly one file, or waiting in the removed queue. 28 bytes. */
-#define CHUNK_INLINE 4u
+/* One chunk: mapped by exactly one file, or waiting in the removed queue. 24 bytes. */
+#define CHUNK_INLINE 3u
 struct chunk {
     uint32_t version, length, crc;
     uint32_t index; /* in the file */
-    union {
-        uint16_t servers[CHUNK_INLINE]; /* the chain, up to four */
-        uint8_t more[sizeof(uint16_t *)]; /* a longer one: pointer to n_servers ids; owned; unaligned */
-    };
-    uint8_t n_servers;
-    uint8_t goal;
-    uint8_t removed;
-    uint8_t unused;
+    uint16_t servers[CHUNK_INLINE]; /* the chain, if no longer than this; else it is in meta.chains */
+    uint16_t n_servers : 5, goal : 5, removed : 1;
 };
 
 struct removed { /* an item of the removed queue */
@@ -84,6 +78,7 @@ struct meta {
     struct names names;
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
+    struct u64map chains; /* chunk id -> uint16_t * of its n_servers servers, where those are many; owned */
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
@@ -134,10 +129,9 @@ bool meta_is_above(const struct meta *m, uint64_t dir, uint64_t below);
 struct chunk *meta_chunk(const struct meta *m, uint64_t id); /* mapped or removed; NULL: unknown */
 /* Maps a chunk that is not known yet and counts it for its servers, which exist. */
 struct chunk *meta_chunk_add(struct meta *m, uint64_t id, const uint16_t *servers, uint32_t n_servers, uint32_t length);
-const uint16_t *meta_chunk_servers(const struct chunk *c);
+const uint16_t *meta_chunk_servers(const struct meta *m, uint64_t id, const struct chunk *c);
 /* Out of the map, into the removed queue. */
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns);
-void meta_chunk_free(struct chunk *c); /* owned memory only */
 void meta_removed_push(struct meta *m, uint64_t id, int64_t time_ns);
 const struct removed *meta_removed_at(const struct meta *m, size_t i);
 void meta_apply_reap(struct meta *m, const struct msg_reap *r);

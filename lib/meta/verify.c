@@ -31,7 +31,7 @@ static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t ind
     if (id == 0 || id >= v->m->reserved || c->length == 0 || c->length > META_CHUNK_SIZE || c->index < index_from)
         return BAD(v, "chunk %016" PRIx64 " breaks a limit", id);
     for (uint32_t i = 0; i < c->n_servers; i++) {
-        uint32_t server = meta_chunk_servers(c)[i];
+        uint32_t server = meta_chunk_servers(v->m, id, c)[i];
         if (meta_server_by_id(v->m, server) == NULL)
             return BAD(v, "chunk %016" PRIx64 " is on an unknown server", id);
         v->server_chunks[server - 1] += !removed;

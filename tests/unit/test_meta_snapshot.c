@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Snapshots: equal states give equal bytes, and bytes that are not a state are refused, whatever they are. */
+#include "test_meta_util.h"
+
+#include "base/crc.h"
+#include "meta/snapshot.h"
+
+/* A bit of everything. */
+static void furnish(struct world *w)
+{
+    static const uint32_t many[] = {1, 2, 3, 4, 5, 6};
+    uint8_t room[2][TOKEN_ROOM];
+    world_start(w, 0);
+    for (uint32_t i = 1; i <= 6; i++)
+        world_add_server(w, i);
+    assert_int_equal(w_mkdir(w, "/d/e", MKDIR_PARENTS), 0);
+    assert_int_equal(w_create(w, "/d/empty", 0), 0);
+    assert_int_equal(w_publish(w, "/d/one", 100, 5, 0), 0);
+    struct wire_published p[2] = {piece(room[0], 0, META_CHUNK_SIZE, 6, many, 6), piece(room[1], 2, 7, 7, many, 6)};
+    assert_int_equal(w_publish_pieces(w, "/d/e/many", 2ULL * META_CHUNK_SIZE + 7, 0, p, 2), 0);
+    assert_int_equal(w_symlink(w, "../one", "/d/e/link"), 0);
+    assert_int_equal(w_publish(w, "/gone", 100, 8, 0), 0);
+    assert_int_equal(w_unlink(w, "/gone"), 0);
+    world_open_session(w, 99);
+    struct msg c = {.type = MSG_TYPE_mkdir}; /* some remembered results, with a gap */
+    for (uint64_t n = 2; n < 6; n++) {
+        c.mkdir = (struct msg_mkdir){.id = {2, n, 1}, .dir = ROOT_INO, .path = STR("/x")};
+        world_apply(w, &c);
+    }
+}
+
+static void a_saved_state_loads_as_it_was(void **state)
+{
+    (void)state;
+    struct world w, again;
+    furnish(&w);
+    assert_survives_restart(w.m);
+    struct bytes b = saved(w.m);
+    again = w;
+    again.m = meta_new();
+    assert_int_equal(load_bytes(again.m, b.p, b.len), 0);
+    /* and goes on as it would have */
+    assert_int_equal(w_publish(&w, "/d/one", 50, 9, 0), 0);
+    assert_int_equal(w_publish(&again, "/d/one", 50, 9, 0), 0);
+    assert_int_equal(w_rename(&w, "/d/e", "/z", 0), 0);
+    assert_int_equal(w_rename(&again, "/d/e", "/z", 0), 0);
+    assert_same_state(w.m, again.m);
+    assert_int_equal(meta_memory(w.m) > 0, 1);
+    meta_free(again.m);
+    bytes_close(&b);
+    world_stop(&w);
+}
+
+static void the_bytes_tell_nothing_of_the_history(void **state)
+{
+    (void)state;
+    struct world a, b;
+    char path[32];
+    world_start(&a, 0);
+    world_start(&b, 0);
+    for (int i = 0; i < 300; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        w_create(&a, path, 0);
+        w_create(&b, path, 0);
+    }
+    /* b empties its tables by way of the index's merges, a does the same in another order */
+    for (int i = 0; i < 290; i++) {
+        snprintf(path, sizeof path, "/f%d", i);
+        a.now = 500;
+        w_unlink(&a, path);
+    }
+    for (int i = 289; i >= 0; i--) {
+        snprintf(path, sizeof path, "/f%d", i);
+        b.now = 500;
+        w_unlink(&b, path);
+    }
+    assert_same_state(a.m, b.m);
+    world_stop(&a);
+    world_stop(&b);
+}
+
+static void every_truncation_and_every_flipped_bit_is_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    furnish(&w);
+    struct bytes b = saved(w.m);
+    for (size_t len = 0; len < b.len; len++) {
+        struct meta *m = meta_new();
+        assert_int_not_equal(load_bytes(m, b.p, len), 0);
+        meta_free(m);
+    }
+    for (size_t bit = 0; bit < b.len * 8; bit++) {
+        struct meta *m = meta_new();
+        b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        assert_int_not_equal(load_bytes(m, b.p, b.len), 0);
+        b.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        meta_free(m);
+    }
+    bytes_close(&b);
+    world_stop(&w);
+}
+
+static void fix_crc(struct bytes *b) /* of a stream of one block */
+{
+    uint32_t len = get_u32(b->p), crc = crc32c(0, b->p + SNAPSHOT_BLOCK_HEAD, len);
+    put_u32(b->p + 4, crc);
+    put_u32(b->p + SNAPSHOT_BLOCK_HEAD + len + 4, crc);
+}
+
+/* Behind a right CRC too: the load is refused, or gives a state that holds together. */
+static void no_forged_snapshot_gets_past_the_checks(void **state)
+{
+    (void)state;
+    struct world w;
+    struct rng r;
+    uint32_t loaded = 0, refused = 0;
+    furnish(&w);
+    struct bytes b = saved(w.m);
+    assert_int_equal(get_u32(b.p) + 2 * SNAPSHOT_BLOCK_HEAD, b.len);
+    rng_seed(&r, 5);
+    for (int i = 0; i < 30000; i++) {
+        struct bytes f;
+        bytes_init(&f, b.len);
+        assert_int_equal(bytes_add(&f, b.p, b.len), 0);
+        for (uint64_t k = 1 + rng_below(&r, 3); k > 0; k--) {
+            uint64_t at = SNAPSHOT_BLOCK_HEAD + rng_below(&r, get_u32(b.p));
+            f.p[at] = rng_chance(&r, 500) ? (uint8_t)rng_next(&r) : (uint8_t)(f.p[at] + 1 - 2 * (i & 1));
+        }
+        fix_crc(&f);
+        struct meta *m = meta_new();
+        char why[200] = "";
+        if (load_bytes(m, f.p, f.len) == 0) {
+            if (meta_verify(m, why, sizeof why) != 0)
+                fail_msg("%s", why);
+            loaded++;
+            struct meta_result res;
+            struct msg c = {.type = MSG_TYPE_rename};
+            c.rename = (struct msg_rename){.id = {w.session, w.number + 1, w.number + 1}, .dir = ROOT_INO,
+                                           .path = STR("/d"), .to_dir = ROOT_INO, .to_path = STR("/d/e/q")};
+            meta_apply(m, &(struct stamp){w.index + 1, w.epoch, 1}, &c, &res);
+        } else {
+            refused++;
+        }
+        meta_free(m);
+        bytes_close(&f);
+    }
+    assert_true(loaded > 1000 && refused > 1000); /* the test reaches both sides */
+    bytes_close(&b);
+    world_stop(&w);
+}
+
+static int refuse_after(void *arg, const void *p, size_t len)
+{
+    (void)p;
+    int *left = arg;
+    *left -= (int)len;
+    return *left < 0 ? DFS_ENOSPC : 0;
+}
+
+static void a_write_that_fails_ends_the_save(void **state)
+{
+    (void)state;
+    struct world w;
+    int left = 100;
+    furnish(&w);
+    assert_int_equal(meta_save(w.m, refuse_after, &left), DFS_ENOSPC);
+    world_stop(&w);
+}
+
+static void a_newer_version_is_told_apart_from_damage(void **state)
+{
+    (void)state;
+    struct world w;
+    furnish(&w);
+    struct bytes b = saved(w.m);
+    put_u32(b.p + SNAPSHOT_BLOCK_HEAD + 8, SNAPSHOT_VERSION + 1);
+    fix_crc(&b);
+    struct meta *m = meta_new();
+    assert_int_equal(load_bytes(m, b.p, b.len), DFS_EVERSION);
+    meta_free(m);
+    bytes_close(&b);
+    world_stop(&w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_saved_state_loads_as_it_was),
+        cmocka_unit_test(the_bytes_tell_nothing_of_the_history),
+        cmocka_unit_test(every_truncation_and_every_flipped_bit_is_refused),
+        cmocka_unit_test(no_forged_snapshot_gets_past_the_checks),
+        cmocka_unit_test(a_write_that_fails_ends_the_save),
+        cmocka_unit_test(a_newer_version_is_told_apart_from_damage),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -11,8 +11,8 @@ static void answer(const struct meta_result *res, struct reply_to to, struct eff
         fx_reply_bytes(fx, to, res->type, res->head, res->head_len);
 }
 
-static void apply_command(struct nm *nm, const struct stamp *st, const struct wire_command *c, const struct reply_to *to,
-                          struct effects *fx)
+static void apply_command(struct nm *nm, const struct stamp *st, const struct wire_command *c,
+                          const struct reply_to *to, struct effects *fx)
 {
     bool internal = wire_class_of(c->type) == CLASS_COMMAND;
     struct meta_result res = {0};

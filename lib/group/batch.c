@@ -110,8 +110,7 @@ bool batch_propose(struct nm *nm, const struct msg *cmd)
 
 int batch_encode(struct batch *b, uint64_t epoch, int64_t time_ns)
 {
-    struct wire_batch entry = {
-        .epoch = epoch, .time_ns = time_ns, .commands = b->cmds, .n_commands = b->n};
+    struct wire_batch entry = {.epoch = epoch, .time_ns = time_ns, .commands = b->cmds, .n_commands = b->n};
     int64_t len;
 
     for (uint32_t i = 0; i < b->n; i++)

@@ -2,8 +2,8 @@
 /* raft_step and what its updates ask for. Only lib/group includes <raft.h>.
  *
  * Who frees what in libraft 0.22.1's pure engine (raft_init with neither io nor fsm), from its source:
- *   RAFT_START     metadata's configuration moves into raft. Entries stay ours if it succeeds (raft keeps terms only, and
- *                  decodes the configurations it needs); if it fails it frees the array and every batch.
+ *   RAFT_START     metadata's configuration moves into raft. Entries stay ours if it succeeds (raft keeps terms only,
+ *                  and decodes the configurations it needs); if it fails it frees the array and every batch.
  *   RAFT_SUBMIT    entries and batch stay ours; update.entries points at the array we passed. batch must not be NULL.
  *   RAFT_RECEIVE   update.entries points into the message's array: the message's memory must outlive the write.
  *   RAFT_SNAPSHOT  metadata's configuration moves into raft, or is freed there. Never twice for one index.
@@ -43,15 +43,9 @@ void nm_fatal(struct nm *nm, struct effects *fx, const char *what, int err)
     fx_fatal(fx, "%s: %s", what, dfs_strerror(err));
 }
 
-static raft_time now_ms(const struct nm *nm)
-{
-    return nm->now.mono / NS_PER_MS;
-}
+static raft_time now_ms(const struct nm *nm) { return nm->now.mono / NS_PER_MS; }
 
-bool engine_is_leader(const struct nm *nm)
-{
-    return nm->raft.state == RAFT_LEADER;
-}
+bool engine_is_leader(const struct nm *nm) { return nm->raft.state == RAFT_LEADER; }
 
 /* --- start and end --- */
 
@@ -310,10 +304,8 @@ void engine_submit(struct nm *nm, struct effects *fx)
     b->index = nm->log.last_index + 1;
     b->term = raft_current_term(&nm->raft);
     b->type = RAFT_COMMAND;
-    entry = (struct raft_entry){.term = b->term,
-                                .type = RAFT_COMMAND,
-                                .buf = {b->rec->data + LOG_RECORD_HEADER, b->len},
-                                .batch = b->rec};
+    entry = (struct raft_entry){
+        .term = b->term, .type = RAFT_COMMAND, .buf = {b->rec->data + LOG_RECORD_HEADER, b->len}, .batch = b->rec};
     ev.submit.entries = &entry;
     ev.submit.n = 1;
     engine_step(nm, &ev, fx);
@@ -337,10 +329,7 @@ void engine_timeout(struct nm *nm, struct effects *fx)
         engine_step(nm, &ev, fx);
 }
 
-uint64_t engine_deadline(const struct nm *nm)
-{
-    return raft_timeout(&nm->raft) * NS_PER_MS;
-}
+uint64_t engine_deadline(const struct nm *nm) { return raft_timeout(&nm->raft) * NS_PER_MS; }
 
 void engine_configuration(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct effects *fx)
 {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Grants: chunk ids from the epoch's reserve, and where their replicas go. Not logged: ids are unique because the reserve
- * is, and the placement travels in the token (B15). */
+/* Grants: chunk ids from the epoch's reserve, and where their replicas go. Not logged: ids are unique because the
+ * reserve is, and the placement travels in the token (B15). */
 #include "group/group.h"
 
 #define GRANT_VERSION 1u
@@ -143,12 +143,12 @@ static int grant_chunk(struct nm *nm, struct placement *p, uint32_t copies, uint
 static void refuse(struct effects *fx, struct reply_to to, const struct placement *p, uint32_t needed, uint32_t known)
 {
     if (p->n + p->full >= needed)
-        fx_fail(fx, to, DFS_ENOSPC, "%u of %u usable storage servers are full; at least %u with space are needed", p->full,
-                p->n + p->full, needed);
+        fx_fail(fx, to, DFS_ENOSPC, "%u of %u usable storage servers are full; at least %u with space are needed",
+                p->full, p->n + p->full, needed);
     else
         fx_fail(fx, to, DFS_ENOSERVERS,
-                "%u of %u storage servers are up, %u of them just failed the caller; at least %u are needed", p->up, known,
-                p->avoided, needed);
+                "%u of %u storage servers are up, %u of them just failed the caller; at least %u are needed", p->up,
+                known, p->avoided, needed);
 }
 
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx)

@@ -42,7 +42,7 @@ struct batch {
     bool opens_epoch;
     /* once submitted */
     uint64_t index, term;
-    uint8_t type; /* enum raft_entry_type */
+    uint8_t type;    /* enum raft_entry_type */
     struct buf *rec; /* the record; the entry's bytes are at LOG_RECORD_HEADER */
     uint32_t len;
     bool in_log; /* handed to the log */
@@ -63,14 +63,14 @@ struct nm {
     struct meta *meta;
     struct raft raft;
     struct raftlog log;
-    bool dead; /* a fatal error was reported: nothing is done any more */
+    bool dead;      /* a fatal error was reported: nothing is done any more */
     struct now now; /* of the last event or turn */
 
     struct list queue, pending; /* of struct batch */
     struct batch *spare;        /* one kept for reuse */
     uint64_t queued_bytes;
     uint32_t queued_commands;
-    struct arena arena; /* of one command or read */
+    struct arena arena;       /* of one command or read */
     struct arena entry_arena; /* of one entry */
 
     uint64_t applied, applied_term; /* the last applied entry */

@@ -45,10 +45,7 @@ int identity_begin(struct disk *disk, const struct identity *id)
     return err != 0 ? err : disk->ops->sync(disk, NULL);
 }
 
-int identity_finish(struct disk *disk)
-{
-    return disk->ops->rename(disk, IDENTITY_NEW, IDENTITY_FILE);
-}
+int identity_finish(struct disk *disk) { return disk->ops->rename(disk, IDENTITY_NEW, IDENTITY_FILE); }
 
 int identity_load(struct disk *disk, struct identity *id)
 {

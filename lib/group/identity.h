@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* The two small files of a NameServer's data folder: who it is ("identity"), and its term and vote ("vote").
  *
- * identity, 64 bytes:  0 u64 magic "DFSNMIDT"  8 u32 format version  12 u32 raft id  16 u64 cluster_hi  24 u64 cluster_lo
- *                     32 u64 uuid_hi          40 u64 uuid_lo        48 zeros        60 u32 CRC32C of bytes 0..59
+ * identity, 64 bytes:  0 u64 magic "DFSNMIDT"  8 u32 format version  12 u32 raft id
+ *                     16 u64 cluster_hi       24 u64 cluster_lo     32 u64 uuid_hi  40 u64 uuid_lo
+ *                     48 zeros                60 u32 CRC32C of bytes 0..59
  * It is written last when a cluster is made: a folder without it holds no NameServer. Until then it is "identity.new".
  *
  * vote, two slots of 64 bytes at 0 and 4096:  0 u64 magic "DFSNMVOT"  8 u32 format version  12 u32 0  16 u64 number

@@ -36,7 +36,8 @@ static void forget_sessions(struct leader *l, uint64_t before)
 {
     struct session_use *u, *next;
 
-    HASH_ITER (hh, l->uses, u, next) {
+    HASH_ITER(hh, l->uses, u, next)
+    {
         if (u->at >= before)
             continue;
         HASH_DEL(l->uses, u);
@@ -373,10 +374,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     leader_reserve(nm);
 }
 
-uint64_t leader_deadline(const struct nm *nm)
-{
-    return nm->lead.next_tick;
-}
+uint64_t leader_deadline(const struct nm *nm) { return nm->lead.next_tick; }
 
 /* --- what was applied --- */
 

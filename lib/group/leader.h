@@ -22,7 +22,7 @@ struct live { /* one StorageServer, as heard by this leader */
     bool heard;    /* the numbers below are from a heartbeat */
     uint64_t capacity, used, chunks;
     uint32_t load;
-    uint32_t granted; /* chunks granted on it since its last heartbeat */
+    uint32_t granted;   /* chunks granted on it since its last heartbeat */
     uint64_t logged_at; /* mono ns: when its numbers were last logged */
     bool state_pending;
     struct wire_chunk_id *remove;
@@ -35,13 +35,15 @@ struct leader {
     struct rng rng;
     uint64_t opened;      /* mono ns */
     uint64_t next_serial; /* of the next chunk granted */
-    struct { uint64_t at, serial; } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
+    struct {
+        uint64_t at, serial;
+    } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
     uint32_t n_marks;
     bool reserve_pending, horizon_pending, reap_pending, expire_pending;
     uint64_t next_tick, next_mark, next_expire;
-    int64_t skew;                  /* wall - mono, to notice a clock that was set */
+    int64_t skew;                    /* wall - mono, to notice a clock that was set */
     uint64_t reap_from, expire_from; /* mono ns: not before */
-    struct session_use *uses;      /* uthash: sessions that were granted chunks, and when */
+    struct session_use *uses;        /* uthash: sessions that were granted chunks, and when */
 };
 
 void leader_init(struct leader *l, uint64_t seed);

@@ -19,27 +19,15 @@ void nm_cluster(const struct nm *nm, uint64_t *hi, uint64_t *lo)
     *lo = nm->id.cluster_lo;
 }
 
-uint32_t nm_id(const struct nm *nm)
-{
-    return nm->id.raft_id;
-}
+uint32_t nm_id(const struct nm *nm) { return nm->id.raft_id; }
 
-bool nm_serving(const struct nm *nm)
-{
-    return nm->serving;
-}
+bool nm_serving(const struct nm *nm) { return nm->serving; }
 
-const struct meta *nm_meta(const struct nm *nm)
-{
-    return nm->meta;
-}
+const struct meta *nm_meta(const struct nm *nm) { return nm->meta; }
 
 /* --- requests --- */
 
-static uint64_t space_mark(const struct nm *nm, uint32_t segments)
-{
-    return segments * nm->cfg.log_segment_bytes;
-}
+static uint64_t space_mark(const struct nm *nm, uint32_t segments) { return segments * nm->cfg.log_segment_bytes; }
 
 /* 0, or why this mutation is not taken for want of disk space. Checked before submitting, so that ENOSPC never reaches
  * raft (A2). */
@@ -70,7 +58,8 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
     int err = check_space(nm, ev->msg->type, ev->head.len);
 
     if (err != 0) {
-        fx_fail(fx, ev->to, err, err == DFS_ENOSPC ? "the NameServer's disk is nearly full" : "the NameServer's disk fails");
+        fx_fail(fx, ev->to, err,
+                err == DFS_ENOSPC ? "the NameServer's disk is nearly full" : "the NameServer's disk fails");
         return;
     }
     err = meta_check(nm->meta, ev->msg);
@@ -142,8 +131,8 @@ static void on_stat(struct nm *nm, const struct event *ev, struct effects *fx)
     if (ev->status != 0)
         return;
     if (nm->free_bytes >= mark && ev->op->offset < mark)
-        fx_log(fx, LOG_ERROR, "nm.disk_nearly_full", "free_bytes=%" PRIu64 " advice=\"free space in the data folder's file system\"",
-               ev->op->offset);
+        fx_log(fx, LOG_ERROR, "nm.disk_nearly_full",
+               "free_bytes=%" PRIu64 " advice=\"free space in the data folder's file system\"", ev->op->offset);
     else if (nm->free_bytes < mark && ev->op->offset >= mark)
         fx_log(fx, LOG_INFO, "nm.disk_has_space", "free_bytes=%" PRIu64, ev->op->offset);
     nm->free_bytes = ev->op->offset;
@@ -156,7 +145,8 @@ static void on_log_done(struct nm *nm, const struct event *ev, struct effects *f
     int err = raftlog_event(&nm->log, ev, fx);
 
     if (err != 0) {
-        snprintf(what, sizeof what, "the log could not be written (%s); the disk is not trusted any more", ev->op->name);
+        snprintf(what, sizeof what, "the log could not be written (%s); the disk is not trusted any more",
+                 ev->op->name);
         nm_fatal(nm, fx, what, err);
         return;
     }

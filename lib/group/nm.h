@@ -2,8 +2,8 @@
 /* The NameServer core: libraft's raft_step around the state machine of lib/meta, our own log on disk, epochs, grants,
  * and the registry's clockwork. Pure, in the shape of wire/core.h.
  *
- * A mutation's way: EV_REQUEST -> courtesy check -> the turn's batch -> raft submit -> log write and flush (EFF_DISK) ->
- * raft commits -> meta_apply -> EFF_REPLY. All mutations of one turn are one log entry and one flush; while a flush is
+ * A mutation's way: EV_REQUEST -> courtesy check -> the turn's batch -> raft submit -> log write and flush (EFF_DISK)
+ * -> raft commits -> meta_apply -> EFF_REPLY. All mutations of one turn are one log entry and one flush; while a flush is
  * in flight the next batch gathers. A failed write or flush of the log ends the process (EFF_FATAL, rule A2). */
 #ifndef DFS_GROUP_NM_H
 #define DFS_GROUP_NM_H
@@ -13,14 +13,14 @@
 struct nm;
 
 struct nm_config {
-    const char *address;   /* "host:port" clients and StorageServers reach us at */
-    bool init;             /* make a new cluster; refused if the folder holds one */
+    const char *address;             /* "host:port" clients and StorageServers reach us at */
+    bool init;                       /* make a new cluster; refused if the folder holds one */
     uint64_t cluster_hi, cluster_lo; /* with init: a fresh random id from the host */
     uint64_t uuid_hi, uuid_lo;       /* with init: this node's fresh random id */
-    uint64_t seed;         /* for placement and raft's timers */
-    bool relaxed;          /* --durability=relaxed: acknowledge before the flush */
+    uint64_t seed;                   /* for placement and raft's timers */
+    bool relaxed;                    /* --durability=relaxed: acknowledge before the flush */
     /* 0 means the default of CONSISTENCY E */
-    uint64_t heartbeat, serve_lease, down_after; /* ns */
+    uint64_t heartbeat, serve_lease, down_after;        /* ns */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
     uint64_t log_segment_bytes;  /* preallocated size of a log segment (default 8 MiB) */
@@ -28,8 +28,8 @@ struct nm_config {
 
 /* Opens the data folder: identity, vote, snapshot, log. Synchronous disk calls. On error (DFS_ECORRUPT, DFS_EIDENTITY,
  * DFS_EIO, DFS_EINVAL …) *why is a sentence that names the file and what to do, and the folder is unchanged. */
-int nm_open(const struct nm_config *cfg, struct disk *disk, struct now now, struct nm **out, char *why, size_t why_len)
-    MUST_USE;
+int nm_open(const struct nm_config *cfg, struct disk *disk, struct now now, struct nm **out, char *why,
+            size_t why_len) MUST_USE;
 void nm_close(struct nm *nm);
 
 void nm_event(struct nm *nm, const struct event *ev, struct effects *fx);

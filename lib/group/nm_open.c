@@ -57,10 +57,7 @@ static void PRINTF_LIKE(2, 3) note(struct nm *nm, const char *fmt, ...)
 
 /* --- configuration --- */
 
-static uint64_t or_default(uint64_t v, uint64_t preset)
-{
-    return v != 0 ? v : preset;
-}
+static uint64_t or_default(uint64_t v, uint64_t preset) { return v != 0 ? v : preset; }
 
 static int set_config(struct opening *o, const struct nm_config *cfg)
 {
@@ -78,10 +75,11 @@ static int set_config(struct opening *o, const struct nm_config *cfg)
     if (cfg->address == NULL || strlen(cfg->address) == 0 || strlen(cfg->address) > WIRE_ADDR_MAX)
         return fail(o, DFS_EINVAL, "the NameServer's address must have 1 to %u bytes", WIRE_ADDR_MAX);
     if (c->heartbeat * 2 > c->serve_lease || c->serve_lease >= c->down_after)
-        return fail(o, DFS_EINVAL,
-                    "the times do not fit: twice the heartbeat (%llu ms) must fit into the serve lease (%llu ms), and that "
-                    "must be shorter than the time after which a server is down (%llu ms)",
-                    c->heartbeat / NS_PER_MS, c->serve_lease / NS_PER_MS, c->down_after / NS_PER_MS);
+        return fail(
+            o, DFS_EINVAL,
+            "the times do not fit: twice the heartbeat (%llu ms) must fit into the serve lease (%llu ms), and that "
+            "must be shorter than the time after which a server is down (%llu ms)",
+            c->heartbeat / NS_PER_MS, c->serve_lease / NS_PER_MS, c->down_after / NS_PER_MS);
     strcpy(o->nm->address, cfg->address);
     c->address = o->nm->address;
     return 0;
@@ -161,9 +159,10 @@ static int init_folder(struct opening *o)
         return fail(o, DFS_EEXIST, "the data folder holds a NameServer already: start without --init");
     /* identity.new is what an interrupted --init leaves behind; anything else was a NameServer once */
     if ((o->has_log || o->n_snaps > 0) && !o->has_new)
-        return fail(o, DFS_ECORRUPT,
-                    "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup, or use "
-                    "an empty folder");
+        return fail(
+            o, DFS_ECORRUPT,
+            "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup, or use "
+            "an empty folder");
     o->nm->id = (struct identity){.cluster_hi = c->cluster_hi,
                                   .cluster_lo = c->cluster_lo,
                                   .uuid_hi = c->uuid_hi,
@@ -227,10 +226,7 @@ static int load_snapshot(struct opening *o)
     return nm->meta != NULL ? 0 : fail(o, DFS_ENOMEM, "no memory for the namespace");
 }
 
-static uint32_t in_ms(uint64_t ns)
-{
-    return (uint32_t)min_u64(ns / NS_PER_MS, UINT32_MAX);
-}
+static uint32_t in_ms(uint64_t ns) { return (uint32_t)min_u64(ns / NS_PER_MS, UINT32_MAX); }
 
 static void set_timers(struct nm *nm)
 {
@@ -285,12 +281,16 @@ static int load_log(struct opening *o)
                     nm->log.last_index, o->seen_snapshot);
     if (nm->vote.term < nm->log.last_term)
         return fail(o, DFS_ECORRUPT,
-                    "the file \"vote\" is older than the log (term %" PRIu64 " and %" PRIu64 "): restore it from a backup",
+                    "the file \"vote\" is older than the log (term %" PRIu64 " and %" PRIu64
+                    "): restore it from a backup",
                     nm->vote.term, nm->log.last_term);
     if (nm->log.seg[0].first_index == 1 && (o->n_entries == 0 || o->entries[0].type != RAFT_CHANGE))
         return fail(o, DFS_ECORRUPT, "the log does not begin with a configuration");
+    for (uint32_t i = 0; i < nm->log.n_seg; i++) /* restarts must not put off the next snapshot */
+        nm->log.bytes += nm->log.seg[i].first_index > o->snap.index ? nm->log.seg[i].end : 0;
     if (raftlog_is_torn(&nm->log))
-        note(nm, "an unfinished write was cut off the log after index %" PRIu64 " (log-%016" PRIx64 ", offset %" PRIu64 ")",
+        note(nm,
+             "an unfinished write was cut off the log after index %" PRIu64 " (log-%016" PRIx64 ", offset %" PRIu64 ")",
              nm->log.last_index, nm->log.seg[nm->log.n_seg - 1].first_index, nm->log.cut_from);
     return 0;
 }
@@ -325,7 +325,8 @@ static int start_raft(struct opening *o)
     nm->conf_index = o->snap.conf_index;
     commit = raft_commit_index(&nm->raft);
     if (commit != nm->log.last_index)
-        return fail(o, DFS_ENOTSUP, "the log has entries of a cluster of several NameServers, which this version cannot run");
+        return fail(o, DFS_ENOTSUP,
+                    "the log has entries of a cluster of several NameServers, which this version cannot run");
     return raftlog_read(&nm->log, o->disk, nm->applied + 1, commit, on_replay, nm, o->why, o->why_len);
 }
 

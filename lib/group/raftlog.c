@@ -10,10 +10,7 @@
 /* Relaxed durability: how long a record may wait for its flush. */
 #define RELAXED_FLUSH (100 * NS_PER_MS)
 
-static struct log_segment *current(const struct raftlog *log)
-{
-    return &log->seg[log->n_seg - 1];
-}
+static struct log_segment *current(const struct raftlog *log) { return &log->seg[log->n_seg - 1]; }
 
 void raftlog_close(struct raftlog *log)
 {
@@ -23,10 +20,7 @@ void raftlog_close(struct raftlog *log)
     memset(log, 0, sizeof *log);
 }
 
-struct buf *raftlog_buf(uint32_t len)
-{
-    return len <= LOG_BODY_MAX ? buf_new((uint32_t)log_record_size(len)) : NULL;
-}
+struct buf *raftlog_buf(uint32_t len) { return len <= LOG_BODY_MAX ? buf_new((uint32_t)log_record_size(len)) : NULL; }
 
 static bool fits(const struct raftlog *log, uint32_t len)
 {

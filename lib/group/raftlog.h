@@ -49,19 +49,19 @@ struct raftlog {
     uint64_t flushed;       /* position below which everything is flushed */
     uint64_t written;       /* the same for written */
     uint32_t chain;
-    uint64_t bytes; /* appended since the log was opened or raftlog_forget_bytes */
+    uint64_t bytes; /* appended; the owner sets it back when it takes a snapshot */
 
     enum log_append_state state;
-    struct slice record; /* LOG_ROLLING: the record that waits */
-    bool flushing_write; /* the write in flight flushes */
+    struct slice record;   /* LOG_ROLLING: the record that waits */
+    bool flushing_write;   /* the write in flight flushes */
     uint64_t flush_target; /* what a DISK_FLUSH in flight covers; 0: none */
-    uint64_t last_flush; /* mono ns */
+    uint64_t last_flush;   /* mono ns */
 
     bool spare_ready, spare_creating, spare_dirty; /* dirty: a failed attempt may have left a file */
-    int spare_error;         /* of the last attempt */
-    uint64_t spare_retry;    /* mono ns */
-    bool trimming;           /* an unlink is in flight: one at a time, the oldest first, so that no gap can appear */
-    uint64_t trim_index;     /* nothing at or below is needed */
+    int spare_error;                               /* of the last attempt */
+    uint64_t spare_retry;                          /* mono ns */
+    bool trimming;       /* an unlink is in flight: one at a time, the oldest first, so that no gap can appear */
+    uint64_t trim_index; /* nothing at or below is needed */
 
     /* the torn tail found at opening, until raftlog_repair */
     uint64_t cut_from, cut_to; /* in the last kept segment: bytes to be zeroed */

@@ -66,8 +66,8 @@ static int by_first_index(const void *a, const void *b)
 /* --- following the records --- */
 
 /* The record at seg->end, if it continues the log. */
-static bool next_record(struct raftlog *log, const struct log_segment *seg, struct logreader *r, struct log_record_header *h,
-                        struct log_record *rec)
+static bool next_record(struct raftlog *log, const struct log_segment *seg, struct logreader *r,
+                        struct log_record_header *h, struct log_record *rec)
 {
     const uint8_t *p = logreader_get(r, seg->end, LOG_RECORD_HEADER);
 
@@ -79,11 +79,8 @@ static bool next_record(struct raftlog *log, const struct log_segment *seg, stru
     p = logreader_get(r, seg->end, (size_t)log_record_size(h->len));
     if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h->len) != h->body_crc)
         return false;
-    *rec = (struct log_record){.index = h->index,
-                               .term = h->term,
-                               .type = h->type,
-                               .body = p + LOG_RECORD_HEADER,
-                               .len = h->len};
+    *rec = (struct log_record){
+        .index = h->index, .term = h->term, .type = h->type, .body = p + LOG_RECORD_HEADER, .len = h->len};
     return true;
 }
 
@@ -160,8 +157,8 @@ static int follow_next(struct scan *s, struct log_segment *seg, struct logreader
 /* --- what lies behind the end --- */
 
 struct behind {
-    uint64_t proof;    /* offset of a header that proves damage; UINT64_MAX: none */
-    uint64_t nonzero;  /* offset after the last byte that is not zero */
+    uint64_t proof;   /* offset of a header that proves damage; UINT64_MAX: none */
+    uint64_t nonzero; /* offset after the last byte that is not zero */
 };
 
 static int look_behind(struct scan *s, const char *name, uint64_t from, uint64_t size, uint64_t end, struct behind *b)
@@ -361,8 +358,9 @@ int raftlog_read(struct raftlog *log, struct disk *disk, uint64_t from, uint64_t
             else
                 p = NULL;
             if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h.len) != h.body_crc) {
-                err = r.error != 0 ? read_failed(&s, &r)
-                                   : fail(&s, DFS_ECORRUPT, "%s changed while it was read, at offset %" PRIu64, name, off);
+                err = r.error != 0
+                          ? read_failed(&s, &r)
+                          : fail(&s, DFS_ECORRUPT, "%s changed while it was read, at offset %" PRIu64, name, off);
             } else if (h.index >= from && h.index <= to) {
                 struct log_record rec = {h.index, h.term, h.type, p + LOG_RECORD_HEADER, h.len};
 

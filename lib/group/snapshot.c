@@ -31,11 +31,11 @@ bool snapshot_parse(const char *name, uint64_t *index, uint64_t *term)
 
 struct writer {
     struct disk *disk;
-    uint64_t off;    /* in the file */
-    uint64_t total;  /* of the stream */
+    uint64_t off;   /* in the file */
+    uint64_t total; /* of the stream */
     uint32_t blocks;
-    uint32_t len;    /* gathered in block */
-    uint8_t *block;  /* BLOCK_HEADER, then data */
+    uint32_t len;   /* gathered in block */
+    uint8_t *block; /* BLOCK_HEADER, then data */
 };
 
 static int put(struct writer *w, const void *p, size_t len)

@@ -33,8 +33,7 @@ static int fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *
     if (s->nameservers == NULL)
         return DFS_ENOMEM;
     s->n_nameservers = 1;
-    s->nameservers[0] =
-        (struct wire_nm_info){.id = nm->id.raft_id, .addr = str_of(nm->address), .state = NM_LEADER};
+    s->nameservers[0] = (struct wire_nm_info){.id = nm->id.raft_id, .addr = str_of(nm->address), .state = NM_LEADER};
     return 0;
 }
 

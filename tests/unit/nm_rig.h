@@ -305,10 +305,7 @@ static inline int rig_grant(struct rig *r, uint32_t count, const struct msg **re
     return rig_call(r, &m, reply);
 }
 
-static inline int rig_add_bytes(void *arg, const void *p, size_t n)
-{
-    return bytes_add(arg, p, n);
-}
+static inline int rig_add_bytes(void *arg, const void *p, size_t n) { return bytes_add(arg, p, n); }
 
 /* The saved state, for comparing. The caller closes it. */
 static inline struct bytes rig_state(const struct rig *r)

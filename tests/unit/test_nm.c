@@ -344,6 +344,24 @@ static void test_a_failed_snapshot_is_tried_again(void **state)
     assert_int_equal(count_files(r, "snap-0"), 1);
 }
 
+static void test_restarts_do_not_put_off_the_snapshot(void **state)
+{
+    struct rig *r = rig_of(state);
+
+    r->cfg.snapshot_log_bytes = 4 * SEGMENT;
+    rig_start(r, true);
+    rig_session(r);
+    for (int i = 0; i < 12; i++) {
+        char prefix[32];
+
+        snprintf(prefix, sizeof prefix, "r%d-", i);
+        fill(r, prefix, 150);
+        rig_stop(r);
+        rig_start(r, false);
+    }
+    assert_int_equal(count_files(r, "snap-0"), 1);
+}
+
 static void test_relaxed_acknowledges_before_the_flush(void **state)
 {
     struct rig *r = rig_of(state);
@@ -426,6 +444,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_snapshots_trim_the_log, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_damaged_snapshot_costs_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_snapshot_is_tried_again, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_restarts_do_not_put_off_the_snapshot, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relaxed_acknowledges_before_the_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_times_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_tells_who_leads, setup, teardown),

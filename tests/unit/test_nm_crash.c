@@ -10,7 +10,11 @@
 struct life {
     struct rig r;
     struct rng rng;
-    struct { uint32_t request; uint64_t number; bool sent, acked; } name[NAMES];
+    struct {
+        uint32_t request;
+        uint64_t number;
+        bool sent, acked;
+    } name[NAMES];
     uint32_t n;
     uint32_t acked_below; /* the session's `seen` */
 };

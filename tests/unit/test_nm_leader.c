@@ -24,10 +24,7 @@ static int teardown(void **state)
     return 0;
 }
 
-static uint8_t state_of(struct rig *r, uint32_t id)
-{
-    return meta_server_by_id(nm_meta(r->nm), id)->state;
-}
+static uint8_t state_of(struct rig *r, uint32_t id) { return meta_server_by_id(nm_meta(r->nm), id)->state; }
 
 static void three_servers(struct rig *r)
 {
@@ -230,7 +227,8 @@ static int report(struct rig *r, uint32_t server, uint64_t chunk, uint32_t *remo
     const struct msg *reply;
     int err;
 
-    m.report = (struct msg_report){.server = server, .incarnation = server * 10, .chunks = &id, .n_chunks = 1, .eof = 1};
+    m.report =
+        (struct msg_report){.server = server, .incarnation = server * 10, .chunks = &id, .n_chunks = 1, .eof = 1};
     err = rig_call(r, &m, &reply);
     *removed = err == 0 ? reply->report_reply.n_remove : 0;
     return err;

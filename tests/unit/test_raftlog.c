@@ -93,7 +93,8 @@ static void start(struct bench *b, bool relaxed)
 {
     memset(b, 0, sizeof *b);
     b->disk = memdisk_new(5, 16 * MIB);
-    b->cfg = (struct log_config){.cluster_hi = 1, .cluster_lo = 2, .salt = 77, .segment_bytes = 4096, .relaxed = relaxed};
+    b->cfg =
+        (struct log_config){.cluster_hi = 1, .cluster_lo = 2, .salt = 77, .segment_bytes = 4096, .relaxed = relaxed};
     b->now.mono = NS_PER_SEC;
     fx_init(&b->fx);
     assert_int_equal(raftlog_create(&b->cfg, b->disk, 1, 3, "c", 1), 0);
@@ -136,7 +137,7 @@ static void test_reads_back_what_was_appended(void **state)
     stop(&b);
 }
 
-/* Any single flipped bit is damage that is named, or a cut of the last record only, or lies where nothing was written. */
+/* Any single flipped bit is damage that is named, a cut of the last record only, or lies where nothing was written. */
 static void test_every_flipped_byte_is_noticed(void **state)
 {
     struct bench b;
@@ -247,7 +248,7 @@ static void test_what_was_never_flushed_is_a_torn_tail(void **state)
     stop(&b);
 }
 
-/* A killed process leaves records that were written and not flushed; once read, they are answered from: they must stay. */
+/* A killed process leaves records that were written and not flushed. Once they were read, answers rest on them. */
 static void test_what_was_read_at_opening_is_durable(void **state)
 {
     struct bench b;

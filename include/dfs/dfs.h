@@ -119,7 +119,8 @@ int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
  * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back.
- * A non-zero return ends the put with that error. */
+ * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second. Any other non-zero return ends the put with that
+ * error. */
 struct dfs_source {
     int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
     void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */

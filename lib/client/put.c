@@ -63,6 +63,14 @@ static bool put_read(struct put *p, struct put_chunk *k, struct effects *fx)
         return false;
     }
     int err = op->req.source.read(op->req.source.arg, base + k->read, b->data, want, &got);
+    if (err == DFS_EAGAIN) {
+        buf_unref(b);
+        op->progress = op->c->now.mono; /* it is not the cluster that keeps us waiting */
+        p->starved = true;
+        task_sleep(&p->feed);
+        return false;
+    }
+    p->feed.attempts = 0;
     if (err || got > want) {
         buf_unref(b);
         op_end(op, err ? err : DFS_EINVAL, "the source cannot be read: %s", dfs_strerror(err ? err : DFS_EINVAL));
@@ -93,7 +101,7 @@ void put_pump(struct put *p, struct effects *fx)
                 put_publish(p, fx);
             return;
         }
-        if (k->waiting || p->in_flight >= op->c->cfg.window)
+        if (k->waiting || p->starved || p->in_flight >= op->c->cfg.window)
             return;
         if (put_read(p, k, fx) && !op->ended && !k->grant) {
             k->wait.run(&k->wait, fx); /* takes a grant, now or later, and pumps on */
@@ -171,10 +179,19 @@ static void put_publish(struct put *p, struct effects *fx)
     rpc_start(&p->op->rpc, fx);
 }
 
+/* The source had nothing for us a while ago. */
+static void feed_run(struct task *t, struct effects *fx)
+{
+    struct put *p = CONTAINER_OF(t, struct put, feed);
+    p->starved = false;
+    put_pump(p, fx);
+}
+
 void put_begin(struct op *op, struct effects *fx)
 {
     op->put = xcalloc(1, sizeof *op->put);
     op->put->op = op;
+    task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
     op->rpc.mutation = op->rpc.needs_session = true;
     put_pump(op->put, fx);
@@ -185,6 +202,7 @@ void put_free(struct op *op)
     struct put *p = op->put;
     if (!p)
         return;
+    task_stop(&p->feed);
     for (uint32_t i = 0; i < p->n_chunks; i++)
         put_chunk_free(p->chunks[i]);
     free(p->chunks);

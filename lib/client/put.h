@@ -47,7 +47,8 @@ struct put {
     uint64_t in_flight;   /* bytes in frames */
     uint64_t acked, best; /* bytes acknowledged now, and at most so far */
     uint32_t rewrites;    /* after a refused publish */
-    bool eof, publishing;
+    struct task feed;     /* asks a source again that had nothing yet */
+    bool eof, starved, publishing;
 };
 
 struct put_chunk *put_chunk_new(struct put *p, uint32_t index);

@@ -1,0 +1,136 @@
+/* SPDX-License-Identifier: MIT */
+/* The client and its loop, waiting for one call, and what is said on stderr. */
+#include "cli.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+static void say(struct cli *cli, const char *path, const char *fmt, va_list ap)
+{
+    progress_clear(cli);
+    fflush(stdout);
+    fprintf(stderr, "dfs: %s%s%s: ", cli->verb->name, path ? " " : "", path ? path : "");
+    vfprintf(stderr, fmt, ap);
+    fputc('\n', stderr);
+}
+
+void cli_fail(struct cli *cli, const char *path, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(cli, path, fmt, ap);
+    va_end(ap);
+    cli->status = 1;
+}
+
+void cli_warn(struct cli *cli, const char *path, const char *fmt, ...)
+{
+    va_list ap;
+    va_start(ap, fmt);
+    say(cli, path, fmt, ap);
+    va_end(ap);
+}
+
+/* Ctrl-C: what was half written goes, and we end as the signal would have ended us. */
+static void on_signal(uv_signal_t *h, int number)
+{
+    struct cli *cli = h->data;
+    progress_clear(cli);
+    LIST_FOR_EACH (e, &cli->temps)
+        unlink(CONTAINER_OF(e, struct temp, link)->path);
+    signal(number, SIG_DFL);
+    raise(number);
+}
+
+int cli_open(struct cli *cli)
+{
+    static const int numbers[] = {SIGINT, SIGTERM};
+    list_init(&cli->temps);
+    uv_loop_init(&cli->loop);
+    int err = dfs_client_open(&cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs"},
+                              &cli->client);
+    if (err) {
+        const char *from = cli->opt.nm ? cli->opt.nm : getenv("DFS_NM");
+        fprintf(stderr, "dfs: \"%s\" is not a list of NameServers: %s\n", from ? from : "", dfs_strerror(err));
+        uv_loop_close(&cli->loop);
+        return err;
+    }
+    for (unsigned i = 0; i < ARRAY_LEN(numbers); i++) {
+        uv_signal_init(&cli->loop, &cli->signals[i]);
+        cli->signals[i].data = cli;
+        uv_signal_start(&cli->signals[i], on_signal, numbers[i]);
+        uv_unref((uv_handle_t *)&cli->signals[i]);
+    }
+    uv_timer_init(&cli->loop, &cli->progress.timer);
+    return 0;
+}
+
+int cli_close(struct cli *cli)
+{
+    progress_stop(cli);
+    dfs_client_close(cli->client, NULL, NULL);
+    uv_close((uv_handle_t *)&cli->progress.timer, NULL);
+    for (unsigned i = 0; i < ARRAY_LEN(cli->signals); i++)
+        uv_close((uv_handle_t *)&cli->signals[i], NULL);
+    uv_run(&cli->loop, UV_RUN_DEFAULT);
+    uv_loop_close(&cli->loop);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        cli_stdout_failed(cli);
+    return cli->status;
+}
+
+void cli_stdout_failed(struct cli *cli)
+{
+    if (errno == EPIPE) { /* the reader has seen enough; libdfs ignores the signal that would have ended us */
+        signal(SIGPIPE, SIG_DFL);
+        raise(SIGPIPE);
+    }
+    cli_fail(cli, NULL, "standard output: %s", strerror(errno));
+}
+
+void on_call(void *arg, int status, const struct dfs_result *r)
+{
+    struct call *k = arg;
+    k->done = true;
+    k->status = status;
+    snprintf(k->error, sizeof k->error, "%s", r->error);
+    if (status != 0)
+        return;
+    k->attr = r->attr;
+    if (r->target)
+        k->target = xstrdup(r->target);
+    if (k->take)
+        k->take(k->take_arg, r);
+}
+
+int call_wait(struct call *k, int err)
+{
+    if (err) {
+        snprintf(k->error, sizeof k->error, "%s", dfs_strerror(err));
+        return err;
+    }
+    while (!k->done)
+        uv_run(&k->cli->loop, UV_RUN_ONCE);
+    return k->status;
+}
+
+void call_free(struct call *k)
+{
+    free(k->target);
+    k->target = NULL;
+}
+
+static int stat_with(struct cli *cli, const char *path, unsigned flags, struct dfs_attr *attr)
+{
+    struct call k = CALL(cli);
+    int err = call_wait(&k, dfs_stat(cli->client, path, flags, on_call, &k));
+    *attr = k.attr;
+    call_free(&k);
+    return err;
+}
+
+int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr) { return stat_with(cli, path, DFS_NOFOLLOW, attr); }
+int cli_stat(struct cli *cli, const char *path, struct dfs_attr *attr) { return stat_with(cli, path, 0, attr); }

@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* What the verbs of the CLI share. A verb is a function in a file of its own, named in the table of main.c.
+ *
+ * Exit status: 0 fine, 1 something failed (and was said on stderr), 2 usage. */
+#ifndef DFS_APPS_CLI_H
+#define DFS_APPS_CLI_H
+
+#include <stdio.h>
+#include <sys/stat.h>
+#include <uv.h>
+
+#include "base/bytes.h"
+#include "base/list.h"
+#include "dfs/dfs.h"
+
+/* Files moved at once by a recursive put, get or rm, and the bytes they may keep in memory together. */
+#define CLI_FLIGHT_MAX 32u
+#define CLI_FLIGHT_BYTES (64 * MIB)
+
+struct options {
+    const char *nm;
+    bool json, recursive, parents, symbolic, long_form, all, human, force, help;
+};
+
+struct progress {
+    uv_timer_t timer;
+    bool on, shown;      /* shown: a line stands on the terminal */
+    uint64_t started;    /* ns */
+    uint64_t bytes, total, files; /* total 0: not known */
+};
+
+struct cli {
+    const struct verb *verb;
+    struct options opt;
+    const char **args;
+    size_t n_args;
+    uv_loop_t loop;
+    struct dfs_client *client;
+    uv_signal_t signals[2];
+    struct list temps; /* files to be removed when a signal ends us */
+    struct progress progress;
+    int status;
+};
+
+struct verb {
+    const char *name;
+    const char *args;    /* for the usage line */
+    const char *summary; /* one line, for dfs help */
+    const char *flags;   /* letters of the options it takes */
+    size_t min_args, max_args;
+    int (*run)(struct cli *cli);
+    const char *help;    /* paragraphs and examples */
+};
+
+int verb_put(struct cli *cli);
+int verb_get(struct cli *cli);
+int verb_cat(struct cli *cli);
+int verb_ls(struct cli *cli);
+int verb_stat(struct cli *cli);
+int verb_mkdir(struct cli *cli);
+int verb_rmdir(struct cli *cli);
+int verb_rm(struct cli *cli);
+int verb_mv(struct cli *cli);
+int verb_ln(struct cli *cli);
+int verb_df(struct cli *cli);
+int verb_status(struct cli *cli);
+
+/* --- cli.c --- */
+/* "dfs: VERB PATH: reason" on stderr; the exit status becomes 1. path may be NULL. */
+void cli_fail(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void cli_warn(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
+int cli_open(struct cli *cli);
+/* Closes everything, flushes stdout, gives the exit status. */
+int cli_close(struct cli *cli);
+/* stdout cannot be written: says so, or ends as SIGPIPE ends cat. */
+void cli_stdout_failed(struct cli *cli);
+
+/* One call, waited for. */
+struct call {
+    struct cli *cli;
+    bool done;
+    int status;
+    char error[320];
+    struct dfs_attr attr;
+    char *target; /* of a symlink; call_free */
+    void (*take)(void *arg, const struct dfs_result *r); /* looks at a good result; may be NULL */
+    void *take_arg;
+};
+#define CALL(c) ((struct call){.cli = (c)})
+void on_call(void *arg, int status, const struct dfs_result *r);
+/* err: what the dfs_ function returned. Waits, and gives the outcome. */
+int call_wait(struct call *k, int err);
+void call_free(struct call *k);
+/* Does not follow a final symlink; says nothing. */
+int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr);
+int cli_stat(struct cli *cli, const char *path, struct dfs_attr *attr);
+
+/* A file to be removed if a signal ends us. */
+struct temp {
+    struct list link;
+    char *path;
+};
+
+/* --- progress.c --- */
+void progress_start(struct cli *cli, uint64_t total);
+void progress_stop(struct cli *cli);
+void progress_clear(struct cli *cli); /* before anything else is printed */
+
+/* --- text.c --- */
+/* "1.5 GiB" */
+const char *text_size(uint64_t n, char out[32]);
+/* As ls -l shows it. */
+void text_mode(const struct dfs_attr *a, char out[11]);
+/* UTC, RFC 3339 */
+void text_time(int64_t ns, char out[40]);
+/* A name as it may be shown: control bytes are escaped if stdout is a terminal. */
+void text_name(FILE *out, const char *name);
+const char *text_type(uint8_t type);
+/* Joins with exactly one '/'; malloc'ed. */
+char *path_join(const char *dir, const char *name);
+/* The last component without trailing slashes; "" for "/", "." and "..". malloc'ed. */
+char *path_base(const char *path);
+
+/* --- json.c --- */
+void json_string(FILE *out, const char *s);
+/* "key":"…" and, if s is not UTF-8, "key_base64":"…" beside a lossy "key". */
+void json_name(FILE *out, const char *key, const char *s);
+void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
+
+/* --- xfer_put.c, xfer_get.c: one file --- */
+typedef void (*xfer_done)(void *arg, int status, const char *error);
+/* done comes from the loop, exactly once, unless the return is not 0 (then error holds the sentence). "-" is stdin. */
+int xfer_put(struct cli *cli, const char *local, const char *remote, xfer_done done, void *arg, char error[320]);
+/* Under a temporary name until it is complete; mode and mtime as stored. "-" is stdout. */
+int xfer_get(struct cli *cli, const char *remote, const char *local, xfer_done done, void *arg, char error[320]);
+
+/* One xfer, waited for; failures are reported under `named`. */
+struct xfer_wait {
+    bool done;
+    int status;
+    char error[320];
+};
+void on_xfer_wait(void *arg, int status, const char *error);
+int xfer_finish(struct cli *cli, struct xfer_wait *w, int err, const char *named);
+
+/* --- tree_put.c, tree_get.c, tree_rm.c: directories; failures are reported and counted --- */
+void tree_put(struct cli *cli, const char *local, const char *remote);
+void tree_get(struct cli *cli, const char *remote, const char *local);
+void tree_rm(struct cli *cli, const char *remote);
+
+#endif

@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* The little JSON the CLI writes. */
+#include "cli.h"
+
+/* Length of the UTF-8 sequence at p, 0 if it is none. (Table 3-7 of the Unicode standard.) */
+static unsigned utf8_len(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    unsigned n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    unsigned low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (unsigned i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+static bool is_utf8(const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    while (*p) {
+        unsigned n = utf8_len(p);
+        if (n == 0)
+            return false;
+        p += n;
+    }
+    return true;
+}
+
+void json_string(FILE *out, const char *s)
+{
+    const unsigned char *p = (const unsigned char *)s;
+    fputc('"', out);
+    while (*p) {
+        unsigned n = utf8_len(p);
+        if (n == 0)
+            fputs("\\ufffd", out);
+        else if (*p == '"' || *p == '\\')
+            fprintf(out, "\\%c", *p);
+        else if (*p < 0x20 || *p == 0x7f)
+            fprintf(out, "\\u%04x", *p);
+        else
+            fwrite(p, 1, n, out);
+        p += n ? n : 1;
+    }
+    fputc('"', out);
+}
+
+static void base64(FILE *out, const char *s)
+{
+    static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    const unsigned char *p = (const unsigned char *)s;
+    for (size_t left = strlen(s); left > 0;) {
+        size_t n = left < 3 ? left : 3;
+        unsigned v = (unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
+        fputc(digits[v >> 18], out);
+        fputc(digits[v >> 12 & 63], out);
+        fputc(n > 1 ? digits[v >> 6 & 63] : '=', out);
+        fputc(n > 2 ? digits[v & 63] : '=', out);
+        p += n;
+        left -= n;
+    }
+}
+
+void json_name(FILE *out, const char *key, const char *s)
+{
+    fprintf(out, "\"%s\":", key);
+    json_string(out, s);
+    if (is_utf8(s))
+        return;
+    fprintf(out, ",\"%s_base64\":\"", key);
+    base64(out, s);
+    fputc('"', out);
+}
+
+void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target)
+{
+    char mtime[40];
+    text_time(a->mtime_ns, mtime);
+    fputc('{', out);
+    json_name(out, "path", path);
+    fprintf(out,
+            ",\"type\":\"%s\",\"size\":%" PRIu64 ",\"mode\":\"%04o\",\"uid\":%u,\"gid\":%u,\"mtime\":\"%s\",\"goal\":%u"
+            ",\"chunks\":%u,\"nlink\":%u,\"ino\":%" PRIu64 ",\"generation\":%" PRIu64,
+            text_type(a->type), a->size, a->mode, a->uid, a->gid, mtime, a->goal, a->chunks, a->nlink, a->ino,
+            a->generation);
+    if (target && *target) {
+        fputc(',', out);
+        json_name(out, "target", target);
+    }
+    fputc('}', out);
+}

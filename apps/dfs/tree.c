@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: MIT */
+#include "tree.h"
+
+#include <stdlib.h>
+
+#define FLIGHT_WEIGHT_MAX (8 * MIB) /* a transfer's window: more of a file is never in memory */
+
+struct branch *branch_new(struct tree *t, struct branch *parent, char *path, char *path2, void (*last)(struct branch *n))
+{
+    struct branch *n = xcalloc(1, sizeof *n);
+    n->tree = t;
+    n->parent = parent;
+    n->refs = 1;
+    n->path = path;
+    n->path2 = path2;
+    n->last = last;
+    if (parent)
+        parent->refs++;
+    return n;
+}
+
+void branch_drop(struct branch *n)
+{
+    if (n && --n->refs == 0)
+        n->last(n);
+}
+
+void branch_free(struct branch *n)
+{
+    struct branch *parent = n->parent;
+    if (parent)
+        parent->failed = parent->failed || n->failed;
+    free(n->path);
+    free(n->path2);
+    free(n);
+    branch_drop(parent);
+}
+
+struct job *job_new(struct tree *t, struct branch *n, char *path, char *path2, uint64_t size)
+{
+    uint64_t weight = min_u64(size, FLIGHT_WEIGHT_MAX);
+    while (t->in_flight > 0 && (t->in_flight >= CLI_FLIGHT_MAX || t->bytes + weight > CLI_FLIGHT_BYTES))
+        uv_run(&t->cli->loop, UV_RUN_ONCE);
+    struct job *j = xcalloc(1, sizeof *j);
+    *j = (struct job){.tree = t, .branch = n, .bytes = weight, .path = path, .path2 = path2};
+    t->in_flight++;
+    t->bytes += weight;
+    if (n)
+        n->refs++;
+    return j;
+}
+
+void job_end(struct job *j)
+{
+    struct branch *n = j->branch;
+    j->tree->in_flight--;
+    j->tree->bytes -= j->bytes;
+    free(j->path);
+    free(j->path2);
+    free(j);
+    branch_drop(n);
+}
+
+void job_fail(struct job *j, const char *error)
+{
+    cli_fail(j->tree->cli, j->path, "%s", error);
+    if (j->branch)
+        j->branch->failed = true;
+    job_end(j);
+}
+
+void tree_finish(struct tree *t)
+{
+    while (t->in_flight > 0)
+        uv_run(&t->cli->loop, UV_RUN_ONCE);
+}
+
+static void take_page(void *arg, const struct dfs_result *r)
+{
+    struct page *p = arg;
+    p->n = r->n_entries;
+    p->eof = r->eof || r->n_entries == 0;
+    p->v = xcalloc(p->n + 1, sizeof *p->v);
+    for (size_t i = 0; i < p->n; i++) {
+        p->v[i].name = xstrdup(r->entries[i].name);
+        p->v[i].attr = r->entries[i].attr;
+    }
+}
+
+int page_read(struct cli *cli, const char *path, const char *after, struct page *out)
+{
+    struct call k = CALL(cli);
+    *out = (struct page){NULL, 0, true};
+    k.take = take_page;
+    k.take_arg = out;
+    int err = call_wait(&k, dfs_readdir(cli->client, path, after, 0, on_call, &k));
+    if (err)
+        cli_fail(cli, path, "%s", k.error);
+    call_free(&k);
+    return err;
+}
+
+void page_free(struct page *p)
+{
+    for (size_t i = 0; i < p->n; i++)
+        free((char *)p->v[i].name);
+    free(p->v);
+}

@@ -1,0 +1,116 @@
+/* SPDX-License-Identifier: MIT */
+/* get -r: directories first, files and links in parallel; a directory gets its mode and time when all in it is there. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "tree.h"
+
+static void on_file(void *arg, int status, const char *error)
+{
+    struct job *j = arg;
+    if (status)
+        job_fail(j, error);
+    else
+        job_end(j);
+}
+
+static void get_file(struct tree *t, struct branch *parent, char *remote, char *local, uint64_t size)
+{
+    char error[320];
+    struct job *j = job_new(t, parent, remote, local, size);
+    if (xfer_get(t->cli, j->path, j->path2, on_file, j, error) != 0)
+        job_fail(j, error);
+}
+
+static void on_link(void *arg, int status, const struct dfs_result *r)
+{
+    struct job *j = arg;
+    if (status) {
+        job_fail(j, r->error);
+        return;
+    }
+    if (unlink(j->path2) != 0 && errno != ENOENT) {
+        job_fail(j, strerror(errno));
+        return;
+    }
+    if (symlink(r->target, j->path2) != 0) {
+        job_fail(j, strerror(errno));
+        return;
+    }
+    j->tree->cli->progress.files++;
+    job_end(j);
+}
+
+static void get_link(struct tree *t, struct branch *parent, char *remote, char *local)
+{
+    struct job *j = job_new(t, parent, remote, local, 0);
+    int err = dfs_stat(t->cli->client, remote, DFS_NOFOLLOW, on_link, j);
+    if (err)
+        job_fail(j, dfs_strerror(err));
+}
+
+static void directory_last(struct branch *n)
+{
+    struct timespec when[2] = {{.tv_nsec = UTIME_OMIT},
+                               {n->attr.mtime_ns / (int64_t)NS_PER_SEC, n->attr.mtime_ns % (int64_t)NS_PER_SEC}};
+    if (utimensat(AT_FDCWD, n->path2, when, 0) != 0 || chmod(n->path2, n->attr.mode & 07777) != 0)
+        cli_fail(n->tree->cli, n->path2, "%s", strerror(errno));
+    branch_free(n);
+}
+
+/* Takes over both paths. */
+static void get_directory(struct tree *t, struct branch *parent, char *remote, char *local, const struct dfs_attr *a)
+{
+    struct branch *n = branch_new(t, parent, remote, local, directory_last);
+    struct page p;
+    char *after = xstrdup("");
+    n->attr = *a;
+    if (mkdir(local, 0700) != 0 && errno != EEXIST) {
+        cli_fail(t->cli, local, "%s", strerror(errno));
+        n->last = branch_free;
+        branch_drop(n);
+        free(after);
+        return;
+    }
+    for (bool eof = false; !eof;) {
+        if (page_read(t->cli, remote, after, &p) != 0)
+            break;
+        for (size_t i = 0; i < p.n; i++) {
+            const struct dfs_entry *e = &p.v[i];
+            if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
+                continue; /* no server of ours sends these, and they would lead out of the target */
+            char *from = path_join(remote, e->name), *to = path_join(local, e->name);
+            if (e->attr.type == DFS_DIRECTORY)
+                get_directory(t, n, from, to, &e->attr);
+            else if (e->attr.type == DFS_SYMLINK)
+                get_link(t, n, from, to);
+            else
+                get_file(t, n, from, to, e->attr.size);
+        }
+        eof = p.eof;
+        free(after);
+        after = xstrdup(p.n ? p.v[p.n - 1].name : "");
+        page_free(&p);
+    }
+    free(after);
+    branch_drop(n);
+}
+
+void tree_get(struct cli *cli, const char *remote, const char *local)
+{
+    struct tree t = {.cli = cli};
+    struct call k = CALL(cli);
+    int err = call_wait(&k, dfs_stat(cli->client, remote, DFS_NOFOLLOW, on_call, &k));
+    if (err)
+        cli_fail(cli, remote, "%s", k.error);
+    else if (k.attr.type == DFS_DIRECTORY)
+        get_directory(&t, NULL, xstrdup(remote), xstrdup(local), &k.attr);
+    else if (k.attr.type == DFS_SYMLINK)
+        get_link(&t, NULL, xstrdup(remote), xstrdup(local));
+    else
+        get_file(&t, NULL, xstrdup(remote), xstrdup(local), k.attr.size);
+    call_free(&k);
+    tree_finish(&t);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "cli.h"
+
+int verb_get(struct cli *cli)
+{
+    size_t n = cli->n_args - 1;
+    const char *dst = cli->args[n];
+    struct stat st;
+    bool piped = strcmp(dst, "-") == 0;
+    bool into = !piped && stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
+    if (!into && !piped && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {
+        cli_fail(cli, dst, "is not a directory");
+        return 1;
+    }
+    if (piped && cli->opt.recursive) {
+        cli_fail(cli, NULL, "a tree does not fit through standard output");
+        return 1;
+    }
+    progress_start(cli, 0);
+    for (size_t i = 0; i < n; i++) {
+        const char *src = cli->args[i];
+        char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
+        struct xfer_wait w = {.status = 0};
+        if (cli->opt.recursive) {
+            tree_get(cli, src, to);
+        } else {
+            struct dfs_attr attr;
+            if (n == 1 && cli->progress.on && cli_stat(cli, src, &attr) == 0)
+                cli->progress.total = attr.size;
+            xfer_finish(cli, &w, xfer_get(cli, src, to, on_xfer_wait, &w, w.error), src);
+        }
+        free(base);
+        free(to);
+    }
+    return 0;
+}
+
+int verb_cat(struct cli *cli)
+{
+    for (size_t i = 0; i < cli->n_args; i++) {
+        struct xfer_wait w = {.status = 0};
+        xfer_finish(cli, &w, xfer_get(cli, cli->args[i], "-", on_xfer_wait, &w, w.error), cli->args[i]);
+    }
+    return 0;
+}

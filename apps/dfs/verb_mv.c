@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "cli.h"
+
+int verb_mv(struct cli *cli)
+{
+    size_t n = cli->n_args - 1;
+    const char *dst = cli->args[n];
+    struct dfs_attr attr;
+    bool into = cli_stat(cli, dst, &attr) == 0 && attr.type == DFS_DIRECTORY;
+    if (n > 1 && !into) {
+        cli_fail(cli, dst, "is not a directory");
+        return 1;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char *base = path_base(cli->args[i]), *to = into ? path_join(dst, base) : xstrdup(dst);
+        struct call k = CALL(cli);
+        if (call_wait(&k, dfs_rename(cli->client, cli->args[i], to, 0, on_call, &k)) != 0)
+            cli_fail(cli, cli->args[i], "to %s: %s", to, k.error);
+        call_free(&k);
+        free(base);
+        free(to);
+    }
+    return 0;
+}
+
+int verb_ln(struct cli *cli)
+{
+    const char *target = cli->args[0], *path = cli->args[1];
+    struct dfs_attr attr;
+    if (!cli->opt.symbolic) {
+        cli_fail(cli, path, "hard links are not supported yet; -s makes a symbolic link");
+        return 1;
+    }
+    bool into = cli_stat(cli, path, &attr) == 0 && attr.type == DFS_DIRECTORY;
+    char *base = path_base(target), *at = into ? path_join(path, base) : xstrdup(path);
+    struct call k = CALL(cli);
+    if (call_wait(&k, dfs_symlink(cli->client, target, at, on_call, &k)) != 0)
+        cli_fail(cli, at, "%s", k.error);
+    call_free(&k);
+    free(base);
+    free(at);
+    return 0;
+}

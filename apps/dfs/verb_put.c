@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "cli.h"
+
+static void put_one(struct cli *cli, const char *src, const char *dst, const struct stat *st)
+{
+    struct xfer_wait w = {.status = 0};
+    if (cli->opt.recursive && st && !S_ISREG(st->st_mode)) {
+        tree_put(cli, src, dst);
+        return;
+    }
+    xfer_finish(cli, &w, xfer_put(cli, src, dst, on_xfer_wait, &w, w.error), src);
+}
+
+int verb_put(struct cli *cli)
+{
+    size_t n = cli->n_args - 1;
+    const char *dst = cli->args[n];
+    struct dfs_attr attr;
+    int err = cli_stat(cli, dst, &attr);
+    bool into = err == 0 && attr.type == DFS_DIRECTORY;
+    if (err && err != DFS_ENOENT) {
+        struct call k = CALL(cli); /* once more, for the words */
+        if (call_wait(&k, dfs_stat(cli->client, dst, 0, on_call, &k)) != 0)
+            cli_fail(cli, dst, "%s", k.error);
+        call_free(&k);
+        return 1;
+    }
+    if (!into && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {
+        cli_fail(cli, dst, "is not a directory (dfs mkdir makes one)");
+        return 1;
+    }
+    progress_start(cli, 0);
+    for (size_t i = 0; i < n; i++) {
+        const char *src = cli->args[i];
+        struct stat st;
+        bool piped = strcmp(src, "-") == 0, known = !piped && lstat(src, &st) == 0;
+        if (into && piped) {
+            cli_fail(cli, dst, "is a directory; standard input has no name of its own to go under");
+            continue;
+        }
+        if (known && !cli->opt.recursive && S_ISLNK(st.st_mode))
+            known = stat(src, &st) == 0; /* a link named on its own is followed, as by cp */
+        if (known && S_ISREG(st.st_mode) && n == 1)
+            cli->progress.total = (uint64_t)st.st_size;
+        char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
+        put_one(cli, src, to, known ? &st : NULL);
+        free(base);
+        free(to);
+    }
+    return 0;
+}

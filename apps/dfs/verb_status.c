@@ -1,0 +1,105 @@
+/* SPDX-License-Identifier: MIT */
+/* status and df: the cluster on one screen. */
+#include "cli.h"
+
+static void take_df(void *arg, const struct dfs_result *r)
+{
+    const struct cli *cli = arg;
+    const struct dfs_statfs *f = &r->fs;
+    uint64_t left = f->capacity - min_u64(f->used, f->capacity);
+    char size[32], used[32], avail[32];
+    if (cli->opt.json) {
+        printf("{\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"available\":%" PRIu64 ",\"files\":%" PRIu64
+               ",\"directories\":%" PRIu64 ",\"chunks\":%" PRIu64 "}\n",
+               f->capacity, f->used, left, f->files, f->directories, f->chunks);
+        return;
+    }
+    printf("%12s %12s %12s %5s %12s %12s\n", "Size", "Used", "Available", "Use%", "Files", "Directories");
+    printf("%12s %12s %12s %4u%% %12" PRIu64 " %12" PRIu64 "\n", text_size(f->capacity, size), text_size(f->used, used),
+           text_size(left, avail), f->capacity ? (unsigned)((double)f->used * 100 / (double)f->capacity + 0.5) : 0, f->files,
+           f->directories);
+    printf("Sizes are raw: a file with two copies counts twice.\n");
+}
+
+int verb_df(struct cli *cli)
+{
+    struct call k = CALL(cli);
+    k.take = take_df;
+    k.take_arg = cli;
+    if (call_wait(&k, dfs_statfs(cli->client, on_call, &k)) != 0)
+        cli_fail(cli, NULL, "%s", k.error);
+    call_free(&k);
+    return 0;
+}
+
+static void status_json(const struct dfs_status *s)
+{
+    printf("{\"cluster\":\"%s\",\"leader\":%u,\"term\":%" PRIu64 ",\"epoch\":%" PRIu64 ",\"nameservers\":[", s->cluster,
+           s->leader, s->term, s->epoch);
+    for (size_t i = 0; i < s->n_nameservers; i++) {
+        const struct dfs_nameserver *n = &s->nameservers[i];
+        printf("%s{\"id\":%u,\"address\":", i ? "," : "", n->id);
+        json_string(stdout, n->address);
+        printf(",\"state\":\"%s\"}", n->state);
+    }
+    printf("],\"servers\":[");
+    for (size_t i = 0; i < s->n_servers; i++) {
+        const struct dfs_server *v = &s->servers[i];
+        printf("%s{\"id\":\"%u\",\"uuid\":\"%s\",\"address\":", i ? "," : "", v->id, v->uuid);
+        json_string(stdout, v->address);
+        printf(",\"state\":\"%s\",\"domain\":", v->state);
+        json_string(stdout, v->domain);
+        printf(",\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"chunks\":%" PRIu64 "}", v->capacity, v->used, v->chunks);
+    }
+    printf("],\"files\":%" PRIu64 ",\"directories\":%" PRIu64 ",\"symlinks\":%" PRIu64 ",\"chunks\":%" PRIu64
+           ",\"bytes\":%" PRIu64 ",\"goal\":%u,\"sessions\":%" PRIu64 ",\"log_first\":%" PRIu64 ",\"log_last\":%" PRIu64
+           ",\"snapshot\":%" PRIu64 "}\n",
+           s->files, s->directories, s->symlinks, s->chunks, s->bytes, s->goal, s->sessions, s->log_first, s->log_last,
+           s->snapshot);
+}
+
+static void status_text(const struct dfs_status *s)
+{
+    char bytes[32], used[32], size[32];
+    size_t up = 0;
+    for (size_t i = 0; i < s->n_servers; i++)
+        up += strcmp(s->servers[i].state, "up") == 0;
+    printf("cluster %s\n", s->cluster);
+    printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n", s->files,
+           s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
+    if (s->n_servers == 0)
+        printf("no StorageServer yet: nothing can be stored (dfs-ss --data DIR --nm HOST:PORT adds one)\n");
+    else if (s->n_servers == 1)
+        printf("new files get 1 copy, because there is only one StorageServer: its loss would lose them\n");
+    else
+        printf("new files get %u copies\n", s->goal);
+    printf("\nNameServers\n");
+    for (size_t i = 0; i < s->n_nameservers; i++)
+        printf("  %-4u %-24s %s\n", s->nameservers[i].id, s->nameservers[i].address, s->nameservers[i].state);
+    printf("\nStorageServers (%zu of %zu up)\n", up, s->n_servers);
+    for (size_t i = 0; i < s->n_servers; i++) {
+        const struct dfs_server *v = &s->servers[i];
+        printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunks  %s\n", v->id, v->address, v->state,
+               text_size(v->used, used), text_size(v->capacity, size), v->chunks, v->domain);
+    }
+}
+
+static void take_status(void *arg, const struct dfs_result *r)
+{
+    const struct cli *cli = arg;
+    if (cli->opt.json)
+        status_json(r->status);
+    else
+        status_text(r->status);
+}
+
+int verb_status(struct cli *cli)
+{
+    struct call k = CALL(cli);
+    k.take = take_status;
+    k.take_arg = cli;
+    if (call_wait(&k, dfs_status(cli->client, on_call, &k)) != 0)
+        cli_fail(cli, NULL, "%s", k.error);
+    call_free(&k);
+    return 0;
+}

@@ -332,10 +332,10 @@ static void test_a_failed_snapshot_is_tried_again(void **state)
 {
     struct rig *r = rig_of(state);
 
-    r->cfg.snapshot_log_bytes = SEGMENT;
+    r->cfg.snapshot_log_bytes = SEGMENT / 2;
     rig_start(r, true);
     rig_session(r);
-    memdisk_fail(r->disk, DISK_RENAME, 2, DFS_EIO, false); /* the first is a segment's */
+    memdisk_fail(r->disk, DISK_RENAME, 1, DFS_EIO, false); /* before the first segment is full */
     fill(r, "snap", 900);
     assert_non_null(strstr(r->logged, "nm.snapshot_failed"));
     assert_int_equal(count_files(r, "snap-0"), 0);

@@ -41,12 +41,14 @@ done
 stop_ss 1
 stop_nm
 start_nm --log-json
-wait_up 1
+start_ss 1
+wait_up 2
 tail -n 1 "$T/nm.log" | grep -q '^{.*}$' || fail "--log-json writes no JSON: $(tail -n 1 "$T/nm.log")"
 # clients and servers find it again; a request under way when SIGTERM comes is answered
 random_file "$T/file" 3000000
 dfs put "$T/file" /file
 dfs cat /file | cmp - "$T/file" || fail "not what was put"
+stop_ss 1
 stop_ss 2
 stop_nm
 

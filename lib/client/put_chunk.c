@@ -158,7 +158,6 @@ static void chunk_run(struct task *t, struct effects *fx)
             return;
         }
         p->chunk_size = k->grant->chunk_size;
-        t->op->progress = t->c->now.mono;
         LIST_FOR_EACH (e, &k->frames)
             frame_run(&CONTAINER_OF(e, struct put_frame, link)->t, fx);
     }

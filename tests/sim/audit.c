@@ -6,10 +6,7 @@
 
 #include "meta/meta.h"
 
-static struct sim *sim_of(const struct work *w)
-{
-    return w->cluster->sim;
-}
+static struct sim *sim_of(const struct work *w) { return w->cluster->sim; }
 
 bool run_until(struct work *w, bool (*done)(struct work *w), uint64_t limit, const char *what)
 {
@@ -49,7 +46,7 @@ static bool stored_is(struct work *w, struct call *c, const struct tree *t, cons
 {
     for (uint32_t i = 0; i < all->n && !sim_of(w)->failed; i++) {
         const struct tree_entry *e = tree_find(t, all->v[i].path);
-        enum client_op_kind kind = !e                          ? OP_STAT
+        enum client_op_kind kind = !e                         ? OP_STAT
                                    : e->type == DFS_FILE      ? OP_GET
                                    : e->type == DFS_DIRECTORY ? OP_READDIR
                                                               : OP_STAT;
@@ -72,7 +69,8 @@ static void audit_tainted(struct work *w, struct call *c, const struct tainted *
         if (!tree_find(&all, t->after.v[i].path))
             all.v[all.n++] = t->after.v[i];
     if (!stored_is(w, c, &t->before, &all, false) && !stored_is(w, c, &t->after, &all, false))
-        sim_fail(sim_of(w), "audit of %s: neither the state before the operation with unknown outcome nor the one after",
+        sim_fail(sim_of(w),
+                 "audit of %s: neither the state before the operation with unknown outcome nor the one after",
                  t->before.n ? t->before.v[0].path : "?");
 }
 
@@ -194,8 +192,8 @@ static void walk_directory(struct walk *k, const char *path)
         const struct wire_dirent *e = &reply.readdir_reply.entries[i];
         char child[2 * SIM_PATH_MAX];
         snprintf(child, sizeof child, "%s/%.*s", path, STR_ARG(e->name));
-        uint64_t words[] = {e->attr.ino, e->attr.generation, e->attr.size, (uint64_t)e->attr.mtime_ns, e->attr.mode,
-                            e->attr.type};
+        uint64_t words[] = {e->attr.ino,  e->attr.generation, e->attr.size, (uint64_t)e->attr.mtime_ns,
+                            e->attr.mode, e->attr.type};
         mix_bytes(k, child, strlen(child));
         mix_bytes(k, words, sizeof words);
         if (e->attr.type == INODE_DIRECTORY)
@@ -264,7 +262,8 @@ void audit_orphans(struct work *w)
     struct sim *s = sim_of(w);
     for (uint64_t end = s->now + GRANTS_OVER; s->now < end && sim_step(s);)
         ;
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++) /* a server reports what it holds when it starts, and every 10 minutes */
+    for (uint32_t i = 0; i < CLUSTER_SERVERS;
+         i++) /* a server reports what it holds when it starts, and every 10 minutes */
         node_crash(cluster_ss(w->cluster, i), false, 0);
     uint64_t end = s->now + 60 * NS_PER_SEC;
     while (!orphan_free(w) && s->now < end)
@@ -276,10 +275,7 @@ void audit_orphans(struct work *w)
 
 /* --- restart --- */
 
-static bool whole(struct work *w)
-{
-    return cluster_whole(w->cluster);
-}
+static bool whole(struct work *w) { return cluster_whole(w->cluster); }
 
 void audit_restart(struct work *w)
 {

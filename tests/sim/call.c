@@ -58,7 +58,8 @@ static void call_end(struct call *c, int status)
     c->status = status;
     c->active = false;
     sim_note(s, c->client->name, "done", (uint64_t)c->op.kind, (uint64_t)-status);
-    sim_say(s, c->client->name, "%d %s %s -> %s", c->op.kind, c->op.path, c->op.path2, status ? dfs_errname(status) : "ok");
+    sim_say(s, c->client->name, "%d %s %s -> %s", c->op.kind, c->op.path, c->op.path2,
+            status ? dfs_errname(status) : "ok");
     c->done(c->arg);
 }
 
@@ -110,7 +111,8 @@ static void call_page(struct call *c, const char *after)
                                .path2 = c->op.kind == OP_READDIR ? after : c->op.path2,
                                .mode = 0755,
                                .flags = c->op.kind == OP_STAT ? DFS_NOFOLLOW : 0,
-                               .limit = c->op.kind == OP_READDIR ? 1 + (uint32_t)sim_below(c->work->cluster->sim, 8) : 0,
+                               .limit =
+                                   c->op.kind == OP_READDIR ? 1 + (uint32_t)sim_below(c->work->cluster->sim, 8) : 0,
                                .length = UINT64_MAX,
                                .source = {.read = source_read, .arg = c},
                                .sink = {.write = sink_write, .restart = sink_restart, .arg = c},
@@ -135,20 +137,14 @@ void call_start(struct call *c)
         bytes_init(&c->got, 4 * MIB);
     bytes_clear(&c->got);
     sim_note(s, c->client->name, "begin", (uint64_t)c->op.kind, c->op.value.id);
-    sim_say(s, c->client->name, "%d %s %s id %" PRIu64 " size %u …", c->op.kind, c->op.path, c->op.path2, c->op.value.id,
-            c->op.value.size);
+    sim_say(s, c->client->name, "%d %s %s id %" PRIu64 " size %u …", c->op.kind, c->op.path, c->op.path2,
+            c->op.value.id, c->op.value.size);
     call_page(c, "");
 }
 
-static void on_abandoned(void *arg)
-{
-    (void)arg;
-}
+static void on_abandoned(void *arg) { (void)arg; }
 
-static void on_waited(void *arg)
-{
-    *(bool *)arg = true;
-}
+static void on_waited(void *arg) { *(bool *)arg = true; }
 
 int call_wait(struct work *w, struct call *c, enum client_op_kind kind, const char *path)
 {

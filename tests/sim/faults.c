@@ -3,25 +3,16 @@
 
 #include "support/memdisk.h"
 
-static bool draw_power(struct cluster *c)
-{
-    return c->swarm.power && sim_chance(c->sim, 600);
-}
+static bool draw_power(struct cluster *c) { return c->swarm.power && sim_chance(c->sim, 600); }
 
 static void crash(struct cluster *c, struct node *n)
 {
     node_crash(n, draw_power(c), sim_below(c->sim, c->swarm.downtime));
 }
 
-static void fault_crash_nm(struct cluster *c)
-{
-    crash(c, cluster_nm(c));
-}
+static void fault_crash_nm(struct cluster *c) { crash(c, cluster_nm(c)); }
 
-static void fault_crash_ss(struct cluster *c)
-{
-    crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS)));
-}
+static void fault_crash_ss(struct cluster *c) { crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS))); }
 
 static void fault_crash_client(struct cluster *c)
 {
@@ -36,15 +27,9 @@ static void fault_crash_all(struct cluster *c)
         node_crash(&c->nodes[i], power, sim_below(c->sim, c->swarm.downtime));
 }
 
-static void fault_cut(struct cluster *c)
-{
-    c->cuts += net_cut(&c->net);
-}
+static void fault_cut(struct cluster *c) { c->cuts += net_cut(&c->net); }
 
-static void fault_stall(struct cluster *c)
-{
-    (void)net_stall(&c->net, sim_below(c->sim, 8 * NS_PER_SEC));
-}
+static void fault_stall(struct cluster *c) { (void)net_stall(&c->net, sim_below(c->sim, 8 * NS_PER_SEC)); }
 
 static void fault_pause(struct cluster *c)
 {
@@ -52,10 +37,7 @@ static void fault_pause(struct cluster *c)
     node_pause(&c->nodes[sim_below(c->sim, c->n_nodes)], sim_below(c->sim, most));
 }
 
-static void fault_alter(struct cluster *c)
-{
-    net_alter(&c->net);
-}
+static void fault_alter(struct cluster *c) { net_alter(&c->net); }
 
 /* One call, or all calls of a kind from then on, fail with EIO. */
 static void fault_disk_error(struct cluster *c)
@@ -75,10 +57,14 @@ static const struct {
     size_t rate; /* offset in struct swarm */
     void (*strike)(struct cluster *c);
 } kinds[] = {
-    {offsetof(struct swarm, crash_nm), fault_crash_nm}, {offsetof(struct swarm, crash_ss), fault_crash_ss},
-    {offsetof(struct swarm, crash_client), fault_crash_client}, {offsetof(struct swarm, crash_all), fault_crash_all},
-    {offsetof(struct swarm, cut), fault_cut}, {offsetof(struct swarm, stall), fault_stall},
-    {offsetof(struct swarm, pause), fault_pause}, {offsetof(struct swarm, corrupt), fault_alter},
+    {offsetof(struct swarm, crash_nm), fault_crash_nm},
+    {offsetof(struct swarm, crash_ss), fault_crash_ss},
+    {offsetof(struct swarm, crash_client), fault_crash_client},
+    {offsetof(struct swarm, crash_all), fault_crash_all},
+    {offsetof(struct swarm, cut), fault_cut},
+    {offsetof(struct swarm, stall), fault_stall},
+    {offsetof(struct swarm, pause), fault_pause},
+    {offsetof(struct swarm, corrupt), fault_alter},
     {offsetof(struct swarm, disk_error), fault_disk_error},
 };
 

@@ -11,15 +11,9 @@
 #define SETTLE (15 * NS_PER_SEC)
 #define HEAL_LIMIT (60 * NS_PER_SEC)
 
-static bool is_whole(struct work *w)
-{
-    return cluster_whole(w->cluster);
-}
+static bool is_whole(struct work *w) { return cluster_whole(w->cluster); }
 
-static bool is_done(struct work *w)
-{
-    return work_done(w);
-}
+static bool is_done(struct work *w) { return work_done(w); }
 
 static void settle(struct sim *s)
 {
@@ -78,9 +72,16 @@ void history_run(uint64_t seed, enum sabotage sabotage, bool trace, struct histo
     work_init(w, c);
     if (boot(w) && work_under_faults(w) && work_after_faults(w))
         audit(w);
-    *out = (struct history){.failed = s.failed, .hash = s.hash, .steps = s.steps, .virtual_ns = s.now - start,
-                            .ops = w->ops, .failed_ops = w->failed_ops, .unknown_ops = w->unknown_ops,
-                            .crashes = c->crashes, .cuts = c->cuts, .snapshots = c->snapshots};
+    *out = (struct history){.failed = s.failed,
+                            .hash = s.hash,
+                            .steps = s.steps,
+                            .virtual_ns = s.now - start,
+                            .ops = w->ops,
+                            .failed_ops = w->failed_ops,
+                            .unknown_ops = w->unknown_ops,
+                            .crashes = c->crashes,
+                            .cuts = c->cuts,
+                            .snapshots = c->snapshots};
     snprintf(out->why, sizeof out->why, "%s", s.why);
     cluster_close(c);
     work_close(w);

@@ -110,9 +110,10 @@ static void print_help(const struct flag *table)
     struct bytes b;
     bytes_init(&b, 64 * KIB);
     flags_help(table, &b);
-    printf("usage: tests/sim/run [options]\n\nRuns whole clusters under virtual time, each history drawn from one seed.\n"
-           "Exit status 0: all seeds passed.\n\n%.*s",
-           (int)b.len, (const char *)b.p);
+    printf(
+        "usage: tests/sim/run [options]\n\nRuns whole clusters under virtual time, each history drawn from one seed.\n"
+        "Exit status 0: all seeds passed.\n\n%.*s",
+        (int)b.len, (const char *)b.p);
     bytes_close(&b);
 }
 

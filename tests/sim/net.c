@@ -55,15 +55,9 @@ void net_close(struct net *net)
     arena_close(&net->arena);
 }
 
-static struct sim *sim_of(const struct net *net)
-{
-    return net->cluster->sim;
-}
+static struct sim *sim_of(const struct net *net) { return net->cluster->sim; }
 
-static uint64_t some_delay(const struct net *net)
-{
-    return 1 + sim_below(sim_of(net), net->cluster->swarm.net_delay);
-}
+static uint64_t some_delay(const struct net *net) { return 1 + sim_below(sim_of(net), net->cluster->swarm.net_delay); }
 
 /* Hands the node everything its link has to say. */
 static void end_drain(struct net *net, struct conn *c, int side)

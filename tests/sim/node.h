@@ -45,7 +45,7 @@ struct cluster {
     struct node nodes[CLUSTER_NODES];
     uint32_t n_nodes;
     uint64_t next_uuid;
-    bool quiet;          /* no more faults */
+    bool quiet;                        /* no more faults */
     uint32_t crashes, cuts, snapshots; /* for the summary */
 };
 

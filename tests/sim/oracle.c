@@ -179,10 +179,7 @@ void reg_init(struct reg *r, const char *path)
     reg_end(r, reg_begin(r, (struct value){0}, 0), 0); /* it was absent in the beginning */
 }
 
-void reg_close(struct reg *r)
-{
-    free(r->writes);
-}
+void reg_close(struct reg *r) { free(r->writes); }
 
 uint32_t reg_begin(struct reg *r, struct value v, uint64_t now)
 {
@@ -194,15 +191,9 @@ uint32_t reg_begin(struct reg *r, struct value v, uint64_t now)
     return r->n++;
 }
 
-void reg_end(struct reg *r, uint32_t write, uint64_t now)
-{
-    r->writes[write].end = min_u64(r->writes[write].end, now);
-}
+void reg_end(struct reg *r, uint32_t write, uint64_t now) { r->writes[write].end = min_u64(r->writes[write].end, now); }
 
-void reg_failed(struct reg *r, uint32_t write)
-{
-    r->writes[write].never = true;
-}
+void reg_failed(struct reg *r, uint32_t write) { r->writes[write].never = true; }
 
 /* Could a read in [start, end] see w? Not if it began later, nor if another write came after it and ended before start. */
 static bool possible(const struct reg *r, const struct reg_write *w, uint64_t start, uint64_t end)

@@ -13,15 +13,9 @@ static const struct {
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 
-const char *sabotage_name(enum sabotage s)
-{
-    return sabotages[s].name;
-}
+const char *sabotage_name(enum sabotage s) { return sabotages[s].name; }
 
-const char *sabotage_text(enum sabotage s)
-{
-    return sabotages[s].text;
-}
+const char *sabotage_text(enum sabotage s) { return sabotages[s].text; }
 
 enum sabotage sabotage_find(const char *name)
 {

@@ -6,10 +6,7 @@
 
 static void on_next(void *arg, uint64_t a, uint64_t b);
 
-static struct sim *sim_of(const struct actor *a)
-{
-    return a->work->cluster->sim;
-}
+static struct sim *sim_of(const struct actor *a) { return a->work->cluster->sim; }
 
 static void plan_next(struct actor *a)
 {
@@ -20,7 +17,9 @@ static struct value fresh_value(struct actor *a)
 {
     struct sim *s = sim_of(a);
     uint32_t most = sim_chance(s, 100) ? a->work->cluster->swarm.max_file : 9000;
-    uint32_t size = sim_chance(s, 60) ? 0 : sim_chance(s, 100) ? 4096 * (uint32_t)sim_below(s, 4) : 1 + (uint32_t)sim_below(s, most);
+    uint32_t size = sim_chance(s, 60)    ? 0
+                    : sim_chance(s, 100) ? 4096 * (uint32_t)sim_below(s, 4)
+                                         : 1 + (uint32_t)sim_below(s, most);
     return (struct value){++a->work->next_value, size};
 }
 
@@ -65,7 +64,7 @@ static void draw_own(struct actor *a, struct op *op)
     static const struct {
         enum client_op_kind kind;
         unsigned weight;
-    } mix[] = {{OP_PUT, 30}, {OP_GET, 24}, {OP_STAT, 8},   {OP_READDIR, 8}, {OP_MKDIR, 9},
+    } mix[] = {{OP_PUT, 30},   {OP_GET, 24},   {OP_STAT, 8},  {OP_READDIR, 8}, {OP_MKDIR, 9},
                {OP_UNLINK, 7}, {OP_RENAME, 9}, {OP_RMDIR, 3}, {OP_SYMLINK, 2}};
     struct sim *s = sim_of(a);
     unsigned pick = (unsigned)sim_below(s, 100), i = 0;
@@ -119,7 +118,8 @@ static void check_list(struct actor *a)
         if (!e || e->type != c->listed.v[i].type)
             sim_fail(sim_of(a), "readdir lists %s, which %s", path, e ? "is of another type" : "is not there");
         else if (e->type == DFS_FILE && e->value.size != c->listed.v[i].value.size)
-            sim_fail(sim_of(a), "readdir gives %s %u bytes instead of %u", path, c->listed.v[i].value.size, e->value.size);
+            sim_fail(sim_of(a), "readdir gives %s %u bytes instead of %u", path, c->listed.v[i].value.size,
+                     e->value.size);
     }
 }
 
@@ -338,7 +338,8 @@ void work_init(struct work *w, struct cluster *c)
         struct actor *a = &w->actors[i];
         a->work = w;
         a->number = i;
-        a->call = (struct call){.work = w, .client = cluster_client(c, i % c->swarm.clients), .done = on_call_done, .arg = a};
+        a->call =
+            (struct call){.work = w, .client = cluster_client(c, i % c->swarm.clients), .done = on_call_done, .arg = a};
     }
 }
 

@@ -23,7 +23,7 @@ struct call {
     uint64_t start;
     bool active;
     int status;
-    struct bytes got;  /* OP_GET */
+    struct bytes got; /* OP_GET */
     struct dfs_attr attr;
     char target[SIM_PATH_MAX];
     struct tree listed; /* OP_READDIR: names and types */
@@ -38,7 +38,7 @@ struct actor {
     struct tree tree;
     struct call call;
     uint32_t ops_left;
-    bool shared;         /* the call is on a shared name */
+    bool shared; /* the call is on a shared name */
     struct reg *reg;
     uint32_t reg_write;
     char rename_to[SIM_PATH_MAX]; /* shared: what to do with the file just put */

@@ -101,7 +101,8 @@ static void folder_copy(struct folder *to, const struct folder *from)
         folder_bind(to, from->v[i].name, from->v[i].file);
 }
 
-static void change_note(struct memdisk *d, enum disk_kind kind, const char *name, const char *name2, struct memfile *file)
+static void change_note(struct memdisk *d, enum disk_kind kind, const char *name, const char *name2,
+                        struct memfile *file)
 {
     if (d->n_changes == d->cap_changes) {
         d->cap_changes = d->cap_changes ? 2 * d->cap_changes : 8;
@@ -190,10 +191,7 @@ static int file_flush(struct memdisk *d, struct memfile *f)
 
 /* --- struct disk_ops --- */
 
-static struct memdisk *self(struct disk *d)
-{
-    return CONTAINER_OF(d, struct memdisk, base);
-}
+static struct memdisk *self(struct disk *d) { return CONTAINER_OF(d, struct memdisk, base); }
 
 static int md_list(struct disk *disk, void (*each)(void *arg, const char *name, uint64_t size), void *arg)
 {
@@ -476,10 +474,7 @@ void memdisk_free(struct disk *disk)
     free(d);
 }
 
-uint32_t memdisk_pending(const struct disk *disk)
-{
-    return CONTAINER_OF(disk, const struct memdisk, base)->n_pending;
-}
+uint32_t memdisk_pending(const struct disk *disk) { return CONTAINER_OF(disk, const struct memdisk, base)->n_pending; }
 
 struct disk_op *memdisk_complete(struct disk *disk, uint32_t i)
 {
@@ -514,20 +509,14 @@ void memdisk_crash(struct disk *disk, enum crash_mode mode)
         memfile_crash(d->now.v[i].file, &d->rng, mode);
 }
 
-void memdisk_kill(struct disk *disk)
-{
-    drop_pending(self(disk), CRASH_RANDOM);
-}
+void memdisk_kill(struct disk *disk) { drop_pending(self(disk), CRASH_RANDOM); }
 
 void memdisk_fail(struct disk *disk, enum disk_kind kind, uint32_t n, int err, bool for_good)
 {
     self(disk)->faults[kind] = (struct fault){.in = n, .err = err, .for_good = for_good};
 }
 
-void memdisk_skip_flush(struct disk *disk, bool on)
-{
-    self(disk)->skip_flush = on;
-}
+void memdisk_skip_flush(struct disk *disk, bool on) { self(disk)->skip_flush = on; }
 
 const uint8_t *memdisk_peek(struct disk *disk, const char *name, uint64_t *size)
 {

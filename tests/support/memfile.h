@@ -14,7 +14,7 @@
 struct mempage {
     uint8_t *vol, *dur;
     bool vol_used, dur_used; /* occupies space, also when it is all zeros (preallocated) */
-    bool dirty;              /* the next flush writes it out; a failed flush clears this without doing so, as Linux does */
+    bool dirty; /* the next flush writes it out; a failed flush clears this without doing so, as Linux does */
 };
 
 struct memfile {

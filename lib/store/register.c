@@ -8,6 +8,7 @@
  * Every answer renews the serve lease, counted from when the call was sent (CONSISTENCY B12); without it nothing is
  * served. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "store/impl.h"
 
@@ -132,6 +133,10 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
     ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
     ss->nm_state = NM_REGISTERED;
     ss->report_next = ev->now.mono;
+    if (!ss->report_calling) { /* from the start: this NameServer may have heard nothing yet */
+        free(ss->report);
+        ss->report = NULL;
+    }
     renew(ss, ev, m->lease_ms);
     fx_log(fx, LOG_INFO, "ss.registered", "server=%u nameserver=%s chunks=%u", m->server, register_address(ss),
            ss->index.n);

@@ -142,6 +142,7 @@ static void an_unacknowledged_write_is_not_readable(void **state)
     assert_true(m->request);
     rig_step(rig); /* head has it, forward is on its way */
     struct rig_mail held = rig->mail[--rig->n_mail]; /* and hangs */
+    rig_run(rig);                                    /* it is durable at the head */
     uint32_t length;
     assert_int_equal(rig_read(rig, 0, 5, 0, 8192, back, &length), 0);
     assert_int_equal(length, 4096);
@@ -282,6 +283,43 @@ static void orders_of_an_older_epoch_are_refused_even_after_a_restart(void **sta
     assert_int_equal(rig_chunks(rig, 0), 0);
 }
 
+static void an_order_waits_until_its_epoch_is_durable(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 0, 1, 5, 0, data, 4096), 0);
+    rig_pass(rig, NS_PER_SEC);
+    rig->epoch = 9;
+    rig->remove[rig->n_remove++] = 5;
+    rig->now.mono += 300 * NS_PER_MS;
+    uint32_t writes = rig->writes;
+    rig_turn(rig, 0);
+    while (rig->n_mail)
+        rig_step(rig);
+    assert_int_equal(rig->writes, writes + 3); /* each server's identity; no tombstone yet */
+    rig_run(rig);
+    assert_int_equal(rig_chunks(rig, 0), 0);
+}
+
+/* After a failed flush, the success of another one of that disk means nothing. */
+static void a_failed_flush_fails_what_is_under_way_beside_it(void **state)
+{
+    (void)state;
+    rig->segment_size = 4 * MIB;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 0, 1, 1, 0, data, 100), 0);
+    assert_int_equal(rig_write(rig, 0, 1, 2, 0, data, 100000), 0);
+    uint32_t small = rig_send_write(rig, 0, 1, 3, 0, data, 100, 0, 0);
+    uint32_t large = rig_send_write(rig, 0, 1, 4, 0, data, 100000, 0, 0);
+    while (rig->n_mail)
+        rig_step(rig);
+    assert_int_equal(memdisk_pending(rig->disks[0][0]), 2);
+    memdisk_fail(rig->disks[0][0], DISK_FLUSH, 1, DFS_EIO, false);
+    rig_run(rig);
+    assert_int_equal(rig->answers[small].status, DFS_EIO);
+    assert_int_equal(rig->answers[large].status, DFS_EIO);
+}
+
 static void without_a_lease_nothing_is_served(void **state)
 {
     (void)state;
@@ -384,9 +422,11 @@ int main(void)
         T(a_repeated_write_takes_effect_once),
         T(bad_requests_are_refused),
         T(a_failed_flush_ends_the_disk_and_nothing_is_acknowledged),
+        T(a_failed_flush_fails_what_is_under_way_beside_it),
         T(a_full_disk_refuses_and_recovers),
         T(deleted_chunks_stay_deleted_and_give_their_space_back),
         T(orders_of_an_older_epoch_are_refused_even_after_a_restart),
+        T(an_order_waits_until_its_epoch_is_durable),
         T(without_a_lease_nothing_is_served),
         T(it_registers_again_when_it_is_unknown_and_reports_its_chunks),
         T(foreign_folders_are_refused),

@@ -104,7 +104,7 @@ build() {
     { cmake -S "$ROOT" --preset release -DDFS_TESTS=OFF && cmake --build "$ROOT/build/release" -j "$(nproc)"; } \
         >"$LOG" 2>&1 || fail "the build failed"
     LOG=""
-    line "build" "$(calc "$began" "$(now)" '%.1f s' 'b - a')"
+    line "build" "$(calc "$began" "$(now)" '%6.2f s' 'b - a')"
 }
 
 # --- cluster ---
@@ -149,7 +149,7 @@ start_cluster() {
     done
     VICTIM=${PIDS##* }
     wait_until 20 "the StorageServers did not register" servers_are up 3
-    line "NameServer, 3 StorageServers up" "$(calc "$began" "$(now)" '%.2f s' 'b - a')   NameServer at $DFS_NM"
+    line "NameServer, 3 StorageServers up" "$(calc "$began" "$(now)" '%6.2f s' 'b - a')   NameServer at $DFS_NM"
 }
 
 # --- what is stored ---

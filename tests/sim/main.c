@@ -9,6 +9,8 @@
 
 /* Within so many seeds each sabotage must have been noticed. */
 #define SABOTAGE_SEEDS 40
+/* Without --seed and --count. */
+#define DEFAULT_SEEDS 100
 
 struct options {
     uint64_t seed, count, seconds;
@@ -66,8 +68,11 @@ static int run_seeds(const struct options *o, enum sabotage sabotage)
     struct timespec start;
     struct totals t = {0};
     clock_gettime(CLOCK_MONOTONIC, &start);
-    for (uint64_t i = 0; i < o->count && (!o->seconds || seconds_since(&start) < (double)o->seconds); i++)
+    for (uint64_t i = 0; i < o->count && (!o->seconds || seconds_since(&start) < (double)o->seconds); i++) {
+        if (sabotage && t.failed) /* it was noticed */
+            break;
         run_seed(o, o->seed + i, sabotage, &t);
+    }
     printf("sim: %" PRIu64 " seeds, %" PRIu64 " failed", t.seeds, t.failed);
     if (t.failed)
         printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
@@ -119,12 +124,13 @@ static void print_help(const struct flag *table)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.seed = 1, .count = 1};
+    struct options o = {0};
     const struct flag table[] = {
         {"seed", 0, FLAG_U64, &o.seed, "S", "the first seed", "1"},
-        {"count", 0, FLAG_U64, &o.count, "N", "how many seeds, one after the other", "1"},
+        {"count", 0, FLAG_U64, &o.count, "N", "how many seeds, one after the other", "1 with --seed, else 100"},
         {"seconds", 0, FLAG_U64, &o.seconds, "N", "start no further seed after so long", NULL},
-        {"sabotage", 0, FLAG_STRING, &o.sabotage, "NAME", "break the system on purpose: the run must fail", NULL},
+        {"sabotage", 0, FLAG_STRING, &o.sabotage, "NAME",
+         "break the system on purpose: the run must fail, within 40 seeds", NULL},
         {"list-sabotages", 0, FLAG_SWITCH, &o.list, NULL, "name them", NULL},
         {"every-sabotage", 0, FLAG_SWITCH, &o.every_sabotage, NULL, "run each until it is noticed; 0 if all are", NULL},
         {"twice", 0, FLAG_SWITCH, &o.twice, NULL, "run each seed twice: both must be the same history", NULL},
@@ -152,6 +158,9 @@ int main(int argc, char **argv)
             list_sabotages();
         return 0;
     }
+    if (o.count == 0)
+        o.count = sabotage ? SABOTAGE_SEEDS : o.seed ? 1 : DEFAULT_SEEDS;
+    o.seed = o.seed ? o.seed : 1;
     const char *minutes = o.longer ? getenv("DFS_TEST_LONG") : NULL;
     if (minutes && strtoull(minutes, NULL, 10) > 0) {
         o.seconds = 60 * strtoull(minutes, NULL, 10);

@@ -42,6 +42,7 @@ static void arrange_for(struct swarm *w)
     case SABOTAGE_SS_ACK_EARLY:
         w->power = true;
         w->crash_all = 3 * NS_PER_SEC;
+        w->crash_nm = NS_PER_SEC;
         w->disk_delay = 20 * NS_PER_MS;
         break;
     case SABOTAGE_TRUST_PAYLOAD:

@@ -191,6 +191,10 @@ static void a_repeated_write_takes_effect_once(void **state)
     assert_int_equal(rig->answers[late].sequence, 1);
     assert_int_equal(rig_read(rig, 0, 5, 0, 4096, back, NULL), 0);
     assert_memory_equal(back, data + 9, 4096);
+    /* but not whether the forward of before the restart was answered */
+    late = rig_send_write(rig, 0, 2, 5, 0, data, 4096, 11, 1);
+    rig_run(rig);
+    assert_int_equal(rig->answers[late].status, DFS_ESTALE);
 }
 
 static void bad_requests_are_refused(void **state)

@@ -372,7 +372,8 @@ static void test_a_removed_chunk_is_ordered_deleted_after_the_grace(void **state
 static struct str token_for(uint64_t chunk, uint8_t room[64])
 {
     struct wire_server_id servers[2] = {{1}, {2}};
-    struct wire_grant_token t = {.epoch = 1, .chunk = chunk, .version = 1, .goal = 2, .servers = servers, .n_servers = 2};
+    struct wire_grant_token t = {
+        .epoch = 1, .chunk = chunk, .version = 1, .goal = 2, .servers = servers, .n_servers = 2};
     struct bytes b;
 
     bytes_init(&b, 64);

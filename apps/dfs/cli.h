@@ -19,7 +19,9 @@
 
 struct options {
     const char *nm;
-    bool json, recursive, parents, symbolic, long_form, all, human, force, help;
+    const char *time;
+    uint64_t depth;
+    bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, help;
 };
 
 struct progress {
@@ -62,6 +64,10 @@ int verb_rmdir(struct cli *cli);
 int verb_rm(struct cli *cli);
 int verb_mv(struct cli *cli);
 int verb_ln(struct cli *cli);
+int verb_chmod(struct cli *cli);
+int verb_chown(struct cli *cli);
+int verb_touch(struct cli *cli);
+int verb_du(struct cli *cli);
 int verb_df(struct cli *cli);
 int verb_status(struct cli *cli);
 
@@ -143,9 +149,12 @@ struct xfer_wait {
 void on_xfer_wait(void *arg, int status, const char *error);
 int xfer_finish(struct cli *cli, struct xfer_wait *w, int err, const char *named);
 
-/* --- tree_put.c, tree_get.c, tree_rm.c: directories; failures are reported and counted --- */
+/* --- tree_put.c, tree_get.c, tree_rm.c, tree_set.c: directories; failures are reported and counted --- */
 void tree_put(struct cli *cli, const char *local, const char *remote);
 void tree_get(struct cli *cli, const char *remote, const char *local);
 void tree_rm(struct cli *cli, const char *remote);
+/* Calls set() for everything below remote, and for remote itself; it fills in what is to be changed, false: nothing. */
+typedef bool (*tree_set_fn)(void *arg, const struct dfs_attr *a, struct dfs_setattr *out);
+void tree_set(struct cli *cli, const char *remote, const struct dfs_attr *attr, tree_set_fn set, void *arg);
 
 #endif

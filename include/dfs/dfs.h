@@ -75,6 +75,17 @@ struct dfs_status {
     size_t n_servers;
 };
 
+/* What lies below a directory, itself not counted. A file with several names counts once, in the directory with the
+ * lowest inode number among those that name it. */
+struct dfs_totals {
+    uint64_t files, directories, symlinks;
+    uint64_t bytes; /* of files, one copy of each */
+};
+struct dfs_usage { /* of a directory in the one asked about */
+    const char *name;
+    struct dfs_totals totals;
+};
+
 struct dfs_statfs {
     uint64_t capacity, used, files, directories, chunks; /* raw bytes of all servers; counts */
 };
@@ -82,11 +93,15 @@ struct dfs_statfs {
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
-    struct dfs_attr attr; /* stat, mkdir, create, symlink, put, get: of the object */
+    struct dfs_attr attr; /* stat, mkdir, create, symlink, setattr, link, usage, put, get: of the object */
     const char *target;   /* stat of a symlink */
     const struct dfs_entry *entries; /* readdir */
     size_t n_entries;
-    bool eof;                        /* readdir: that was the last page */
+    struct dfs_totals totals;        /* usage */
+    const struct dfs_usage *usage;   /* usage: one page of the directories in it */
+    size_t n_usage;
+    const char *next;                /* usage: where the next page starts */
+    bool eof;                        /* readdir, usage: that was the last page */
     const struct dfs_status *status; /* status */
     struct dfs_statfs fs;            /* statfs */
     uint64_t bytes;                  /* put, get, read: payload moved */
@@ -114,6 +129,25 @@ int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_
 int dfs_unlink(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
 int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
 int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned flags, dfs_cb cb, void *arg);
+
+/* Changes of attributes; what is not named in `what` stays. ctime always moves. */
+#define DFS_SET_MODE 1u
+#define DFS_SET_UID 2u /* with this or the next a file loses its setuid bit, and its setgid bit if its group may run it */
+#define DFS_SET_GID 4u
+#define DFS_SET_MTIME 8u
+#define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
+struct dfs_setattr {
+    unsigned what;
+    uint32_t mode, uid, gid;
+    int64_t mtime_ns;
+};
+/* flags: DFS_NOFOLLOW. The mode of a symbolic link cannot be changed: DFS_ENOTSUP. */
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
+/* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
+int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
+/* How much lies below path, without walking, and below each directory in it: one page of those, behind `after` ("" for
+ * the first, then result.next); limit 0: 1000. */
+int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
 
@@ -167,6 +201,9 @@ int dfs_sync_readlink(struct dfs_sync *s, const char *path, char *buf, size_t le
 int dfs_sync_unlink(struct dfs_sync *s, const char *path);
 int dfs_sync_rmdir(struct dfs_sync *s, const char *path);
 int dfs_sync_rename(struct dfs_sync *s, const char *from, const char *to, unsigned flags);
+int dfs_sync_setattr(struct dfs_sync *s, const char *path, const struct dfs_setattr *set, unsigned flags);
+int dfs_sync_link(struct dfs_sync *s, const char *path, const char *to);
+int dfs_sync_usage(struct dfs_sync *s, const char *path, struct dfs_totals *out);
 int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o);
 int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink);
 /* Whole small files from and to memory. */

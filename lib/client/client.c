@@ -144,7 +144,7 @@ static int request_check(const struct client_request *r)
         return DFS_EINVAL;
     if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_GET)
         err = path_check(r->path);
-    if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || (r->kind == OP_READDIR && r->path2)))
+    if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || r->kind == OP_LINK || (r->kind <= OP_USAGE && r->path2)))
         err = path_check(r->path2);
     if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))
         err = DFS_EINVAL;

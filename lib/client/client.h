@@ -30,7 +30,9 @@ struct client_config {
 };
 
 enum client_op_kind {
-    OP_STAT = 1, OP_READDIR, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_STATFS, OP_STATUS,
+    OP_STAT = 1, OP_READDIR, OP_USAGE, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
+    OP_SETATTR, OP_LINK,
+    OP_STATFS, OP_STATUS,
     OP_PUT, OP_GET, OP_END_SESSION,
 };
 
@@ -38,9 +40,10 @@ enum client_op_kind {
 struct client_request {
     enum client_op_kind kind;
     const char *path;
-    const char *path2; /* symlink: target; rename: to; readdir: after */
+    const char *path2; /* symlink: target; rename, link: to; readdir, usage: after */
     unsigned flags;    /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
     uint32_t mode, limit;
+    struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;

@@ -9,6 +9,20 @@
 static struct str path_of(const struct op *op) { return str_of(op->req.path); }
 static struct str path2_of(const struct op *op) { return str_of(op->req.path2); }
 
+static uint32_t setattr_flags(const struct client_request *q)
+{
+    static const struct {
+        unsigned ours;
+        uint32_t theirs;
+    } table[] = {{DFS_SET_MODE, SETATTR_MODE},   {DFS_SET_UID, SETATTR_UID},
+                 {DFS_SET_GID, SETATTR_GID},     {DFS_SET_MTIME, SETATTR_MTIME},
+                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW}};
+    uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        flags |= q->set.what & table[i].ours ? table[i].theirs : 0;
+    return flags;
+}
+
 static void build(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct op *op = r->t.op;
@@ -51,6 +65,19 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         m->rename = (struct msg_rename){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op),
                                         q->flags & DFS_EXCL ? RENAME_EXCL : 0};
         return;
+    case OP_SETATTR:
+        m->type = MSG_TYPE_setattr;
+        m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
+                                          q->set.gid, q->set.mtime_ns};
+        return;
+    case OP_LINK:
+        m->type = MSG_TYPE_link;
+        m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
+        return;
+    case OP_USAGE:
+        m->type = MSG_TYPE_usage;
+        m->usage = (struct msg_usage){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
+        return;
     case OP_STATFS:
         m->type = MSG_TYPE_statfs;
         return;
@@ -83,6 +110,33 @@ static void answer_readdir(struct op *op, const struct msg_readdir_reply *m)
     op->result.attr = attr_of(&m->dir);
     op->result.entries = e;
     op->result.n_entries = m->n_entries;
+    op->result.eof = m->eof != 0;
+}
+
+static struct dfs_totals totals_of(const struct wire_totals *t)
+{
+    return (struct dfs_totals){.files = t->files, .directories = t->directories, .symlinks = t->symlinks,
+                               .bytes = t->bytes};
+}
+
+static void answer_usage(struct op *op, const struct msg_usage_reply *m)
+{
+    struct dfs_usage *u = arena_alloc(&op->arena, m->n_entries, sizeof *u);
+    if (!u) {
+        op_end(op, DFS_ENOMEM, "the list of directories is too large for this program's memory");
+        return;
+    }
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        u[i].name = op_string(op, m->entries[i].name);
+        if (!u[i].name)
+            return;
+        u[i].totals = totals_of(&m->entries[i].totals);
+    }
+    op->result.attr = attr_of(&m->attr);
+    op->result.totals = totals_of(&m->totals);
+    op->result.usage = u;
+    op->result.n_usage = m->n_entries;
+    op->result.next = op_string(op, m->next);
     op->result.eof = m->eof != 0;
 }
 
@@ -207,6 +261,15 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     case MSG_TYPE_symlink_reply:
         op->result.attr = attr_of(&m->symlink_reply.attr);
         break;
+    case MSG_TYPE_setattr_reply:
+        op->result.attr = attr_of(&m->setattr_reply.attr);
+        break;
+    case MSG_TYPE_link_reply:
+        op->result.attr = attr_of(&m->link_reply.attr);
+        break;
+    case MSG_TYPE_usage_reply:
+        answer_usage(op, &m->usage_reply);
+        break;
     case MSG_TYPE_statfs_reply:
         answer_statfs(op, &m->statfs_reply);
         break;
@@ -227,7 +290,7 @@ void path_begin(struct op *op, struct effects *fx)
         return;
     }
     rpc_init(&op->rpc, op->c, op, build, answer);
-    op->rpc.mutation = (k >= OP_MKDIR && k <= OP_RENAME) || k == OP_END_SESSION;
+    op->rpc.mutation = (k >= OP_MKDIR && k < OP_STATFS) || k == OP_END_SESSION;
     op->rpc.needs_session = op->rpc.mutation;
     rpc_start(&op->rpc, fx);
 }

@@ -238,6 +238,23 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
                                              .arg = arg});
 }
 
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SETATTR, .path = path, .set = *s, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_LINK, .path = path, .path2 = to, .cb = cb, .arg = arg});
+}
+
+int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_USAGE, .path = path, .path2 = after, .limit = limit, .cb = cb,
+                                             .arg = arg});
+}
+
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_STATFS, .cb = cb, .arg = arg});

@@ -160,6 +160,7 @@ static void load_file(struct meta *m, struct loader *l, struct inode *in)
 {
     uint64_t size = get64(l), end = 0, *ids = NULL;
     uint32_t n = get32(l), cap = 0, have = 0;
+    check(l, n <= INODE_CHUNKS_MAX);
     for (; l->err == 0 && have < n; have++) {
         struct chunk *c;
         if (have == cap) { /* grows with what was read, whatever n claims */
@@ -182,7 +183,6 @@ static void load_file(struct meta *m, struct loader *l, struct inode *in)
     if (l->err == 0) {
         meta_file_set_chunks(m, in, ids, n);
         in->size = size;
-        m->file_bytes += size;
     }
     free(ids);
 }
@@ -205,15 +205,16 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     uint64_t ino = get64(l);
     struct inode v = {.type_mode = get16(l)};
     uint8_t type = inode_type(&v);
-    v.goal = get8(l);
-    v.flags = get8(l);
+    uint8_t goal = get8(l), flags = get8(l);
+    v.goal = goal & 31;
+    v.flags = flags & 7;
     v.uid = get32(l);
     v.gid = get32(l);
     v.mtime_ns = (int64_t)get64(l);
     v.ctime_ns = (int64_t)get64(l);
     uint64_t generation = get64(l);
-    check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && v.goal <= META_MAX_REPLICAS &&
-                 type >= INODE_FILE && type <= INODE_SYMLINK && v.flags <= INODE_GOAL_CHOSEN);
+    check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && goal <= META_MAX_REPLICAS &&
+                 type >= INODE_FILE && type <= INODE_SYMLINK && (flags & ~INODE_FLAGS) == 0);
     if (l->err != 0)
         return;
     *last = ino;
@@ -224,14 +225,14 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
         load_file(m, l, in);
     else if (type == INODE_SYMLINK)
         load_symlink(m, l, in);
+    else
+        in->dir = meta_dir_new(m, ino);
     if (type == INODE_FILE)
         m->n_files++;
     else if (type == INODE_SYMLINK)
         m->n_symlinks++;
-    else if (ino == ROOT_INO)
-        in->parent = ROOT_INO;
     else
-        m->n_dirs++;
+        m->n_dirs += ino != ROOT_INO;
 }
 
 static bool name_fine(struct str name)
@@ -255,15 +256,11 @@ static void load_name(struct meta *m, struct loader *l, struct last_name *last)
     struct inode *parent = l->err == 0 ? meta_inode(m, dir) : NULL, *in = l->err == 0 ? meta_inode(m, ino) : NULL;
     check(l, parent != NULL && in != NULL && is_dir(parent) && ino != ROOT_INO && name_fine(name));
     check(l, dir > last->dir || (dir == last->dir && str_cmp(name, (struct str){last->name, last->len}) > 0));
-    check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < UINT16_MAX));
-    if (l->err != 0 || !names_add(&m->names, dir, name, ino))
+    check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < INODE_NAMES_MAX));
+    if (l->err == 0 && is_dir(in) && meta_is_above(m, ino, dir))
+        l->err = DFS_ECORRUPT; /* directories that hold each other */
+    if (l->err != 0 || !meta_name_add(m, dir, name, ino))
         return;
-    in->names++;
-    parent->size++;
-    if (is_dir(in)) {
-        in->parent = dir;
-        parent->n++;
-    }
     last->dir = dir;
     last->len = name.len;
     memcpy(last->name, buf, name.len);
@@ -350,6 +347,7 @@ int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void 
     char why[128];
     if (l.buf == NULL)
         return DFS_ENOMEM;
+    meta_dir_free(m, meta_inode(m, ROOT_INO)->dir);
     idmap_remove(&m->inodes, ROOT_INO); /* the saved one comes */
     load_tables(m, &l);
     free(l.buf);

@@ -15,6 +15,7 @@ struct meta *meta_new(void)
     idmap_init(&m->chunks, sizeof(struct chunk));
     idmap_init(&m->sessions, sizeof(struct session));
     u64map_init(&m->nonces);
+    u64map_init(&m->also);
     u64map_init(&m->chains);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
@@ -22,10 +23,7 @@ struct meta *meta_new(void)
     m->next_ino = ROOT_INO + 1;
     m->next_session = 1;
     m->next_generation = 2;
-    struct inode *root = idmap_add(&m->inodes, ROOT_INO);
-    root->type_mode = INODE_DIRECTORY << 12 | 0755;
-    root->parent = ROOT_INO;
-    meta_set_generation(root, 1);
+    meta_root_new(m, ROOT_INO);
     return m;
 }
 
@@ -47,6 +45,7 @@ void meta_free(struct meta *m)
     if (m == NULL)
         return;
     FREE_RECORDS(&m->inodes, struct inode, meta_inode_free_content);
+    meta_also_free_all(m);
     idmap_close(&m->chunks);
     for (size_t i = 0; i < m->chains.cap; i++)
         free((uint16_t *)(uintptr_t)m->chains.slots[i].value);
@@ -71,7 +70,7 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
+           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + u64map_bytes(&m->also) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
            m->n_servers * sizeof *m->servers;
 }
 
@@ -120,6 +119,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_unlink: return meta_op_unlink(m, st, &cmd->unlink, reply);
     case MSG_TYPE_rmdir: return meta_op_rmdir(m, st, &cmd->rmdir, reply);
     case MSG_TYPE_rename: return meta_op_rename(m, st, &cmd->rename, reply);
+    case MSG_TYPE_setattr: return meta_op_setattr(m, st, &cmd->setattr, reply);
+    case MSG_TYPE_link: return meta_op_link(m, st, &cmd->link, reply);
     case MSG_TYPE_publish: return meta_op_publish(m, st, &cmd->publish, reply);
     case MSG_TYPE_ss_register: return meta_apply_register(m, &cmd->ss_register, reply);
     case MSG_TYPE_server_state: meta_apply_server_state(m, &cmd->server_state); return 0;

@@ -22,6 +22,8 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     case MSG_TYPE_rmdir: return &cmd->rmdir.id;
     case MSG_TYPE_rename: return &cmd->rename.id;
     case MSG_TYPE_publish: return &cmd->publish.id;
+    case MSG_TYPE_setattr: return &cmd->setattr.id;
+    case MSG_TYPE_link: return &cmd->link.id;
     default: return NULL;
     }
 }

@@ -9,15 +9,18 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, bytes, mapped;
+    uint64_t files, dirs, symlinks, mapped, several;
     struct idmap seen; /* chunk id -> 1 byte */
+    struct idmap sums; /* directory -> struct totals */
     uint64_t *server_chunks, *server_bytes;
 };
 
 #define BAD(v, ...) (snprintf((v)->why, (v)->len, __VA_ARGS__), DFS_ECORRUPT)
 
 struct tally { /* what the name index says of an inode */
-    uint32_t names, entries, dirs;
+    uint64_t home; /* the lowest directory that names it */
+    uint64_t entries;
+    uint32_t names, dirs;
 };
 
 static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t index_from)
@@ -55,22 +58,34 @@ static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
     }
     if (end > in->size)
         return BAD(v, "inode %" PRIu64 " is smaller than its chunks", ino);
-    v->bytes += in->size;
     v->files++;
     return 0;
 }
 
-/* Every directory's way up must end at the root. Those known to are marked, so that each is walked once. */
-static int check_parents(struct verify *v, struct idmap *rooted, uint64_t ino)
+static int check_dir(struct verify *v, uint64_t ino, const struct inode *in, const struct tally *t)
 {
-    uint64_t at = ino, steps = 0;
-    for (; at != ROOT_INO && idmap_find(rooted, at) == NULL; at = meta_inode(v->m, at)->parent) {
-        const struct inode *parent = meta_inode(v->m, meta_inode(v->m, at)->parent);
-        if (parent == NULL || !is_dir(parent) || steps++ > v->m->n_dirs)
-            return BAD(v, "directory %" PRIu64 " does not lead to the root", ino);
-    }
-    for (at = ino; at != ROOT_INO && idmap_find(rooted, at) == NULL; at = meta_inode(v->m, at)->parent)
-        idmap_add(rooted, at);
+    const struct totals *sum = idmap_find(&v->sums, ino), *all = &in->dir->all;
+    if (in->size != t->entries || in->dir->subdirs != t->dirs || (ino != ROOT_INO && in->names != 1))
+        return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
+    if (in->dir->ino != ino || (in->dir->up == NULL) != (ino == ROOT_INO))
+        return BAD(v, "directory %" PRIu64 " is not where it should be", ino);
+    if (sum->files != all->files || sum->bytes != all->bytes || sum->dirs != all->dirs || sum->symlinks != all->symlinks)
+        return BAD(v, "directory %" PRIu64 " miscounts what lies below it", ino);
+    v->dirs += ino != ROOT_INO;
+    return 0;
+}
+
+/* What u64map remembers of a file's names must be as many as the index has beyond the first. */
+static int check_also(struct verify *v, uint64_t ino, const struct inode *in)
+{
+    const struct also *a = (const struct also *)(uintptr_t)u64map_get(&v->m->also, ino);
+    if ((a == NULL ? 0 : a->n) + 1u != in->names)
+        return BAD(v, "inode %" PRIu64 " forgot who names it", ino);
+    uint64_t last = inode_home(in);
+    for (uint32_t i = 0; i + 1u < in->names; last = a->dirs[i++])
+        if (a->dirs[i] < last)
+            return BAD(v, "inode %" PRIu64 " confuses who names it", ino);
+    v->several += a != NULL;
     return 0;
 }
 
@@ -83,13 +98,13 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in, c
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
     if (t->names != in->names || (ino != ROOT_INO && in->names == 0) || (ino == ROOT_INO && in->names != 0))
         return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, t->names);
-    if (is_dir(in) && (in->size != t->entries || in->n != t->dirs || (ino != ROOT_INO && in->names != 1)))
-        return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
-    if (inode_type(in) == INODE_FILE)
-        return check_file(v, ino, in);
-    v->dirs += is_dir(in) && ino != ROOT_INO;
+    if (t->home != inode_home(in))
+        return BAD(v, "inode %" PRIu64 " has directory %" PRIu64 " for its home", ino, inode_home(in));
+    if (is_dir(in))
+        return check_dir(v, ino, in, t);
     v->symlinks += inode_type(in) == INODE_SYMLINK;
-    return 0;
+    int rv = check_also(v, ino, in);
+    return rv == 0 && inode_type(in) == INODE_FILE ? check_file(v, ino, in) : rv;
 }
 
 static int tally_names(struct verify *v, struct idmap *tallies)
@@ -103,11 +118,12 @@ static int tally_names(struct verify *v, struct idmap *tallies)
     names_seek(&v->m->names, &c, 0, STR(""));
     while (names_next(&c, &dir, &name, &ino)) {
         const struct inode *in = meta_inode(v->m, ino), *parent = meta_inode(v->m, dir);
-        if (in == NULL || parent == NULL || !is_dir(parent) || (is_dir(in) && in->parent != dir))
+        if (in == NULL || parent == NULL || !is_dir(parent) || (is_dir(in) && in->dir->up != parent->dir) ||
+            (is_dir(in) && !str_eq(str_of(in->dir->name), name)))
             return BAD(v, "entry of directory %" PRIu64 " leads nowhere", dir);
         struct tally *t = idmap_find(tallies, ino);
         t = t ? t : idmap_add(tallies, ino);
-        t->names++;
+        t->home = t->names++ == 0 ? dir : t->home; /* directories come in rising order */
         t = idmap_find(tallies, dir);
         t = t ? t : idmap_add(tallies, dir);
         t->entries++;
@@ -116,19 +132,16 @@ static int tally_names(struct verify *v, struct idmap *tallies)
     return 0;
 }
 
-static int check_inodes(struct verify *v, const struct idmap *tallies, struct idmap *rooted)
+static int check_inodes(struct verify *v, const struct idmap *tallies)
 {
     struct idmap_iter it;
     uint64_t ino;
     const struct inode *in, *root = meta_inode(v->m, ROOT_INO);
-    if (root == NULL || !is_dir(root) || root->parent != ROOT_INO)
+    if (root == NULL || !is_dir(root))
         return BAD(v, "there is no root directory");
     int rv = idmap_iter_init(&it, &v->m->inodes);
-    while (rv == 0 && (in = idmap_iter_next(&it, &ino)) != NULL) {
+    while (rv == 0 && (in = idmap_iter_next(&it, &ino)) != NULL)
         rv = check_inode(v, ino, in, idmap_find(tallies, ino));
-        if (rv == 0 && is_dir(in))
-            rv = check_parents(v, rooted, ino);
-    }
     idmap_iter_close(&it);
     return rv;
 }
@@ -155,7 +168,8 @@ static int check_sessions(struct verify *v)
 static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
-    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks || v->bytes != m->file_bytes)
+    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks ||
+        v->several != m->also.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");
@@ -168,15 +182,15 @@ static int check_totals(struct verify *v)
 int meta_verify(const struct meta *m, char *why, size_t len)
 {
     struct verify v = {.m = m, .why = why, .len = len};
-    struct idmap tallies, rooted;
+    struct idmap tallies;
     idmap_init(&tallies, sizeof(struct tally));
-    idmap_init(&rooted, 1);
     idmap_init(&v.seen, 1);
     v.server_chunks = xcalloc(m->n_servers, sizeof *v.server_chunks);
     v.server_bytes = xcalloc(m->n_servers, sizeof *v.server_bytes);
+    meta_totals_sum(m, &v.sums);
     int rv = tally_names(&v, &tallies);
     if (rv == 0)
-        rv = check_inodes(&v, &tallies, &rooted);
+        rv = check_inodes(&v, &tallies);
     for (size_t i = 0; rv == 0 && i < m->removed.count; i++)
         rv = check_chunk(&v, meta_removed_at(m, i)->chunk, true, 0);
     if (rv == 0)
@@ -184,7 +198,7 @@ int meta_verify(const struct meta *m, char *why, size_t len)
     if (rv == 0)
         rv = check_sessions(&v);
     idmap_close(&tallies);
-    idmap_close(&rooted);
+    idmap_close(&v.sums);
     idmap_close(&v.seen);
     free(v.server_chunks);
     free(v.server_bytes);

@@ -34,6 +34,12 @@ enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u
 #define RENAME_EXCL 1u
+#define SETATTR_MODE 1u      /* which fields of setattr count */
+#define SETATTR_UID 2u
+#define SETATTR_GID 4u
+#define SETATTR_MTIME 8u
+#define SETATTR_MTIME_NOW 16u
+#define SETATTR_NOFOLLOW 32u /* a final symlink is meant itself */
 
 /* --- structs --- */
 #define WIRE_CTYPE_u8 uint8_t

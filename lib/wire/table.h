@@ -87,6 +87,18 @@
     F(u32, offset) /* in the chunk; a multiple of 4096 except where a record of the store starts */                    \
     F(u32, length)
 
+/* What lies below a directory, itself not counted. A file with several names counts once, in the lowest-numbered of the
+ * directories that name it. */
+#define REC_totals(F, R, L)                                                                                            \
+    F(u64, files)                                                                                                      \
+    F(u64, directories)                                                                                                \
+    F(u64, symlinks)                                                                                                   \
+    F(u64, bytes) /* of files, one copy of each */
+
+#define REC_usage_entry(F, R, L)                                                                                       \
+    F(name, name)                                                                                                      \
+    R(totals, totals)
+
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
     F(u64, uuid_hi)                                                                                                    \
@@ -130,6 +142,8 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(totals)                                                                                                          \
+    X(usage_entry)                                                                                                     \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -189,6 +203,19 @@
     R(attr, attr)                                                                                                      \
     F(u32, chunk_size)                                                                                                 \
     L(chunk_loc, chunks, 4096)                                                                                         \
+    F(u8, eof)
+
+/* How much lies below a path, and below each directory in it: one page of those, behind the name `after`. */
+#define MSG_usage(F, R, L)                                                                                             \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(path, after) /* next of the page before; empty for the first */                                                  \
+    F(u32, limit)
+#define MSG_usage_reply(F, R, L)                                                                                       \
+    R(attr, attr)                                                                                                      \
+    R(totals, totals) /* of a file: its own */                                                                         \
+    L(usage_entry, entries, 4096)                                                                                      \
+    F(path, next)                                                                                                      \
     F(u8, eof)
 
 #define MSG_statfs(F, R, L) F(u8, reserved)
@@ -310,6 +337,28 @@
     L(published, chunks, 16384)
 #define MSG_publish_reply(F, R, L) R(attr, attr)
 
+/* Changes what is asked for and nothing else; ctime moves. On chown a file loses its setuid bit, and its setgid bit if
+ * its group may execute it. */
+#define MSG_setattr(F, R, L)                                                                                           \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags) /* SETATTR_… */                                                                                      \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(i64, mtime_ns)
+#define MSG_setattr_reply(F, R, L) R(attr, attr)
+
+/* One more name for a file or symlink, which is not followed. */
+#define MSG_link(F, R, L)                                                                                              \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u64, to_dir)                                                                                                     \
+    F(path, to_path) /* the new name */
+#define MSG_link_reply(F, R, L) R(attr, attr)
+
 /* --- StorageServer to NameServer --- */
 
 #define MSG_ss_register(F, R, L)                                                                                       \
@@ -412,6 +461,7 @@
     X(locate, 0x0112, READ)                                                                                            \
     X(statfs, 0x0113, READ)                                                                                            \
     X(status, 0x0114, READ)                                                                                            \
+    X(usage, 0x0115, READ)                                                                                             \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
     X(create, 0x0121, MUTATION)                                                                                        \
@@ -420,6 +470,8 @@
     X(rmdir, 0x0124, MUTATION)                                                                                         \
     X(rename, 0x0125, MUTATION)                                                                                        \
     X(publish, 0x0126, MUTATION)                                                                                       \
+    X(setattr, 0x0127, MUTATION)                                                                                       \
+    X(link, 0x0128, MUTATION)                                                                                          \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

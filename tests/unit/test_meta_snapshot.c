@@ -19,6 +19,10 @@ static void furnish(struct world *w)
     struct wire_published p[2] = {piece(room[0], 0, META_CHUNK_SIZE, 6, many, 6), piece(room[1], 2, 7, 7, many, 6)};
     assert_int_equal(w_publish_pieces(w, "/d/e/many", 2ULL * META_CHUNK_SIZE + 7, 0, p, 2), 0);
     assert_int_equal(w_symlink(w, "../one", "/d/e/link"), 0);
+    assert_int_equal(w_hardlink(w, "/d/one", "/d/e/uno"), 0);
+    assert_int_equal(w_hardlink(w, "/d/one", "/eins"), 0);
+    assert_int_equal(w_hardlink(w, "/d/e/link", "/lien"), 0);
+    assert_int_equal(w_chmod(w, "/d/e", 01777), 0);
     assert_int_equal(w_publish(w, "/gone", 100, 8, 0), 0);
     assert_int_equal(w_unlink(w, "/gone"), 0);
     world_open_session(w, 99);

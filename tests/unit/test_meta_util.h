@@ -173,6 +173,29 @@ static inline int w_rename(struct world *w, const char *from, const char *to, ui
     return world_apply(w, &c);
 }
 
+static inline int w_hardlink(struct world *w, const char *path, const char *to)
+{
+    struct msg c = {.type = MSG_TYPE_link};
+    c.link = (struct msg_link){.id = world_next_id(w), .dir = ROOT_INO, .path = str_of(path), .to_dir = ROOT_INO,
+                               .to_path = str_of(to)};
+    return world_apply(w, &c);
+}
+
+static inline int w_setattr(struct world *w, const char *path, struct msg_setattr what)
+{
+    struct msg c = {.type = MSG_TYPE_setattr};
+    what.id = world_next_id(w);
+    what.dir = ROOT_INO;
+    what.path = str_of(path);
+    c.setattr = what;
+    return world_apply(w, &c);
+}
+
+static inline int w_chmod(struct world *w, const char *path, uint32_t mode)
+{
+    return w_setattr(w, path, (struct msg_setattr){.flags = SETATTR_MODE, .mode = mode});
+}
+
 /* One piece for a publish: its grant token is encoded into room. */
 #define TOKEN_ROOM 256
 static inline struct wire_published piece(uint8_t *room, uint32_t index, uint32_t length, uint64_t chunk,

@@ -33,8 +33,21 @@ static const struct verb verbs[] = {
      "Symbolic links are not followed.\n\n  dfs stat /photos/a.jpg\n"},
     {"mkdir", "PATH...", "make directories", "p", 1, ANY, verb_mkdir, "  dfs mkdir -p /a/b/c\n"},
     {"rmdir", "PATH...", "remove empty directories", "", 1, ANY, verb_rmdir, "  dfs rmdir /a/b/c\n"},
-    {"rm", "PATH...", "remove files", "rf", 1, ANY, verb_rm,
-     "  dfs rm /a.txt\n  dfs rm -r /photos      a whole tree\n  dfs rm -f /maybe       no error if it is not there\n"},
+    {"rm", "PATH...", "remove files and trees", "rfn", 1, ANY, verb_rm,
+     "Into the trash, where they stay restorable for a day, or as long as \"dfs trash keep\" says; a whole tree in one\n"
+     "step. A file that has other names loses this one and is not in the trash.\n"
+     "\n"
+     "  dfs rm /a.txt\n  dfs rm -r /photos      a whole tree\n  dfs rm --now /huge     for good, its space comes back\n"
+     "  dfs rm -f /maybe       no error if it is not there\n"},
+    {"trash", "list|restore|empty|keep", "look into the trash", "T", 1, ANY, verb_trash,
+     "What dfs rm removed, until its time is over. It occupies space (dfs df shows how much).\n"
+     "\n"
+     "  dfs trash list                       numbers, and until when they are kept\n"
+     "  dfs trash restore 17                 to where it was\n"
+     "  dfs trash restore 17 --to /here.txt  to another place\n"
+     "  dfs trash empty 17                   give it up; without a number: all\n"
+     "  dfs trash keep 7d                    keep for a week what is there and what comes; 0: no trash\n"
+     "  dfs trash keep                       show how long it keeps\n"},
     {"mv", "SRC... DST", "rename or move", "", 2, ANY, verb_mv,
      "One step for each SRC: nobody sees it twice or not at all. An existing directory DST receives them.\n"
      "\n"
@@ -93,6 +106,8 @@ static void verb_flags(const struct verb *v, struct options *o, struct flag out[
         {'P', {"no-dereference", 'P', FLAG_SWITCH, &o->no_follow, NULL, "a symbolic link itself, not what it leads to", NULL}},
         {'p', {"parents", 'p', FLAG_SWITCH, &o->parents, NULL, "make missing parents; no error if it exists", NULL}},
         {'c', {"no-create", 'c', FLAG_SWITCH, &o->no_create, NULL, "make no files", NULL}},
+        {'n', {"now", 0, FLAG_SWITCH, &o->now, NULL, "for good: not into the trash", NULL}},
+        {'T', {"to", 0, FLAG_STRING, &o->to, "PATH", "where to", NULL}},
         {'t', {"time", 't', FLAG_STRING, &o->time, "TIME", "this time instead of now", NULL}},
         {'d', {"depth", 'd', FLAG_U64, &o->depth, "N", "show N levels of directories", "1"}},
         {'s', {"symbolic", 's', FLAG_SWITCH, &o->symbolic, NULL, "a symbolic link", NULL}},

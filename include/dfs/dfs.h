@@ -63,18 +63,6 @@ struct dfs_nameserver {
     const char *address, *state;
 };
 
-struct dfs_status {
-    char cluster[37];
-    uint32_t leader; /* 0: none */
-    uint64_t term, epoch, log_first, log_last, snapshot, sessions;
-    uint64_t files, directories, symlinks, chunks, bytes;
-    uint8_t goal; /* default goal in force */
-    const struct dfs_nameserver *nameservers;
-    size_t n_nameservers;
-    const struct dfs_server *servers;
-    size_t n_servers;
-};
-
 /* What lies below a directory, itself not counted. A file with several names counts once, in the directory with the
  * lowest inode number among those that name it. */
 struct dfs_totals {
@@ -86,22 +74,49 @@ struct dfs_usage { /* of a directory in the one asked about */
     struct dfs_totals totals;
 };
 
+struct dfs_status {
+    char cluster[37];
+    uint32_t leader; /* 0: none */
+    uint64_t term, epoch, log_first, log_last, snapshot, sessions;
+    uint64_t files, directories, symlinks, chunks, bytes;
+    uint8_t goal; /* default goal in force */
+    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
+    const struct dfs_nameserver *nameservers;
+    size_t n_nameservers;
+    const struct dfs_server *servers;
+    size_t n_servers;
+};
+
 struct dfs_statfs {
     uint64_t capacity, used, files, directories, chunks; /* raw bytes of all servers; counts */
+    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
+};
+
+struct dfs_trashed { /* something in the trash */
+    uint64_t id;
+    int64_t removed_ns;
+    uint32_t uid;     /* who removed it */
+    const char *path; /* where it was; empty: that was too long to be kept */
+    struct dfs_attr attr;
+    struct dfs_totals totals; /* itself and what lies below it */
 };
 
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
-    struct dfs_attr attr; /* stat, mkdir, create, symlink, setattr, link, usage, put, get: of the object */
-    const char *target;   /* stat of a symlink */
+    struct dfs_attr attr; /* stat, mkdir, create, symlink, setattr, link, usage, trash_restore, put, get: of the object */
+    const char *target;   /* stat of a symlink; trash_restore: where it is now */
     const struct dfs_entry *entries; /* readdir */
     size_t n_entries;
-    struct dfs_totals totals;        /* usage */
+    struct dfs_totals totals;        /* usage; remove, trash_empty: what was removed */
+    uint64_t id;                     /* remove: in the trash; 0: it is not there */
+    const struct dfs_trashed *trash; /* trash_list */
+    size_t n_trash;
+    uint64_t keep_ms;                /* trash_list: how long the trash keeps things */
     const struct dfs_usage *usage;   /* usage: one page of the directories in it */
     size_t n_usage;
     const char *next;                /* usage: where the next page starts */
-    bool eof;                        /* readdir, usage: that was the last page */
+    bool eof;                        /* readdir, usage, trash_list: that was the last page */
     const struct dfs_status *status; /* status */
     struct dfs_statfs fs;            /* statfs */
     uint64_t bytes;                  /* put, get, read: payload moved */
@@ -118,6 +133,8 @@ void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
 #define DFS_EXCL 4u     /* create, put, rename: fail if it exists */
+#define DFS_TREE 16u    /* remove: a directory with all it holds */
+#define DFS_KEEP 32u    /* remove: into the trash */
 #define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
@@ -145,6 +162,18 @@ struct dfs_setattr {
 int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
 /* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
 int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
+/* Takes a file, or with DFS_TREE a directory with all it holds, away in one step. What loses its last name is reclaimed in
+ * the background, or, with DFS_KEEP, waits in the trash, where dfs_trash_restore finds it until its time is over. */
+int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
+/* One page of the trash, oldest first, behind the entry `after` (0 for the first); limit 0: 1000. */
+int dfs_trash_list(struct dfs_client *c, uint64_t after, uint32_t limit, dfs_cb cb, void *arg);
+/* Puts an entry back to where it was, or to another path (NULL: none). DFS_EEXIST: that name is taken; DFS_ENOENT: the
+ * directory is gone, or there is no such entry. */
+int dfs_trash_restore(struct dfs_client *c, uint64_t id, const char *to, dfs_cb cb, void *arg);
+/* Gives up one entry, or (id 0) all there are now. */
+int dfs_trash_empty(struct dfs_client *c, uint64_t id, dfs_cb cb, void *arg);
+/* How long the whole cluster's trash keeps things; 0: there is none, and DFS_KEEP means nothing. */
+int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg);
 /* How much lies below path, without walking, and below each directory in it: one page of those, behind `after` ("" for
  * the first, then result.next); limit 0: 1000. */
 int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
@@ -203,6 +232,7 @@ int dfs_sync_rmdir(struct dfs_sync *s, const char *path);
 int dfs_sync_rename(struct dfs_sync *s, const char *from, const char *to, unsigned flags);
 int dfs_sync_setattr(struct dfs_sync *s, const char *path, const struct dfs_setattr *set, unsigned flags);
 int dfs_sync_link(struct dfs_sync *s, const char *path, const char *to);
+int dfs_sync_remove(struct dfs_sync *s, const char *path, unsigned flags);
 int dfs_sync_usage(struct dfs_sync *s, const char *path, struct dfs_totals *out);
 int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o);
 int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink);

@@ -30,8 +30,8 @@ struct client_config {
 };
 
 enum client_op_kind {
-    OP_STAT = 1, OP_READDIR, OP_USAGE, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
-    OP_SETATTR, OP_LINK,
+    OP_STAT = 1, OP_READDIR, OP_USAGE, OP_TRASH_LIST, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
+    OP_SETATTR, OP_LINK, OP_REMOVE, OP_TRASH_RESTORE, OP_TRASH_EMPTY, OP_TRASH_KEEP,
     OP_STATFS, OP_STATUS,
     OP_PUT, OP_GET, OP_END_SESSION,
 };
@@ -47,7 +47,8 @@ struct client_request {
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length;
+    uint64_t offset, length; /* of a get */
+    uint64_t id;             /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms */
     dfs_cb cb;
     void *arg;
 };

@@ -255,6 +255,33 @@ int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_
                                              .arg = arg});
 }
 
+int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_REMOVE, .path = path, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_trash_list(struct dfs_client *c, uint64_t after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_LIST, .path = "", .id = after, .limit = limit, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_trash_restore(struct dfs_client *c, uint64_t id, const char *to, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_RESTORE, .id = id, .path = to ? to : "", .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_trash_empty(struct dfs_client *c, uint64_t id, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_EMPTY, .path = "", .id = id, .cb = cb, .arg = arg});
+}
+
+int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_KEEP, .path = "", .id = ms, .cb = cb, .arg = arg});
+}
+
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_STATFS, .cb = cb, .arg = arg});

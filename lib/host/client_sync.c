@@ -175,6 +175,11 @@ int dfs_sync_link(struct dfs_sync *s, const char *path, const char *to)
     return finish(s, dfs_link(s->client, path, to, on_done, s));
 }
 
+int dfs_sync_remove(struct dfs_sync *s, const char *path, unsigned flags)
+{
+    return finish(s, dfs_remove(s->client, path, flags, on_done, s));
+}
+
 static void take_totals(void *arg, struct dfs_sync *s, const struct dfs_result *r)
 {
     (void)s;

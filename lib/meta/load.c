@@ -84,7 +84,7 @@ static struct str get_text(struct loader *l, char *dst, uint32_t max)
 
 struct counts {
     uint32_t servers;
-    uint64_t inodes, names, sessions, removed;
+    uint64_t inodes, names, trashed, sessions, removed;
 };
 
 static void load_head(struct meta *m, struct loader *l, struct counts *n)
@@ -94,17 +94,21 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
         l->err = DFS_EVERSION;
     check(l, get32(l) == META_CHUNK_SIZE);
     uint64_t *fields[] = {&m->index,    &m->epoch,   &m->cluster_hi, &m->cluster_lo,   &m->first_grantable,
-                          &m->reserved, &m->horizon, &m->next_ino,   &m->next_session, &m->next_generation};
+                          &m->reserved, &m->horizon, &m->next_ino,   &m->next_session, &m->next_generation,
+                          &m->next_removal, &m->trash_emptied};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         *fields[i] = get64(l);
+    m->trash_keep_ns = (int64_t)get64(l);
     *n = (struct counts){.servers = get32(l)};
     n->inodes = get64(l);
     n->names = get64(l);
+    n->trashed = get64(l);
     n->sessions = get64(l);
     n->removed = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
-    check(l, n->servers <= META_MAX_SERVERS);
+    check(l, n->servers <= META_MAX_SERVERS && m->next_removal > 0 && m->trash_emptied <= m->next_removal);
+    check(l, (uint64_t)m->trash_keep_ns <= META_TRASH_KEEP_MAX_MS * NS_PER_MS);
 }
 
 static void load_server(struct meta *m, struct loader *l)
@@ -232,7 +236,7 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     else if (type == INODE_SYMLINK)
         m->n_symlinks++;
     else
-        m->n_dirs += ino != ROOT_INO;
+        m->n_dirs += !meta_is_root(ino);
 }
 
 static bool name_fine(struct str name)
@@ -254,7 +258,7 @@ static void load_name(struct meta *m, struct loader *l, struct last_name *last)
     struct str name = {buf, get8(l)};
     get(l, buf, name.len);
     struct inode *parent = l->err == 0 ? meta_inode(m, dir) : NULL, *in = l->err == 0 ? meta_inode(m, ino) : NULL;
-    check(l, parent != NULL && in != NULL && is_dir(parent) && ino != ROOT_INO && name_fine(name));
+    check(l, parent != NULL && in != NULL && is_dir(parent) && !meta_is_root(ino) && name_fine(name));
     check(l, dir > last->dir || (dir == last->dir && str_cmp(name, (struct str){last->name, last->len}) > 0));
     check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < INODE_NAMES_MAX));
     if (l->err == 0 && is_dir(in) && meta_is_above(m, ino, dir))
@@ -264,6 +268,20 @@ static void load_name(struct meta *m, struct loader *l, struct last_name *last)
     last->dir = dir;
     last->len = name.len;
     memcpy(last->name, buf, name.len);
+}
+
+static void load_trashed(struct meta *m, struct loader *l, uint64_t *last)
+{
+    char path[WIRE_PATH_MAX + 1];
+    uint64_t number = get64(l);
+    int64_t time_ns = (int64_t)get64(l);
+    uint32_t uid = get32(l);
+    struct str p = get_text(l, path, WIRE_PATH_MAX);
+    check(l, number > *last && number < m->next_removal);
+    if (l->err != 0)
+        return;
+    *last = number;
+    meta_trashed_add(m, number, time_ns, uid, p.len > 0 ? path : NULL);
 }
 
 static void load_result(struct meta *m, struct loader *l, struct session *s)
@@ -324,7 +342,7 @@ static void load_tables(struct meta *m, struct loader *l)
 {
     struct counts n;
     struct last_name last_name = {.dir = 0};
-    uint64_t last_ino = 0, last_session = 0;
+    uint64_t last_ino = 0, last_session = 0, last_number = 0;
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
         load_server(m, l);
@@ -332,6 +350,8 @@ static void load_tables(struct meta *m, struct loader *l)
         load_inode(m, l, &last_ino);
     for (uint64_t i = 0; i < n.names && l->err == 0; i++)
         load_name(m, l, &last_name);
+    for (uint64_t i = 0; i < n.trashed && l->err == 0; i++)
+        load_trashed(m, l, &last_number);
     for (uint64_t i = 0; i < n.sessions && l->err == 0; i++)
         load_session(m, l, &last_session);
     for (uint64_t i = 0; i < n.removed && l->err == 0; i++)
@@ -347,8 +367,10 @@ int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void 
     char why[128];
     if (l.buf == NULL)
         return DFS_ENOMEM;
-    meta_dir_free(m, meta_inode(m, ROOT_INO)->dir);
-    idmap_remove(&m->inodes, ROOT_INO); /* the saved one comes */
+    for (uint64_t ino = ROOT_INO; ino <= PURGE_INO; ino++) { /* the saved ones come */
+        meta_dir_free(m, meta_inode(m, ino)->dir);
+        idmap_remove(&m->inodes, ino);
+    }
     load_tables(m, &l);
     free(l.buf);
     return l.err != 0 ? l.err : meta_verify(m, why, sizeof why);

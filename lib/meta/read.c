@@ -62,11 +62,6 @@ static int read_readdir(const struct meta *m, const struct msg_readdir *r, struc
     return 0;
 }
 
-static struct wire_totals wire_totals_of(struct totals t)
-{
-    return (struct wire_totals){.files = t.files, .directories = t.dirs, .symlinks = t.symlinks, .bytes = t.bytes};
-}
-
 static int read_usage(const struct meta *m, const struct msg_usage *r, struct msg *reply, struct arena *a)
 {
     struct msg_usage_reply *out = &reply->usage_reply;
@@ -80,7 +75,7 @@ static int read_usage(const struct meta *m, const struct msg_usage *r, struct ms
     *out = (struct msg_usage_reply){.next = STR(""), .eof = 1};
     reply->type = MSG_TYPE_usage_reply;
     meta_fill_attr(ino, in, &out->attr);
-    out->totals = wire_totals_of(is_dir(in) ? in->dir->all : meta_totals_of(in));
+    out->totals = meta_wire_totals(is_dir(in) ? in->dir->all : meta_totals_of(in));
     if (!is_dir(in) || in->dir->subdirs == 0)
         return 0;
     uint32_t limit = r->limit == 0 || r->limit > PAGE_MAX ? PAGE_MAX : r->limit;
@@ -97,7 +92,7 @@ static int read_usage(const struct meta *m, const struct msg_usage *r, struct ms
         }
         const struct inode *e = meta_inode(m, entry);
         if (is_dir(e))
-            out->entries[out->n_entries++] = (struct wire_usage_entry){name, wire_totals_of(e->dir->all)};
+            out->entries[out->n_entries++] = (struct wire_usage_entry){name, meta_wire_totals(e->dir->all)};
         out->next = name;
     }
     return 0;
@@ -174,9 +169,12 @@ static int read_statfs(const struct meta *m, struct msg *reply)
 {
     struct msg_statfs_reply *out = &reply->statfs_reply;
     reply->type = MSG_TYPE_statfs_reply;
+    const struct totals *live = &meta_inode(m, ROOT_INO)->dir->all;
     *out = (struct msg_statfs_reply){
-        .files = m->n_files,
-        .directories = m->n_dirs,
+        .files = live->files,
+        .directories = live->dirs,
+        .trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all),
+        .reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all),
         .chunks = m->chunks.count - m->removed.count,
     };
     for (uint32_t i = 0; i < m->n_servers; i++) {
@@ -195,6 +193,7 @@ int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, st
     case MSG_TYPE_readdir: return read_readdir(m, &req->readdir, reply, a);
     case MSG_TYPE_locate: return read_locate(m, &req->locate, reply, a);
     case MSG_TYPE_usage: return read_usage(m, &req->usage, reply, a);
+    case MSG_TYPE_trash_list: return meta_read_trash(m, &req->trash_list, reply, a);
     case MSG_TYPE_statfs: return read_statfs(m, reply);
     default: return DFS_ENOTSUP;
     }
@@ -206,11 +205,14 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
     s->cluster_lo = m->cluster_lo;
     s->epoch = m->epoch;
     s->sessions = m->sessions.count;
-    s->files = m->n_files;
-    s->directories = m->n_dirs;
-    s->symlinks = m->n_symlinks;
+    const struct totals *live = &meta_inode(m, ROOT_INO)->dir->all;
+    s->files = live->files;
+    s->directories = live->dirs;
+    s->symlinks = live->symlinks;
+    s->trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all);
+    s->reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all);
     s->chunks = m->chunks.count - m->removed.count;
-    s->bytes = meta_inode(m, ROOT_INO)->dir->all.bytes;
+    s->bytes = live->bytes;
     s->goal = meta_default_goal(m);
     s->servers = arena_alloc(a, m->n_servers, sizeof *s->servers);
     s->n_servers = s->servers ? m->n_servers : 0;

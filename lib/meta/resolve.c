@@ -115,8 +115,8 @@ int meta_walk(const struct meta *m, uint64_t dir, struct str path, uint32_t flag
     r.n = 0;
     r.dir = dir;
     const struct inode *start = meta_inode(m, dir);
-    if (start == NULL)
-        return DFS_ENOENT;
+    if (start == NULL || (dir != ROOT_INO && is_dir(start) && meta_top(m, dir) != ROOT_INO))
+        return DFS_ENOENT; /* removed, though a trash may have it */
     int rv = start_part(&r, path);
     if (rv != 0)
         return rv;

@@ -10,6 +10,11 @@
 #define META_SERIAL_MAX (1ULL << 48) /* ids: group number (0) << 48 | serial */
 #define META_RESERVE_STEP (1ULL << 20)
 #define META_REAP_MAX 4096u
+#define META_RECLAIM_MAX 4096u
+/* Two more roots, which no path leads to: entries are named by sixteen hexadecimal digits, the number of the removal. */
+#define TRASH_INO 2u /* what can be restored */
+#define PURGE_INO 3u /* what is being reclaimed */
+#define FIRST_INO 16u
 #define META_PAGE_BYTES (1024u * 1024) /* what one listing reply may take, encoded */
 
 /* What lies below a directory, itself not counted. A file with several names counts once, in the lowest-numbered of the
@@ -64,6 +69,13 @@ static inline uint8_t inode_type(const struct inode *i) { return (uint8_t)(i->ty
 static inline bool is_dir(const struct inode *i) { return inode_type(i) == INODE_DIRECTORY; }
 static inline uint64_t inode_home(const struct inode *i) { return (uint64_t)i->home_high << 32 | i->home_low; }
 
+struct trashed { /* what is known of an entry of the trash, by its number */
+    int64_t time_ns;
+    char *path;   /* where it was, NUL-terminated; owned; NULL: too long to be said */
+    uint32_t uid; /* who removed it */
+    uint32_t reserved;
+};
+
 /* One chunk: mapped by exactly one file, or waiting in the removed queue. 24 bytes. */
 #define CHUNK_INLINE 3u
 struct chunk {
@@ -103,6 +115,10 @@ struct meta {
     uint64_t index, epoch, cluster_hi, cluster_lo;
     uint64_t first_grantable, reserved, horizon;         /* chunk serials */
     uint64_t next_ino, next_session, next_generation;
+    uint64_t next_removal;
+    uint64_t trash_emptied; /* entries of the trash below this number were given up */
+    int64_t trash_keep_ns;
+    struct idmap trash;     /* removal number -> struct trashed */
     struct names names;
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
@@ -111,7 +127,7 @@ struct meta {
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
-    uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the root */
+    uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
     size_t heap_bytes; /* directories, chunk arrays, long chains, symlink targets, session results: estimated */
 
     /* beside the state */
@@ -173,6 +189,8 @@ void meta_totals_bytes(struct meta *m, uint64_t dir, uint64_t more);
 struct totals meta_totals_of(const struct inode *in);
 /* Computes all totals anew: a struct totals for each directory in sums, which is to be closed. */
 void meta_totals_sum(const struct meta *m, struct idmap *sums);
+static inline bool meta_is_root(uint64_t ino) { return ino == ROOT_INO || ino == TRASH_INO || ino == PURGE_INO; }
+struct wire_totals meta_wire_totals(struct totals t);
 /* The root above a directory: ROOT_INO, or a hidden one's. */
 uint64_t meta_top(const struct meta *m, uint64_t dir);
 
@@ -211,6 +229,24 @@ void meta_apply_expire(struct meta *m, const struct msg_expire *e);
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
+
+/* --- trash.c --- */
+
+#define REMOVAL_NAME 16u
+struct removal_name {
+    char text[REMOVAL_NAME + 1];
+};
+struct str meta_removal_name(uint64_t number, struct removal_name *room);
+uint64_t meta_removal_number(struct str name); /* 0: it is not the name of one */
+int meta_op_remove(struct meta *m, const struct stamp *st, const struct msg_remove *r, struct msg *reply);
+int meta_op_trash_restore(struct meta *m, const struct stamp *st, const struct msg_trash_restore *r, struct msg *reply);
+int meta_op_trash_empty(struct meta *m, const struct stamp *st, const struct msg_trash_empty *r, struct msg *reply);
+int meta_op_trash_keep(struct meta *m, const struct msg_trash_keep *r, struct msg *reply);
+void meta_apply_reclaim(struct meta *m, const struct stamp *st, const struct msg_reclaim *r);
+int meta_read_trash(const struct meta *m, const struct msg_trash_list *r, struct msg *reply, struct arena *a);
+void meta_trashed_free_content(struct trashed *t);
+/* A new record of the trash; path may be NULL. */
+void meta_trashed_add(struct meta *m, uint64_t number, int64_t time_ns, uint32_t uid, const char *path);
 
 /* --- resolve.c --- */
 

@@ -9,7 +9,7 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, mapped, several;
+    uint64_t files, dirs, symlinks, mapped, several, trashed;
     struct idmap seen; /* chunk id -> 1 byte */
     struct idmap sums; /* directory -> struct totals */
     uint64_t *server_chunks, *server_bytes;
@@ -65,13 +65,13 @@ static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
 static int check_dir(struct verify *v, uint64_t ino, const struct inode *in, const struct tally *t)
 {
     const struct totals *sum = idmap_find(&v->sums, ino), *all = &in->dir->all;
-    if (in->size != t->entries || in->dir->subdirs != t->dirs || (ino != ROOT_INO && in->names != 1))
+    if (in->size != t->entries || in->dir->subdirs != t->dirs || (!meta_is_root(ino) && in->names != 1))
         return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
-    if (in->dir->ino != ino || (in->dir->up == NULL) != (ino == ROOT_INO))
+    if (in->dir->ino != ino || (in->dir->up == NULL) != meta_is_root(ino))
         return BAD(v, "directory %" PRIu64 " is not where it should be", ino);
     if (sum->files != all->files || sum->bytes != all->bytes || sum->dirs != all->dirs || sum->symlinks != all->symlinks)
         return BAD(v, "directory %" PRIu64 " miscounts what lies below it", ino);
-    v->dirs += ino != ROOT_INO;
+    v->dirs += !meta_is_root(ino);
     return 0;
 }
 
@@ -96,7 +96,7 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in, c
         t = &none;
     if (ino >= v->m->next_ino || meta_generation(in) >= v->m->next_generation)
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
-    if (t->names != in->names || (ino != ROOT_INO && in->names == 0) || (ino == ROOT_INO && in->names != 0))
+    if (t->names != in->names || (in->names == 0) != meta_is_root(ino))
         return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, t->names);
     if (t->home != inode_home(in))
         return BAD(v, "inode %" PRIu64 " has directory %" PRIu64 " for its home", ino, inode_home(in));
@@ -105,6 +105,18 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in, c
     v->symlinks += inode_type(in) == INODE_SYMLINK;
     int rv = check_also(v, ino, in);
     return rv == 0 && inode_type(in) == INODE_FILE ? check_file(v, ino, in) : rv;
+}
+
+/* The hidden roots hold numbered entries only; the trash has a record of each of its own. */
+static int check_hidden(struct verify *v, uint64_t dir, struct str name)
+{
+    uint64_t number = meta_removal_number(name);
+    if (number == 0 || number >= v->m->next_removal)
+        return BAD(v, "entry of the hidden directory %" PRIu64 " has no number", dir);
+    if (dir == TRASH_INO && idmap_find(&v->m->trash, number) == NULL)
+        return BAD(v, "entry %" PRIu64 " of the trash has no record", number);
+    v->trashed += dir == TRASH_INO;
+    return 0;
 }
 
 static int tally_names(struct verify *v, struct idmap *tallies)
@@ -123,6 +135,8 @@ static int tally_names(struct verify *v, struct idmap *tallies)
             return BAD(v, "entry of directory %" PRIu64 " leads nowhere", dir);
         struct tally *t = idmap_find(tallies, ino);
         t = t ? t : idmap_add(tallies, ino);
+        if (dir != ROOT_INO && meta_is_root(dir) && (rv = check_hidden(v, dir, name)) != 0)
+            return rv;
         t->home = t->names++ == 0 ? dir : t->home; /* directories come in rising order */
         t = idmap_find(tallies, dir);
         t = t ? t : idmap_add(tallies, dir);
@@ -136,9 +150,10 @@ static int check_inodes(struct verify *v, const struct idmap *tallies)
 {
     struct idmap_iter it;
     uint64_t ino;
-    const struct inode *in, *root = meta_inode(v->m, ROOT_INO);
-    if (root == NULL || !is_dir(root))
-        return BAD(v, "there is no root directory");
+    const struct inode *in;
+    for (ino = ROOT_INO; ino <= PURGE_INO; ino++)
+        if (meta_inode(v->m, ino) == NULL || !is_dir(meta_inode(v->m, ino)))
+            return BAD(v, "there is no root directory %" PRIu64, ino);
     int rv = idmap_iter_init(&it, &v->m->inodes);
     while (rv == 0 && (in = idmap_iter_next(&it, &ino)) != NULL)
         rv = check_inode(v, ino, in, idmap_find(tallies, ino));
@@ -169,7 +184,7 @@ static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
     if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks ||
-        v->several != m->also.count)
+        v->several != m->also.count || v->trashed != m->trash.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");

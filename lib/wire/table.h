@@ -99,6 +99,16 @@
     F(name, name)                                                                                                      \
     R(totals, totals)
 
+#define REC_trashed(F, R, L)                                                                                           \
+    F(u64, id)                                                                                                         \
+    F(i64, removed_ns)                                                                                                 \
+    F(u32, uid)   /* who removed it */                                                                                 \
+    F(path, path) /* where it was; empty: its path was longer than a path may be */                                    \
+    R(attr, attr)                                                                                                      \
+    R(totals, totals) /* itself and what lies below it */
+
+#define REC_trash_id(F, R, L) F(u64, id)
+
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
     F(u64, uuid_hi)                                                                                                    \
@@ -144,6 +154,8 @@
     X(piece)                                                                                                           \
     X(totals)                                                                                                          \
     X(usage_entry)                                                                                                     \
+    X(trashed)                                                                                                         \
+    X(trash_id)                                                                                                        \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -218,13 +230,24 @@
     F(path, next)                                                                                                      \
     F(u8, eof)
 
+/* One page of the trash, oldest first. */
+#define MSG_trash_list(F, R, L)                                                                                        \
+    F(u64, after) /* id; 0 for the first */                                                                            \
+    F(u32, limit)
+#define MSG_trash_list_reply(F, R, L)                                                                                  \
+    F(u64, keep_ms)                                                                                                    \
+    L(trashed, entries, 4096)                                                                                          \
+    F(u8, eof)
+
 #define MSG_statfs(F, R, L) F(u8, reserved)
 #define MSG_statfs_reply(F, R, L)                                                                                      \
     F(u64, capacity)                                                                                                   \
     F(u64, used)                                                                                                       \
     F(u64, files)                                                                                                      \
     F(u64, directories)                                                                                                \
-    F(u64, chunks)
+    F(u64, chunks)                                                                                                     \
+    R(totals, trash) /* restorable, or about to be given up */                                                         \
+    R(totals, reclaiming) /* removed for good, its space not yet given back */
 
 #define MSG_status(F, R, L) F(u8, reserved)
 #define MSG_status_reply(F, R, L)                                                                                      \
@@ -244,7 +267,9 @@
     F(u64, bytes)                                                                                                      \
     F(u8, goal) /* default goal in force */                                                                            \
     L(nm_info, nameservers, 16)                                                                                        \
-    L(server_info, servers, 4096)
+    L(server_info, servers, 4096)                                                                                      \
+    R(totals, trash)                                                                                                   \
+    R(totals, reclaiming)
 
 /* Chunks to write to. Not logged: ids come from the epoch's reserve, placement travels in the token. */
 #define MSG_grant(F, R, L)                                                                                             \
@@ -359,6 +384,39 @@
     F(path, to_path) /* the new name */
 #define MSG_link_reply(F, R, L) R(attr, attr)
 
+/* Takes a name away with all that lies below it, at once however much that is. What lost its last name waits in the
+ * trash, or is reclaimed in the background. */
+#define MSG_remove(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags) /* REMOVE_… */                                                                                       \
+    F(u32, uid)
+#define MSG_remove_reply(F, R, L)                                                                                      \
+    F(u64, trash) /* its id there; 0: it is not in the trash */                                                        \
+    R(totals, totals) /* what was removed; nothing if the file has other names */
+
+/* Puts back what was removed, to where it was or to another path. */
+#define MSG_trash_restore(F, R, L)                                                                                     \
+    R(request_id, id)                                                                                                  \
+    F(u64, trash)                                                                                                      \
+    F(u64, dir)                                                                                                        \
+    F(path, path) /* empty: where it was */
+#define MSG_trash_restore_reply(F, R, L)                                                                               \
+    R(attr, attr)                                                                                                      \
+    F(path, path) /* where it is now */
+
+/* What is named, or, with no list, all that is in the trash now, is given up. */
+#define MSG_trash_empty(F, R, L)                                                                                       \
+    R(request_id, id)                                                                                                  \
+    L(trash_id, entries, 1024)
+#define MSG_trash_empty_reply(F, R, L) R(totals, totals) /* what was given up */
+
+#define MSG_trash_keep(F, R, L)                                                                                        \
+    R(request_id, id)                                                                                                  \
+    F(u64, keep_ms) /* how long the trash keeps things; 0: there is no trash */
+#define MSG_trash_keep_reply(F, R, L) F(u8, reserved)
+
 /* --- StorageServer to NameServer --- */
 
 #define MSG_ss_register(F, R, L)                                                                                       \
@@ -416,6 +474,11 @@
 #define MSG_reap(F, R, L)                                                                                              \
     F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                        \
     F(u32, limit)
+/* What the trash kept long enough, or was told to give up, leaves it; then up to limit inodes that nobody can reach any
+ * more are freed. */
+#define MSG_reclaim(F, R, L)                                                                                           \
+    F(i64, trash_before_ns)                                                                                            \
+    F(u32, limit)
 #define MSG_expire(F, R, L) L(session, sessions, 1024)
 
 /* --- data: client to StorageServer, and down the chain --- */
@@ -462,6 +525,7 @@
     X(statfs, 0x0113, READ)                                                                                            \
     X(status, 0x0114, READ)                                                                                            \
     X(usage, 0x0115, READ)                                                                                             \
+    X(trash_list, 0x0116, READ)                                                                                        \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
     X(create, 0x0121, MUTATION)                                                                                        \
@@ -472,6 +536,10 @@
     X(publish, 0x0126, MUTATION)                                                                                       \
     X(setattr, 0x0127, MUTATION)                                                                                       \
     X(link, 0x0128, MUTATION)                                                                                          \
+    X(remove, 0x0129, MUTATION)                                                                                        \
+    X(trash_restore, 0x012a, MUTATION)                                                                                 \
+    X(trash_empty, 0x012b, MUTATION)                                                                                   \
+    X(trash_keep, 0x012c, MUTATION)                                                                                    \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
@@ -485,7 +553,8 @@
     X(horizon, 0x0303)                                                                                                 \
     X(server_state, 0x0304)                                                                                            \
     X(reap, 0x0305)                                                                                                    \
-    X(expire, 0x0306)
+    X(expire, 0x0306)                                                                                                  \
+    X(reclaim, 0x0310)
 
 #define MSG_TYPE_ERROR 0x8000
 #define MSG_REPLY_BIT 0x8000

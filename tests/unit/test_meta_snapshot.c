@@ -25,6 +25,13 @@ static void furnish(struct world *w)
     assert_int_equal(w_chmod(w, "/d/e", 01777), 0);
     assert_int_equal(w_publish(w, "/gone", 100, 8, 0), 0);
     assert_int_equal(w_unlink(w, "/gone"), 0);
+    assert_int_equal(w_publish(w, "/trashed", 100, 9, 0), 0);
+    assert_int_equal(w_remove(w, "/trashed", REMOVE_KEEP), 0);
+    assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
+    assert_int_equal(w_remove(w, "/t/u", REMOVE_KEEP | REMOVE_TREE), 0);
+    assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
+    assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
+    assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
     world_open_session(w, 99);
     struct msg c = {.type = MSG_TYPE_mkdir}; /* some remembered results, with a gap */
     for (uint64_t n = 2; n < 6; n++) {
@@ -44,8 +51,8 @@ static void a_saved_state_loads_as_it_was(void **state)
     again.m = meta_new();
     assert_int_equal(load_bytes(again.m, b.p, b.len), 0);
     /* and goes on as it would have */
-    assert_int_equal(w_publish(&w, "/d/one", 50, 9, 0), 0);
-    assert_int_equal(w_publish(&again, "/d/one", 50, 9, 0), 0);
+    assert_int_equal(w_publish(&w, "/d/one", 50, 19, 0), 0);
+    assert_int_equal(w_publish(&again, "/d/one", 50, 19, 0), 0);
     assert_int_equal(w_rename(&w, "/d/e", "/z", 0), 0);
     assert_int_equal(w_rename(&again, "/d/e", "/z", 0), 0);
     assert_same_state(w.m, again.m);
@@ -171,12 +178,13 @@ static void directories_that_hold_each_other_are_refused(void **state)
     world_start(&w, 0);
     assert_int_equal(w_mkdir(&w, "/a/b", MKDIR_PARENTS), 0);
     struct bytes b = saved(w.m);
-    put_entry(honest, ROOT_INO, 2, 'a');
-    put_entry(honest + 18, 2, 3, 'b');
+    assert_int_equal(w_attr(&w, "/a")->ino, 16);
+    put_entry(honest, ROOT_INO, 16, 'a');
+    put_entry(honest + 18, 16, 17, 'b');
     uint8_t *at = memmem(b.p, b.len, honest, sizeof honest);
     assert_non_null(at);
-    put_entry(at, 2, 3, 'b');
-    put_entry(at + 18, 3, 2, 'a');
+    put_entry(at, 16, 17, 'b');
+    put_entry(at + 18, 17, 16, 'a');
     fix_crc(&b);
     struct meta *m = meta_new();
     assert_int_equal(load_bytes(m, b.p, b.len), DFS_ECORRUPT);

@@ -68,6 +68,7 @@ int verb_ln(struct cli *cli);
 int verb_chmod(struct cli *cli);
 int verb_chown(struct cli *cli);
 int verb_touch(struct cli *cli);
+int verb_xattr(struct cli *cli);
 int verb_du(struct cli *cli);
 int verb_df(struct cli *cli);
 int verb_status(struct cli *cli);
@@ -133,6 +134,8 @@ void json_string(FILE *out, const char *s);
 /* "key":"…" and, if s is not UTF-8, "key_base64":"…" beside a lossy "key". */
 void json_name(FILE *out, const char *key, const char *s);
 void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
+/* The same without the last brace. */
+void json_attr_open(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
 
 /* --- xfer_put.c, xfer_get.c: one file --- */
 typedef void (*xfer_done)(void *arg, int status, const char *error);

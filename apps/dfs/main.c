@@ -65,6 +65,11 @@ static const struct verb verbs[] = {
      "  dfs chown alice:staff /a.txt\n  dfs chown -R 1000 /photos\n"},
     {"touch", "PATH...", "set the modification time", "ct", 1, ANY, verb_touch,
      "Makes an empty file where there is nothing.\n\n  dfs touch /a.txt\n  dfs touch -t 2024-02-03T04:05:06Z /a.txt\n"},
+    {"xattr", "list|get|set|remove", "extended attributes", "", 2, 4, verb_xattr,
+     "Names begin with \"user.\". A value is at most 64 KiB, all of a path together 128 KiB.\n"
+     "\n"
+     "  dfs xattr set /a.txt user.from scanner\n  dfs xattr get /a.txt user.from\n"
+     "  dfs xattr list /a.txt\n  dfs xattr remove /a.txt user.from\n"},
     {"du", "[PATH...]", "show how much directories hold", "Sdh", 0, ANY, verb_du,
      "Bytes and files below each directory, at once however many they are: the NameServer keeps totals. Bytes are those of\n"
      "the files, one copy of each; a file with several names counts once, in the directory with the lowest inode number\n"

@@ -92,6 +92,11 @@ struct dfs_statfs {
     struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
 };
 
+struct dfs_xattr {
+    const char *name;
+    size_t size; /* of the value */
+};
+
 struct dfs_trashed { /* something in the trash */
     uint64_t id;
     int64_t removed_ns;
@@ -110,6 +115,10 @@ struct dfs_result {
     size_t n_entries;
     struct dfs_totals totals;        /* usage; remove, trash_empty: what was removed */
     uint64_t id;                     /* remove: in the trash; 0: it is not there */
+    const void *value;               /* getxattr */
+    size_t value_len;
+    const struct dfs_xattr *xattrs;  /* listxattr: in bytewise order of name */
+    size_t n_xattrs;
     const struct dfs_trashed *trash; /* trash_list */
     size_t n_trash;
     uint64_t keep_ms;                /* trash_list: how long the trash keeps things */
@@ -132,7 +141,8 @@ void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
-#define DFS_EXCL 4u     /* create, put, rename: fail if it exists */
+#define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */
+#define DFS_REPLACE 64u /* setxattr: fail if it does not exist */
 #define DFS_TREE 16u    /* remove: a directory with all it holds */
 #define DFS_KEEP 32u    /* remove: into the trash */
 #define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
@@ -162,6 +172,14 @@ struct dfs_setattr {
 int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
 /* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
 int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
+/* Extended attributes of files and directories: names begin with "user." and have at most 255 bytes; a value has at most
+ * 64 KiB, all of an inode together 128 KiB (DFS_ENOSPC). flags: DFS_NOFOLLOW; set: DFS_EXCL, DFS_REPLACE. DFS_ENODATA:
+ * there is none of this name; DFS_ENOTSUP: another prefix; DFS_EPERM: a symbolic link. */
+int dfs_setxattr(struct dfs_client *c, const char *path, const char *name, const void *p, size_t len, unsigned flags,
+                 dfs_cb cb, void *arg);
+int dfs_getxattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg);
+int dfs_listxattr(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
+int dfs_removexattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg);
 /* Takes a file, or with DFS_TREE a directory with all it holds, away in one step. What loses its last name is reclaimed in
  * the background, or, with DFS_KEEP, waits in the trash, where dfs_trash_restore finds it until its time is over. */
 int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);

@@ -113,6 +113,12 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
     case OP_TRASH_KEEP:
         build_trash(r, m, a);
         return;
+    case OP_GETXATTR:
+    case OP_LISTXATTR:
+    case OP_SETXATTR:
+    case OP_REMOVEXATTR:
+        xattr_build(r, m);
+        return;
     case OP_STATFS:
         m->type = MSG_TYPE_statfs;
         return;
@@ -350,6 +356,7 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
         answer_status(op, &m->status_reply);
         break;
     default:
+        xattr_answer(op, m);
         break;
     }
     op_end_ok(op);

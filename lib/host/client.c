@@ -255,6 +255,31 @@ int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_
                                              .arg = arg});
 }
 
+int dfs_setxattr(struct dfs_client *c, const char *path, const char *name, const void *p, size_t len, unsigned flags,
+                 dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SETXATTR, .path = path, .path2 = name, .value = p,
+                                             .value_len = len, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_getxattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_GETXATTR, .path = path, .path2 = name, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_listxattr(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_LISTXATTR, .path = path, .path2 = "", .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_removexattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_REMOVEXATTR, .path = path, .path2 = name, .flags = flags,
+                                             .cb = cb, .arg = arg});
+}
+
 int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_REMOVE, .path = path, .flags = flags, .cb = cb, .arg = arg});

@@ -56,6 +56,8 @@ void meta_inode_drop(struct meta *m, const struct stamp *st, uint64_t ino)
     else if (type == INODE_SYMLINK)
         m->heap_bytes -= heap_cost(in->size);
     (*counter_of(m, type))--;
+    if (in->flags & INODE_XATTRS)
+        meta_xattrs_put(m, ino, in, NULL, 0);
     if (type == INODE_DIRECTORY)
         meta_dir_free(m, in->dir);
     else

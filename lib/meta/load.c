@@ -204,6 +204,22 @@ static void load_symlink(struct meta *m, struct loader *l, struct inode *in)
     m->heap_bytes += heap_cost(t.len);
 }
 
+static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct inode *in)
+{
+    uint32_t len = get32(l);
+    in->flags &= INODE_FLAGS & ~INODE_XATTRS; /* until they are there */
+    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && inode_type(in) != INODE_SYMLINK);
+    uint8_t *data = l->err == 0 ? malloc(len) : NULL;
+    if (l->err == 0 && data == NULL)
+        l->err = DFS_ENOMEM;
+    if (l->err == 0)
+        get(l, data, len);
+    check(l, l->err == 0 && meta_xattrs_fine(data, len));
+    if (l->err == 0)
+        meta_xattrs_put(m, ino, in, data, len);
+    free(data);
+}
+
 static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
 {
     uint64_t ino = get64(l);
@@ -225,6 +241,8 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     meta_set_generation(&v, generation);
     struct inode *in = idmap_add(&m->inodes, ino);
     *in = v;
+    if (in->flags & INODE_XATTRS)
+        load_xattrs(m, l, ino, in);
     if (type == INODE_FILE)
         load_file(m, l, in);
     else if (type == INODE_SYMLINK)
@@ -284,15 +302,15 @@ static void load_trashed(struct meta *m, struct loader *l, uint64_t *last)
     meta_trashed_add(m, number, time_ns, uid, p.len > 0 ? path : NULL);
 }
 
-static void load_result(struct meta *m, struct loader *l, struct session *s)
+static void load_result(struct meta *m, struct loader *l, struct session *s, uint64_t *last)
 {
     uint64_t number = get64(l);
     uint16_t type = get16(l);
     uint32_t len = get32(l);
-    check(l, number >= s->floor && number - s->floor < META_SESSION_WINDOW && len <= WIRE_HEAD_MAX &&
-                 meta_session_result(s, number) == NULL);
+    check(l, number > *last && number >= s->floor && number - s->floor < META_SESSION_WINDOW && len <= WIRE_HEAD_MAX);
     if (l->err != 0)
         return;
+    *last = number;
     struct session_result *r = malloc(sizeof *r + len);
     if (r == NULL) {
         l->err = DFS_ENOMEM;
@@ -325,8 +343,9 @@ static void load_session(struct meta *m, struct loader *l, uint64_t *last)
     s->who = w.len > 0 ? xstrndup(w.p, w.len) : NULL;
     m->heap_bytes += s->who ? heap_cost(w.len + 1) : 0;
     u64map_put(&m->nonces, v.nonce, id);
+    uint64_t last_result = 0;
     for (uint32_t i = 0; i < n && l->err == 0; i++)
-        load_result(m, l, s);
+        load_result(m, l, s, &last_result);
 }
 
 static void load_removed(struct meta *m, struct loader *l)

@@ -16,6 +16,7 @@ struct meta *meta_new(void)
     idmap_init(&m->sessions, sizeof(struct session));
     u64map_init(&m->nonces);
     u64map_init(&m->also);
+    u64map_init(&m->xattrs);
     idmap_init(&m->trash, sizeof(struct trashed));
     u64map_init(&m->chains);
     bytes_init(&m->out, WIRE_HEAD_MAX);
@@ -51,6 +52,7 @@ void meta_free(struct meta *m)
         return;
     FREE_RECORDS(&m->inodes, struct inode, meta_inode_free_content);
     meta_also_free_all(m);
+    meta_xattrs_free_all(m);
     FREE_RECORDS(&m->trash, struct trashed, meta_trashed_free_content);
     idmap_close(&m->chunks);
     for (size_t i = 0; i < m->chains.cap; i++)
@@ -76,7 +78,7 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + u64map_bytes(&m->also) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
+           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
            m->n_servers * sizeof *m->servers;
 }
 
@@ -127,6 +129,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_rename: return meta_op_rename(m, st, &cmd->rename, reply);
     case MSG_TYPE_setattr: return meta_op_setattr(m, st, &cmd->setattr, reply);
     case MSG_TYPE_link: return meta_op_link(m, st, &cmd->link, reply);
+    case MSG_TYPE_setxattr: return meta_op_setxattr(m, st, &cmd->setxattr, reply);
+    case MSG_TYPE_removexattr: return meta_op_removexattr(m, st, &cmd->removexattr, reply);
     case MSG_TYPE_remove: return meta_op_remove(m, st, &cmd->remove, reply);
     case MSG_TYPE_trash_restore: return meta_op_trash_restore(m, st, &cmd->trash_restore, reply);
     case MSG_TYPE_trash_empty: return meta_op_trash_empty(m, st, &cmd->trash_empty, reply);

@@ -18,6 +18,10 @@
 #define META_SYMLINK_DEPTH 40
 /* The default goal, as far as there are servers. */
 #define META_DEFAULT_GOAL 2u
+#define META_XATTR_NAME_MAX 255u
+#define META_XATTR_VALUE_MAX 65536u
+#define META_XATTR_TOTAL_MAX 131072u /* of an inode, with META_XATTR_HEAD for each */
+#define META_XATTR_HEAD 5u
 /* How long the trash keeps things, unless it is told otherwise. */
 #define META_TRASH_KEEP_NS (86400 * (int64_t)NS_PER_SEC)
 #define META_TRASH_KEEP_MAX_MS (100ULL * 365 * 86400 * 1000)

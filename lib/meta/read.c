@@ -193,6 +193,8 @@ int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, st
     case MSG_TYPE_readdir: return read_readdir(m, &req->readdir, reply, a);
     case MSG_TYPE_locate: return read_locate(m, &req->locate, reply, a);
     case MSG_TYPE_usage: return read_usage(m, &req->usage, reply, a);
+    case MSG_TYPE_getxattr: return meta_read_getxattr(m, &req->getxattr, reply);
+    case MSG_TYPE_listxattr: return meta_read_listxattr(m, &req->listxattr, reply, a);
     case MSG_TYPE_trash_list: return meta_read_trash(m, &req->trash_list, reply, a);
     case MSG_TYPE_statfs: return read_statfs(m, reply);
     default: return DFS_ENOTSUP;

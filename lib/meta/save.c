@@ -105,6 +105,11 @@ static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, cons
     put64(s, (uint64_t)in->mtime_ns);
     put64(s, (uint64_t)in->ctime_ns);
     put64(s, meta_generation(in));
+    if (in->flags & INODE_XATTRS) {
+        const struct xattrs *x = meta_xattrs(m, ino);
+        put32(s, x->len);
+        put(s, x->data, x->len);
+    }
     if (inode_type(in) == INODE_SYMLINK)
         put_text(s, in->target, in->size);
     if (inode_type(in) != INODE_FILE)

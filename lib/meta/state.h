@@ -55,9 +55,16 @@ struct inode {
     uint32_t flags : 3; /* INODE_… */
 } __attribute__((packed, aligned(4)));
 #define INODE_GOAL_CHOSEN 1u /* the goal was given, not the default */
-#define INODE_FLAGS 1u       /* all there are */
+#define INODE_XATTRS 2u      /* has extended attributes */
+#define INODE_FLAGS 3u       /* all there are */
 #define INODE_CHUNKS_MAX ((1u << 24) - 1)
 #define INODE_NAMES_MAX 65000u
+
+/* The extended attributes of an inode: for each, in bytewise order of name, u8 length and name, u32 length and value. */
+struct xattrs {
+    uint32_t len;
+    uint8_t data[];
+};
 
 /* The directories that name a file besides its home, in rising order; one with two names in it comes twice. */
 struct also {
@@ -123,6 +130,7 @@ struct meta {
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
     struct u64map also;   /* inode -> struct also *, for those with several names; owned */
+    struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
     struct u64map chains; /* chunk id -> uint16_t * of its n_servers servers, where those are many; owned */
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
@@ -229,6 +237,18 @@ void meta_apply_expire(struct meta *m, const struct msg_expire *e);
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
+
+/* --- xattr.c --- */
+
+int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_setxattr *r, struct msg *reply);
+int meta_op_removexattr(struct meta *m, const struct stamp *st, const struct msg_removexattr *r, struct msg *reply);
+int meta_read_getxattr(const struct meta *m, const struct msg_getxattr *r, struct msg *reply);
+int meta_read_listxattr(const struct meta *m, const struct msg_listxattr *r, struct msg *reply, struct arena *a);
+const struct xattrs *meta_xattrs(const struct meta *m, uint64_t ino); /* NULL: none */
+/* Gives an inode these bytes for its attributes, instead of those it has; len 0: none. */
+void meta_xattrs_put(struct meta *m, uint64_t ino, struct inode *in, const void *data, uint32_t len);
+bool meta_xattrs_fine(const void *data, uint32_t len); /* are these the bytes of some attributes? */
+void meta_xattrs_free_all(struct meta *m);
 
 /* --- trash.c --- */
 

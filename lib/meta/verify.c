@@ -9,7 +9,7 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, mapped, several, trashed;
+    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs;
     struct idmap seen; /* chunk id -> 1 byte */
     struct idmap sums; /* directory -> struct totals */
     uint64_t *server_chunks, *server_bytes;
@@ -98,6 +98,10 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in, c
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
     if (t->names != in->names || (in->names == 0) != meta_is_root(ino))
         return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, t->names);
+    const struct xattrs *x = meta_xattrs(v->m, ino);
+    if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
+        return BAD(v, "inode %" PRIu64 " has damaged attributes", ino);
+    v->with_xattrs += x != NULL;
     if (t->home != inode_home(in))
         return BAD(v, "inode %" PRIu64 " has directory %" PRIu64 " for its home", ino, inode_home(in));
     if (is_dir(in))
@@ -184,7 +188,8 @@ static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
     if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks ||
-        v->several != m->also.count || v->trashed != m->trash.count)
+        v->several != m->also.count || v->trashed != m->trash.count ||
+        v->with_xattrs != m->xattrs.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");

@@ -34,6 +34,9 @@ enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u
 #define RENAME_EXCL 1u
+#define XATTR_MUST_BE_NEW 1u
+#define XATTR_MUST_EXIST 2u
+#define XATTR_NOFOLLOW 4u
 #define REMOVE_TREE 1u       /* a directory, with all it holds */
 #define REMOVE_KEEP 2u       /* in the trash, if there is one */
 #define SETATTR_MODE 1u      /* which fields of setattr count */

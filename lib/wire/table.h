@@ -109,6 +109,10 @@
 
 #define REC_trash_id(F, R, L) F(u64, id)
 
+#define REC_xattr(F, R, L)                                                                                             \
+    F(path, name)                                                                                                      \
+    F(u32, size) /* of the value */
+
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
     F(u64, uuid_hi)                                                                                                    \
@@ -156,6 +160,7 @@
     X(usage_entry)                                                                                                     \
     X(trashed)                                                                                                         \
     X(trash_id)                                                                                                        \
+    X(xattr)                                                                                                           \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -229,6 +234,19 @@
     L(usage_entry, entries, 4096)                                                                                      \
     F(path, next)                                                                                                      \
     F(u8, eof)
+
+#define MSG_getxattr(F, R, L)                                                                                          \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags)                                                                                                      \
+    F(path, name)
+#define MSG_getxattr_reply(F, R, L) F(blob, value)
+
+#define MSG_listxattr(F, R, L)                                                                                         \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags)
+#define MSG_listxattr_reply(F, R, L) L(xattr, xattrs, 16384)
 
 /* One page of the trash, oldest first. */
 #define MSG_trash_list(F, R, L)                                                                                        \
@@ -384,6 +402,25 @@
     F(path, to_path) /* the new name */
 #define MSG_link_reply(F, R, L) R(attr, attr)
 
+/* Extended attributes of files and directories. Names begin with "user." and have at most 255 bytes, a value at most
+ * 65536, all of an inode at most 131072 together. */
+#define MSG_setxattr(F, R, L)                                                                                          \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags) /* XATTR_… */                                                                                        \
+    F(path, name)                                                                                                      \
+    F(blob, value)
+#define MSG_setxattr_reply(F, R, L) F(u8, reserved)
+
+#define MSG_removexattr(F, R, L)                                                                                       \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags)                                                                                                      \
+    F(path, name)
+#define MSG_removexattr_reply(F, R, L) F(u8, reserved)
+
 /* Takes a name away with all that lies below it, at once however much that is. What lost its last name waits in the
  * trash, or is reclaimed in the background. */
 #define MSG_remove(F, R, L)                                                                                            \
@@ -526,6 +563,8 @@
     X(status, 0x0114, READ)                                                                                            \
     X(usage, 0x0115, READ)                                                                                             \
     X(trash_list, 0x0116, READ)                                                                                        \
+    X(getxattr, 0x0117, READ)                                                                                          \
+    X(listxattr, 0x0119, READ)                                                                                         \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
     X(create, 0x0121, MUTATION)                                                                                        \
@@ -540,6 +579,8 @@
     X(trash_restore, 0x012a, MUTATION)                                                                                 \
     X(trash_empty, 0x012b, MUTATION)                                                                                   \
     X(trash_keep, 0x012c, MUTATION)                                                                                    \
+    X(setxattr, 0x012d, MUTATION)                                                                                      \
+    X(removexattr, 0x012e, MUTATION)                                                                                   \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

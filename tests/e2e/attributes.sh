@@ -61,6 +61,14 @@ dfs mv /second /d/e/f/
 holds /d bytes 10000
 holds /d directories 2
 [ "$(dfs du -d 2 / | wc -l)" = 3 ] || fail "du -d 2 shows: $(dfs du -d 2 /)"
+dfs xattr set /d/new user.from "the scanner"
+dfs xattr set /d/new user.copy 2
+[ "$(dfs xattr list /d/new | tr '\n' ' ')" = "user.copy user.from " ] || fail "the list is $(dfs xattr list /d/new)"
+dfs xattr remove /d/new user.copy
+dfs stat /d/new | grep -q user.from || fail "stat does not show the attribute"
+dfs -j stat /d/new | grep -q '"xattrs":\["user.from"\]' || fail "stat does not show the attribute as JSON"
+if dfs xattr set /d/new trusted.x 1 2>>"$T/cli.log"; then fail "another prefix was taken"; fi
+
 kill_all
 start_nm
 start_ss 1
@@ -68,4 +76,5 @@ start_ss 2
 wait_up 2
 holds /d bytes 10000
 expect /d/e/f/second nlink 1
+[ "$(dfs xattr get /d/new user.from)" = "the scanner" ] || fail "the attribute is $(dfs xattr get /d/new user.from)"
 pass

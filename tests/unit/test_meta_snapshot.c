@@ -25,6 +25,9 @@ static void furnish(struct world *w)
     assert_int_equal(w_chmod(w, "/d/e", 01777), 0);
     assert_int_equal(w_publish(w, "/gone", 100, 8, 0), 0);
     assert_int_equal(w_unlink(w, "/gone"), 0);
+    assert_int_equal(w_setxattr(w, "/d", "user.b", STR("two"), 0), 0);
+    assert_int_equal(w_setxattr(w, "/d", "user.a", STR(""), 0), 0);
+    assert_int_equal(w_setxattr(w, "/d/one", "user.one", STR("1"), 0), 0);
     assert_int_equal(w_publish(w, "/trashed", 100, 9, 0), 0);
     assert_int_equal(w_remove(w, "/trashed", REMOVE_KEEP), 0);
     assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
@@ -226,8 +229,33 @@ static void a_newer_version_is_told_apart_from_damage(void **state)
     world_stop(&w);
 }
 
-int main(void)
+/* Writes the seeds of the fuzzer when told where to; the blocks are taken off. */
+static void write_seeds(const char *folder)
 {
+    struct world w;
+    furnish(&w);
+    struct meta *none = meta_new();
+    const struct { const char *name; struct meta *m; } seeds[] = {{"furnished", w.m}, {"empty", none}};
+    for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
+        char path[4200];
+        struct bytes b = saved(seeds[i].m);
+        snprintf(path, sizeof path, "%s/%s", folder, seeds[i].name);
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fwrite(b.p + SNAPSHOT_BLOCK_HEAD, 1, get_u32(b.p), f);
+        fclose(f);
+        bytes_close(&b);
+    }
+    meta_free(none);
+    world_stop(&w);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+        write_seeds(argv[2]);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_state_loads_as_it_was),
         cmocka_unit_test(the_bytes_tell_nothing_of_the_history),

@@ -196,6 +196,14 @@ static inline int w_chmod(struct world *w, const char *path, uint32_t mode)
     return w_setattr(w, path, (struct msg_setattr){.flags = SETATTR_MODE, .mode = mode});
 }
 
+static inline int w_setxattr(struct world *w, const char *path, const char *name, struct str value, uint32_t flags)
+{
+    struct msg c = {.type = MSG_TYPE_setxattr};
+    c.setxattr = (struct msg_setxattr){.id = world_next_id(w), .dir = ROOT_INO, .path = str_of(path), .flags = flags,
+                                       .name = str_of(name), .value = value};
+    return world_apply(w, &c);
+}
+
 static inline int w_remove(struct world *w, const char *path, uint32_t flags)
 {
     struct msg c = {.type = MSG_TYPE_remove};

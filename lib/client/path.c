@@ -24,11 +24,16 @@ static uint32_t setattr_flags(const struct client_request *q)
     return flags;
 }
 
-static void build_trash(struct rpc *r, struct msg *m, struct arena *a)
+static void build_remove(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct op *op = r->t.op;
     const struct client_request *q = &op->req;
-    if (q->kind == OP_TRASH_LIST) {
+    if (q->kind == OP_REMOVE) {
+        m->type = MSG_TYPE_remove;
+        m->remove = (struct msg_remove){rpc_id(r), ROOT_INO, path_of(op),
+                                        (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0),
+                                        op->c->cfg.uid};
+    } else if (q->kind == OP_TRASH_LIST) {
         m->type = MSG_TYPE_trash_list;
         m->trash_list = (struct msg_trash_list){q->id, q->limit ? q->limit : READDIR_PAGE};
     } else if (q->kind == OP_TRASH_RESTORE) {
@@ -44,6 +49,27 @@ static void build_trash(struct rpc *r, struct msg *m, struct arena *a)
     } else {
         m->type = MSG_TYPE_trash_keep;
         m->trash_keep = (struct msg_trash_keep){rpc_id(r), q->id};
+    }
+}
+
+static void build_more(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct op *op = r->t.op;
+    const struct client_request *q = &op->req;
+    if (op_is_xattr(q->kind)) {
+        xattr_build(r, m);
+    } else if (q->kind == OP_SETATTR) {
+        m->type = MSG_TYPE_setattr;
+        m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
+                                          q->set.gid, q->set.mtime_ns};
+    } else if (q->kind == OP_LINK) {
+        m->type = MSG_TYPE_link;
+        m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
+    } else if (q->kind == OP_USAGE) {
+        m->type = MSG_TYPE_usage;
+        m->usage = (struct msg_usage){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
+    } else {
+        build_remove(r, m, a);
     }
 }
 
@@ -88,37 +114,6 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         m->rename = (struct msg_rename){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op),
                                         q->flags & DFS_EXCL ? RENAME_EXCL : 0};
         return;
-    case OP_SETATTR:
-        m->type = MSG_TYPE_setattr;
-        m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
-                                          q->set.gid, q->set.mtime_ns};
-        return;
-    case OP_LINK:
-        m->type = MSG_TYPE_link;
-        m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
-        return;
-    case OP_USAGE:
-        m->type = MSG_TYPE_usage;
-        m->usage = (struct msg_usage){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
-        return;
-    case OP_REMOVE:
-        m->type = MSG_TYPE_remove;
-        m->remove = (struct msg_remove){rpc_id(r), ROOT_INO, path_of(op),
-                                        (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0),
-                                        uid};
-        return;
-    case OP_TRASH_LIST:
-    case OP_TRASH_RESTORE:
-    case OP_TRASH_EMPTY:
-    case OP_TRASH_KEEP:
-        build_trash(r, m, a);
-        return;
-    case OP_GETXATTR:
-    case OP_LISTXATTR:
-    case OP_SETXATTR:
-    case OP_REMOVEXATTR:
-        xattr_build(r, m);
-        return;
     case OP_STATFS:
         m->type = MSG_TYPE_statfs;
         return;
@@ -129,9 +124,8 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         m->type = MSG_TYPE_session_close;
         m->session_close = (struct msg_session_close){rpc_id(r)};
         return;
-    case OP_PUT:
-    case OP_GET:
-        return; /* not here */
+    default:
+        build_more(r, m, a);
     }
 }
 

@@ -134,8 +134,15 @@ void meta_totals_sum(const struct meta *m, struct idmap *sums)
     idmap_iter_close(&it);
     if (idmap_iter_init(&it, &m->inodes) != 0)
         abort();
+    struct sum *s = NULL; /* of `home`: files made one after the other often share theirs */
+    uint64_t home = 0;
     while ((in = idmap_iter_next(&it, &ino)) != NULL) {
-        struct sum *s = is_dir(in) ? NULL : idmap_find(sums, inode_home(in));
+        if (is_dir(in))
+            continue;
+        if (inode_home(in) != home) {
+            home = inode_home(in);
+            s = idmap_find(sums, home);
+        }
         if (s == NULL)
             continue;
         struct totals t = meta_totals_of(in);

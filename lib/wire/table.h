@@ -438,7 +438,7 @@
     X(usage, 0x0115, READ)                                                                                             \
     X(trash_list, 0x0116, READ)                                                                                        \
     X(getxattr, 0x0117, READ)                                                                                          \
-    X(listxattr, 0x0119, READ)                                                                                         \
+    X(listxattr, 0x011a, READ)                                                                                         \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(hold, 0x0119, LEADER)                                                                                            \
     X(mkdir, 0x0120, MUTATION)                                                                                         \

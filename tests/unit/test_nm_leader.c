@@ -94,6 +94,29 @@ static void test_a_strange_heartbeat_must_register(void **state)
     assert_int_equal(rig_heartbeat(r, 0, 0, NULL), DFS_ESTALE);
 }
 
+static void test_a_copy_of_a_data_folder_is_refused(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg copy = {.type = MSG_TYPE_ss_register};
+    const struct msg *reply;
+
+    three_servers(r);
+    copy.ss_register = (struct msg_ss_register){
+        .uuid_hi = 1, .uuid_lo = 1, .incarnation = 11, .addr = STR("127.0.0.1:4699"), .capacity = 100 * GIB};
+    for (int i = 0; i < 8; i++) { /* as long as the first is heard */
+        assert_int_equal(rig_call(r, &copy, &reply), DFS_EIDENTITY);
+        rig_pass(r, 250 * NS_PER_MS);
+        assert_int_equal(rig_heartbeat(r, 1, 10, NULL), 0);
+    }
+    assert_non_null(strstr(reply->error.text.p, "copy"));
+    assert_string_equal(meta_server_by_id(nm_meta(r->nm), 1)->addr, "127.0.0.1:4621");
+    rig_pass(r, 600 * NS_PER_MS); /* it has ended: this is the same server, somewhere else */
+    assert_int_equal(rig_call(r, &copy, NULL), 0);
+    assert_string_equal(meta_server_by_id(nm_meta(r->nm), 1)->addr, "127.0.0.1:4699");
+    assert_int_equal(rig_heartbeat(r, 1, 10, NULL), DFS_ESTALE);
+    assert_int_equal(rig_heartbeat(r, 1, 11, NULL), 0);
+}
+
 static void test_numbers_are_logged_when_they_moved(void **state)
 {
     struct rig *r = rig_of(state);
@@ -510,6 +533,7 @@ int main(void)
         LEADER_TEST(test_a_silent_server_is_suspect_then_down_then_up),
         LEADER_TEST(test_a_restart_gives_every_server_its_time_again),
         LEADER_TEST(test_a_strange_heartbeat_must_register),
+        LEADER_TEST(test_a_copy_of_a_data_folder_is_refused),
         LEADER_TEST(test_numbers_are_logged_when_they_moved),
         LEADER_TEST(test_grants_go_to_distinct_up_servers),
         LEADER_TEST(test_grants_avoid_and_refuse),

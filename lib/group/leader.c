@@ -495,6 +495,8 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         l->reap_pending = false;
         for (uint32_t i = 0; i < res->n_removed; i++)
             queue_removal(nm, &res->removed[i]);
+        if (res->n_removed == REAP_LIMIT) /* there may be more: as many a second as are removed */
+            l->next_tick = nm->now.mono;
         break;
     case MSG_TYPE_reclaim:
         l->reclaim_pending = false;

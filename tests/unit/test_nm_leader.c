@@ -369,6 +369,50 @@ static void test_a_removed_chunk_is_ordered_deleted_after_the_grace(void **state
     assert_int_equal(reply->heartbeat_reply.n_remove, 0);
 }
 
+static struct str token_for(uint64_t chunk, uint8_t room[64])
+{
+    struct wire_server_id servers[2] = {{1}, {2}};
+    struct wire_grant_token t = {
+        .epoch = 1, .chunk = chunk, .version = 1, .goal = 2, .servers = servers, .n_servers = 2};
+    struct bytes b;
+
+    bytes_init(&b, 64);
+    assert_int_equal(wire_encode(&wire_rec_grant_token, &t, &b), 0);
+    memcpy(room, b.p, b.len);
+    uint32_t len = (uint32_t)b.len;
+    bytes_close(&b);
+    return (struct str){(const char *)room, len};
+}
+
+static void test_reaping_keeps_up_with_what_is_removed(void **state)
+{
+    enum { CHUNKS = 12000 };
+    struct rig *r = rig_of(state);
+    static uint8_t rooms[CHUNKS][64];
+    static struct wire_published p[CHUNKS];
+    const struct msg *reply;
+    struct msg m = {.type = MSG_TYPE_publish};
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    uint64_t first = reply->grant_reply.chunks[0].chunk;
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        p[i] = (struct wire_published){.index = i, .length = 1, .grant = token_for(first + i, rooms[i])};
+    m.publish = (struct msg_publish){.dir = ROOT_INO, .path = STR("/big"), .chunks = p, .n_chunks = CHUNKS};
+    m.publish.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.publish.size = (CHUNKS - 1) * (uint64_t)META_CHUNK_SIZE + 1;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/big");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    pass_alive(r, 3, 595 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), first));
+    rig_pass(r, 6 * NS_PER_SEC);
+    assert_false(meta_knows_chunk(nm_meta(r->nm), first + CHUNKS - 1));
+}
+
 static void test_a_clock_set_forward_reaps_nothing_early(void **state)
 {
     struct rig *r = rig_of(state);
@@ -395,73 +439,37 @@ static void test_a_clock_set_forward_reaps_nothing_early(void **state)
     assert_false(meta_knows_chunk(nm_meta(r->nm), chunk));
 }
 
-static struct wire_request_id next_id(struct rig *r)
-{
-    return (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
-}
-
-/* Keeps the trash for a minute, and puts a folder with 3000 files in it. */
-static uint64_t fill_trash(struct rig *r)
+static uint64_t publish_and_unlink(struct rig *r, int64_t clock_off)
 {
     const struct msg *reply;
-    struct msg m = {.type = MSG_TYPE_trash_keep};
-    char path[32];
+    struct wire_published p;
 
-    m.trash_keep = (struct msg_trash_keep){.id = next_id(r), .keep_ms = 60000};
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    uint64_t chunk = reply->grant_reply.chunks[0].chunk;
+    struct msg m = publish(r, "/f", &reply->grant_reply.chunks[0], &p);
     assert_int_equal(rig_call(r, &m, NULL), 0);
-    m = rig_mkdir(r, "/d");
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/f");
+    r->now.wall += clock_off;
     assert_int_equal(rig_call(r, &m, NULL), 0);
-    for (int i = 0; i < 3000; i++) {
-        snprintf(path, sizeof path, "/d/%d", i);
-        m = (struct msg){.type = MSG_TYPE_create};
-        m.create = (struct msg_create){.id = next_id(r), .dir = ROOT_INO, .path = str_of(path), .mode = 0644};
-        m.create.id.seen = r->number;
-        assert_int_equal(rig_call(r, &m, NULL), 0);
-    }
-    m = (struct msg){.type = MSG_TYPE_remove};
-    m.remove = (struct msg_remove){.id = next_id(r), .dir = ROOT_INO, .path = STR("/d"),
-                                   .flags = REMOVE_TREE | REMOVE_KEEP};
-    assert_int_equal(rig_call(r, &m, &reply), 0);
-    assert_int_equal(reply->remove_reply.totals.files, 3000);
-    return reply->remove_reply.trash;
+    r->now.wall -= clock_off;
+    return chunk;
 }
 
-static uint64_t left_to_reclaim(struct rig *r)
-{
-    const struct msg *reply;
-    struct msg m = {.type = MSG_TYPE_statfs};
-
-    assert_int_equal(rig_call(r, &m, &reply), 0);
-    return reply->statfs_reply.trash.files + reply->statfs_reply.reclaiming.files;
-}
-
-static void test_the_trash_is_given_up_in_time_and_reclaimed_in_pieces(void **state)
-{
-    struct rig *r = rig_of(state);
-    uint64_t log;
-
-    fill_trash(r);
-    rig_pass(r, 55 * NS_PER_SEC);
-    assert_int_equal(left_to_reclaim(r), 3000);
-    log = meta_index(nm_meta(r->nm));
-    rig_pass(r, 10 * NS_PER_SEC);
-    assert_int_equal(left_to_reclaim(r), 0);
-    assert_true(meta_index(nm_meta(r->nm)) - log >= 3); /* a piece each */
-    log = meta_index(nm_meta(r->nm));
-    rig_pass(r, 10 * NS_PER_SEC);
-    assert_int_equal(meta_index(nm_meta(r->nm)), log); /* nothing is proposed when there is nothing to do */
-}
-
-static void test_a_clock_set_forward_gives_up_no_trash_early(void **state)
+static void test_a_clock_that_was_ahead_for_a_while_does_not_stop_reaping(void **state)
 {
     struct rig *r = rig_of(state);
 
-    fill_trash(r);
-    r->now.wall += 3600 * (int64_t)NS_PER_SEC;
-    rig_pass(r, 55 * NS_PER_SEC);
-    assert_int_equal(left_to_reclaim(r), 3000);
-    rig_pass(r, 10 * NS_PER_SEC);
-    assert_int_equal(left_to_reclaim(r), 0);
+    three_servers(r);
+    uint64_t ahead = publish_and_unlink(r, 86400 * (int64_t)NS_PER_SEC);
+    uint64_t after = publish_and_unlink(r, 0);
+    pass_alive(r, 3, 590 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), ahead));
+    pass_alive(r, 3, 20 * NS_PER_SEC);
+    assert_false(meta_knows_chunk(nm_meta(r->nm), ahead));
+    assert_false(meta_knows_chunk(nm_meta(r->nm), after));
 }
 
 static void test_idle_sessions_expire_and_granted_ones_do_not(void **state)
@@ -543,9 +551,9 @@ int main(void)
         LEADER_TEST(test_a_held_grant_outlives_its_lifetime),
         LEADER_TEST(test_the_horizon_waits_a_lifetime_after_a_restart),
         LEADER_TEST(test_a_removed_chunk_is_ordered_deleted_after_the_grace),
+        LEADER_TEST(test_reaping_keeps_up_with_what_is_removed),
         LEADER_TEST(test_a_clock_set_forward_reaps_nothing_early),
-        LEADER_TEST(test_the_trash_is_given_up_in_time_and_reclaimed_in_pieces),
-        LEADER_TEST(test_a_clock_set_forward_gives_up_no_trash_early),
+        LEADER_TEST(test_a_clock_that_was_ahead_for_a_while_does_not_stop_reaping),
         LEADER_TEST(test_idle_sessions_expire_and_granted_ones_do_not),
         cmocka_unit_test(test_a_full_disk_refuses_writes_and_lets_deletes_through),
     };

@@ -8,6 +8,8 @@
  * 0 or a negative DFS_E… (dfs/error.h). A call that returns non-zero will not call back. *Acknowledged* means that the
  * callback came with status 0: the change then survives the power loss of every machine at once.
  *
+ * Signals: opening a client makes the process ignore SIGPIPE, unless it has a handler for it.
+ *
  * Threads: a client belongs to its loop's thread. Two clients in two threads share nothing. */
 #ifndef DFS_DFS_H
 #define DFS_DFS_H

@@ -295,7 +295,7 @@ static void load_trashed(struct meta *m, struct loader *l, uint64_t *last)
     int64_t time_ns = (int64_t)get64(l);
     uint32_t uid = get32(l);
     struct str p = get_text(l, path, WIRE_PATH_MAX);
-    check(l, number > *last && number < m->next_removal);
+    check(l, number > *last && number < m->next_removal && (m->trash.count == 0 || time_ns >= m->trash_newest));
     if (l->err != 0)
         return;
     *last = number;

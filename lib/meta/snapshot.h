@@ -15,7 +15,7 @@
  *   chunk    u64 id, u32 version, length, crc, index, u8 goal, u8 servers, u16 server…
  *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents, counts and
  *            totals of directories follow from these.
- *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number
+ *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number, and of time
  *   session  u64 id, nonce, i64 active, u64 floor, text16 who, u32 results,
  *            { u64 number, u16 type, u32 length, bytes }… in order; in id order
  *   removed  i64 time, chunk; oldest first

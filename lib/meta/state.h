@@ -139,6 +139,7 @@ struct meta {
     size_t heap_bytes; /* directories, chunk arrays, long chains, symlink targets, session results: estimated */
 
     /* beside the state */
+    int64_t trash_newest; /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
     struct bytes out; /* the reply of the last command */
     struct arena arena;

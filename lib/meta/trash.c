@@ -42,8 +42,24 @@ struct wire_totals meta_wire_totals(struct totals t)
 
 void meta_trashed_free_content(struct trashed *t) { free(t->path); }
 
+/* The clock was set back: what is in the trash is there since now at the latest, and must not hold up what comes. */
+static void lower_times(struct meta *m, int64_t time_ns)
+{
+    struct idmap_iter it;
+    struct trashed *t;
+    uint64_t number;
+    if (idmap_iter_init(&it, &m->trash) != 0)
+        abort(); /* the outcome must not depend on this machine's memory (A6) */
+    while ((t = idmap_iter_next(&it, &number)) != NULL)
+        t->time_ns = t->time_ns > time_ns ? time_ns : t->time_ns;
+    idmap_iter_close(&it);
+}
+
 void meta_trashed_add(struct meta *m, uint64_t number, int64_t time_ns, uint32_t uid, const char *path)
 {
+    if (time_ns < m->trash_newest)
+        lower_times(m, time_ns);
+    m->trash_newest = time_ns;
     struct trashed *t = idmap_add(&m->trash, number);
     *t = (struct trashed){.time_ns = time_ns, .uid = uid, .path = path != NULL ? xstrdup(path) : NULL};
     m->heap_bytes += path != NULL ? heap_cost(strlen(path) + 1) : 0;

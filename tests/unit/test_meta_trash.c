@@ -174,6 +174,24 @@ static void the_trash_forgets_in_time(void **state)
     world_stop(&w);
 }
 
+/* The oldest entry leaves first; one from a clock that was ahead must not hold up the others. */
+static void a_clock_set_back_holds_nothing_up(void **state)
+{
+    (void)state;
+    struct world w;
+    furnish(&w);
+    w.now += 1000000000;
+    assert_int_equal(w_remove(&w, "/d/f", REMOVE_KEEP), 0);
+    w.now -= 1000000000;
+    int64_t back = w.now;
+    assert_int_equal(w_remove(&w, "/d/e/g", REMOVE_KEEP), 0);
+    assert_int_equal(meta_oldest_trash(w.m), back);
+    assert_survives_restart(w.m);
+    w_reclaim(&w, back + 1, 100);
+    assert_int_equal(w_trash_list(&w, 0, 0), 0);
+    world_stop(&w);
+}
+
 static void the_trash_is_emptied_in_one_step(void **state)
 {
     (void)state;
@@ -279,6 +297,7 @@ int main(void)
         cmocka_unit_test(the_trash_gives_back_what_it_was_given),
         cmocka_unit_test(a_place_that_is_taken_or_gone_is_refused),
         cmocka_unit_test(the_trash_forgets_in_time),
+        cmocka_unit_test(a_clock_set_back_holds_nothing_up),
         cmocka_unit_test(the_trash_is_emptied_in_one_step),
         cmocka_unit_test(a_file_with_other_names_loses_one),
         cmocka_unit_test(errors_are_those_of_unlink),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The leader's clockwork for what was removed: the trash is given up in time, and reclaimed in pieces. */
+/* The leader empties the trash by time, and reclaims what was removed. */
 #include "nm_rig.h"
 
 static struct rig *rig_of(void **state) { return *state; }
@@ -91,13 +91,11 @@ static void test_a_clock_set_forward_gives_up_no_trash_early(void **state)
     assert_int_equal(left_to_reclaim(r), 0);
 }
 
-#define TRASH_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TRASH_TEST(test_the_trash_is_given_up_in_time_and_reclaimed_in_pieces),
-        TRASH_TEST(test_a_clock_set_forward_gives_up_no_trash_early),
+        cmocka_unit_test_setup_teardown(test_the_trash_is_given_up_in_time_and_reclaimed_in_pieces, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_a_clock_set_forward_gives_up_no_trash_early, setup, teardown),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

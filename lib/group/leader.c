@@ -372,6 +372,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     propose_reap(nm);
     propose_expire(nm);
     leader_reserve(nm);
+    members_tick(nm, fx);
 }
 
 uint64_t leader_deadline(const struct nm *nm) { return nm->lead.next_tick; }

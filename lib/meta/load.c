@@ -83,7 +83,7 @@ static struct str get_text(struct loader *l, char *dst, uint32_t max)
 }
 
 struct counts {
-    uint32_t servers;
+    uint32_t servers, members;
     uint64_t inodes, names, sessions, removed;
 };
 
@@ -98,13 +98,15 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         *fields[i] = get64(l);
     *n = (struct counts){.servers = get32(l)};
+    n->members = get32(l);
+    m->next_member = get32(l);
     n->inodes = get64(l);
     n->names = get64(l);
     n->sessions = get64(l);
     n->removed = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
-    check(l, n->servers <= META_MAX_SERVERS);
+    check(l, n->servers <= META_MAX_SERVERS && n->members <= META_MAX_MEMBERS);
 }
 
 static void load_server(struct meta *m, struct loader *l)
@@ -125,6 +127,21 @@ static void load_server(struct meta *m, struct loader *l)
     *s = v;
     s->addr = xstrndup(a.p, a.len);
     s->domain = xstrndup(d.p, d.len);
+}
+
+static void load_member(struct meta *m, struct loader *l, uint32_t *last)
+{
+    char addr[WIRE_ADDR_MAX + 1];
+    uint32_t id = get32(l);
+    uint64_t hi = get64(l), lo = get64(l);
+    struct str a = get_text(l, addr, WIRE_ADDR_MAX);
+    check(l, id > *last && id < m->next_member && meta_server_fields_fine(a, STR("")));
+    if (l->err != 0)
+        return;
+    *last = id;
+    struct meta_member *v = meta_member_add(m, id, a);
+    v->uuid_hi = hi;
+    v->uuid_lo = lo;
 }
 
 /* Returns the chunk's id, 0 on error. */
@@ -328,9 +345,12 @@ static void load_tables(struct meta *m, struct loader *l)
     struct counts n;
     struct last_name last_name = {.dir = 0};
     uint64_t last_ino = 0, last_session = 0;
+    uint32_t last_member = 0;
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
         load_server(m, l);
+    for (uint32_t i = 0; i < n.members && l->err == 0; i++)
+        load_member(m, l, &last_member);
     for (uint64_t i = 0; i < n.inodes && l->err == 0; i++)
         load_inode(m, l, &last_ino);
     for (uint64_t i = 0; i < n.names && l->err == 0; i++)

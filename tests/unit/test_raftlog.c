@@ -83,7 +83,7 @@ static void append(struct bench *b, uint8_t fill, uint32_t len)
 
     memset(rec->data + LOG_RECORD_HEADER, fill, len);
     assert_true(raftlog_room(&b->log, len));
-    raftlog_append(&b->log, 1, 1, rec, len, b->now, &b->fx);
+    raftlog_append(&b->log, b->log.last_index + 1, 1, 1, rec, len, b->now, &b->fx);
     buf_unref(rec);
     run(b, &b->fx);
     assert_int_equal(settle(b), 0);
@@ -150,7 +150,7 @@ static void test_every_flipped_byte_is_noticed(void **state)
         char name[DISK_NAME_MAX + 1];
         uint64_t size = b.log.seg[s].size, end = b.log.seg[s].end;
 
-        log_segment_name(b.log.seg[s].first_index, name);
+        log_segment_name(b.log.seg[s].number, name);
         for (uint64_t at = 0; at < size; at++) {
             int err;
 
@@ -215,7 +215,7 @@ static void test_a_missing_segment_is_damage(void **state)
     assert_true(b.log.n_seg >= 4);
     char name[DISK_NAME_MAX + 1];
 
-    log_segment_name(b.log.seg[1].first_index, name);
+    log_segment_name(b.log.seg[1].number, name);
     assert_int_equal(b.disk->ops->unlink(b.disk, name), 0);
     assert_int_equal(open_log(&b), DFS_ECORRUPT);
     stop(&b);

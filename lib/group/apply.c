@@ -69,7 +69,6 @@ int apply_entry(struct nm *nm, uint64_t index, uint64_t term, uint8_t type, cons
     case RAFT_CHANGE:
         nm->conf_index = index;
         engine_configuration(nm, index, body, len, fx);
-        members_applied(nm, fx);
         break;
     case RAFT_BARRIER:
         break;

@@ -275,7 +275,7 @@ void nm_answer(struct nm *nm, const struct event *ev, struct effects *fx);
 void members_tick(struct nm *nm, struct effects *fx);
 void members_transfer(struct nm *nm, const struct event *ev, struct effects *fx);
 int members_fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *a) MUST_USE;
-void members_applied(struct nm *nm, struct effects *fx); /* a configuration was committed */
+void members_check(struct nm *nm, struct effects *fx); /* are we still one? */
 void join_turn(struct nm *nm, struct effects *fx);
 void join_reply(struct nm *nm, const struct event *ev, struct effects *fx);
 

@@ -10,6 +10,7 @@
  * Reading the snapshot and starting the log anew are synchronous: this node serves nobody meanwhile. */
 #include <stdio.h>
 
+#include "base/crc.h"
 #include "base/log.h"
 #include "group/group.h"
 
@@ -62,6 +63,7 @@ void install_served(struct nm *nm, const struct event *ev, struct effects *fx)
         return;
     }
     reply.snapshot_fetch_reply.eof = ev->op->data[0].len < nm->fetch_length[slot];
+    reply.snapshot_fetch_reply.crc = crc32c(0, slice_data(ev->op->data[0]), ev->op->data[0].len);
     if (ev->op->data[0].len > 0) {
         payload = payload_of(ev->op->data[0]);
         ev->op->data[0] = (struct slice){0};
@@ -81,6 +83,15 @@ void install_wanted(struct nm *nm, uint32_t from, const char *addr, struct snaps
     in->from = from;
     if (in->addr != addr)
         snprintf(in->addr, sizeof in->addr, "%s", addr);
+}
+
+static bool slice_fine(const struct event *ev)
+{
+    uint32_t crc = 0;
+
+    for (uint32_t i = 0; ev->payload != NULL && i < PAYLOAD_PARTS; i++)
+        crc = crc32c(crc, slice_data(ev->payload->part[i]), ev->payload->part[i].len);
+    return crc == ev->msg->snapshot_fetch_reply.crc;
 }
 
 /* From the start, with what the leader offered last. */
@@ -136,7 +147,7 @@ void install_reply(struct nm *nm, const struct event *ev, struct effects *fx)
         in->calling = false;
         return;
     }
-    if (ev->status != 0 || ev->msg->type != MSG_TYPE_snapshot_fetch_reply) {
+    if (ev->status != 0 || ev->msg->type != MSG_TYPE_snapshot_fetch_reply || !slice_fine(ev)) {
         in->calling = false;
         if (ev->status == DFS_ENOENT || ev->status == DFS_EIDENTITY || in->wanted.index != in->ref.index)
             give_up(nm, fx, ev->status);
@@ -217,7 +228,6 @@ static int take_over(struct nm *nm, struct effects *fx)
     ev.persisted_snapshot.metadata.configuration_index = info.conf_index;
     ev.persisted_snapshot.last = true;
     engine_step(nm, &ev, fx);
-    members_applied(nm, fx);
     fx_log(fx, LOG_INFO, "nm.snapshot_installed", "index=%" PRIu64, info.index);
     return 0;
 }

@@ -67,6 +67,9 @@ static void catch_up(struct nm *nm, uint32_t id, struct effects *fx)
 
 void members_tick(struct nm *nm, struct effects *fx)
 {
+    /* raft notices that one has caught up only with an entry that is new to it */
+    if (nm->raft.leader_state.promotee_id != 0 && list_empty(&nm->queue) && list_empty(&nm->pending))
+        list_push(&nm->queue, &batch_new(nm)->link);
     if (nm->raft.configuration_uncommitted_index != 0 || nm->raft.leader_state.promotee_id != 0 ||
         meta_n_members(nm->meta) == 0)
         return;
@@ -92,11 +95,12 @@ void members_tick(struct nm *nm, struct effects *fx)
     }
 }
 
-void members_applied(struct nm *nm, struct effects *fx)
+void members_check(struct nm *nm, struct effects *fx)
 {
     bool was = nm->removed;
 
-    nm->removed = nm->raft.configuration.n > 0 && configured(nm, nm->id.raft_id) == NULL;
+    nm->removed =
+        nm->id.raft_id < meta_next_member(nm->meta) && meta_member_by_id(nm->meta, nm->id.raft_id) == NULL;
     if (nm->removed && !was)
         fx_log(fx, LOG_ERROR, "nm.removed",
                "id=%u advice=\"this NameServer was removed from the cluster: stop it; to come back, join with an empty "

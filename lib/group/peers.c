@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc.h"
 #include "base/log.h"
 #include "group/group.h"
 
@@ -94,7 +95,8 @@ static bool gather(const struct nm *nm, uint64_t index, uint32_t n, uint32_t byt
     for (uint32_t i = 0; i < n; i++) {
         const struct entry *e = entries_find(nm, index + i);
 
-        to[i] = (struct wire_peer_entry){e->term, e->type, e->len};
+        to[i] = (struct wire_peer_entry){e->term, e->type, e->len,
+                                         crc32c(0, e->rec->data + LOG_RECORD_HEADER, e->len)};
         if (b != NULL)
             memcpy(b->data + at, e->rec->data + LOG_RECORD_HEADER, e->len);
         at += e->len;
@@ -325,6 +327,8 @@ static bool unpack(const struct event *ev, struct buf **recs, struct raft_entry 
         entries[i] = (struct raft_entry){.term = a->entries[i].term,
                                          .type = a->entries[i].type,
                                          .buf = {recs[i]->data + LOG_RECORD_HEADER, len}};
+        if (crc32c(0, recs[i]->data + LOG_RECORD_HEADER, len) != a->entries[i].crc)
+            return false;
         if (a->entries[i].type == RAFT_CHANGE && !configuration_fine(recs[i], len))
             return false;
     }
@@ -339,7 +343,9 @@ static void take_append(struct nm *nm, struct peer *p, const struct event *ev, s
     struct buf *recs[ENTRIES_MAX] = {0};
     void *batch = NULL;
 
-    if (a->n_entries > 0 && unpack(ev, recs, entries))
+    if (a->n_entries > 0 && !unpack(ev, recs, entries))
+        fx_log(fx, LOG_WARN, "nm.entries_damaged", "peer=%s previous=%" PRIu64, ev->peer, a->previous_index);
+    else if (a->n_entries > 0)
         batch = raft_malloc(1); /* raft frees it, unless it has us persist entries of it */
     if (a->n_entries == 0 || batch != NULL) {
         for (uint32_t i = 0; i < a->n_entries; i++)

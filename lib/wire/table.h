@@ -126,7 +126,8 @@
 #define REC_peer_entry(F, R, L)                                                                                        \
     F(u64, term)                                                                                                       \
     F(u8, type)                                                                                                        \
-    F(u32, length)
+    F(u32, length)                                                                                                     \
+    F(u32, crc) /* CRC32C of its bytes */
 
 #define REC_session(F, R, L)                                                                                           \
     F(u64, id)                                                                                                         \
@@ -496,7 +497,9 @@
     F(u64, term)                                                                                                       \
     F(u64, offset) /* in the snapshot's file */                                                                        \
     F(u32, length)
-#define MSG_snapshot_fetch_reply(F, R, L) F(u8, eof) /* the payload is the bytes */
+#define MSG_snapshot_fetch_reply(F, R, L)                                                                       \
+    F(u8, eof)                                                                                                         \
+    F(u32, crc) /* CRC32C of the bytes, which are the payload */
 
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */
 #define DFS_MESSAGES(X)                                                                                                \

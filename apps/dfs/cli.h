@@ -63,6 +63,7 @@ int verb_rm(struct cli *cli);
 int verb_mv(struct cli *cli);
 int verb_ln(struct cli *cli);
 int verb_df(struct cli *cli);
+int verb_nm(struct cli *cli);
 int verb_status(struct cli *cli);
 
 /* --- cli.c --- */

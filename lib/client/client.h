@@ -31,6 +31,8 @@ struct client_config {
 
 enum client_op_kind {
     OP_STAT = 1, OP_READDIR, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_STATFS, OP_STATUS,
+    OP_NM_REMOVE,
+    OP_NM_TRANSFER,
     OP_PUT, OP_GET, OP_END_SESSION,
 };
 

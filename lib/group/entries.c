@@ -101,20 +101,24 @@ void entries_cut(struct nm *nm, uint64_t index)
 
 /* --- from the log --- */
 
-void entries_read(struct nm *nm, uint64_t index, struct effects *fx)
+bool entries_read(struct nm *nm, uint64_t index, struct effects *fx)
 {
     char name[DISK_NAME_MAX + 1];
     uint64_t offset, length;
     struct disk_op *op;
 
-    if (nm->reading || !raftlog_locate(&nm->log, index, name, &offset, &length))
-        return;
+    if (nm->reading)
+        return true;
+    if (!raftlog_locate(&nm->log, index, name, &offset, &length))
+        return false;
     op = disk_op_new(DISK_READ, name, 1);
     op->offset = offset;
     op->length = length;
     op->token = TOKEN_ENTRIES;
     nm->reading = true;
+    nm->read_from = index;
     fx_disk(fx, op);
+    return true;
 }
 
 static int on_entry(void *arg, const struct log_record *rec)
@@ -140,9 +144,8 @@ void entries_read_done(struct nm *nm, const struct event *ev, struct effects *fx
     cut(&nm->old, 0);
     if (err == 0 && engine_is_leader(nm))
         err = raftlog_parse(&nm->log, ev->op->name, ev->op->offset, slice_data(ev->op->data[0]), ev->op->data[0].len,
-                            0, on_entry, nm);
+                            nm->read_from, on_entry, nm);
     if (err != 0)
         fx_log(fx, LOG_WARN, "nm.log_not_read", "file=%s error=%s", ev->op->name, dfs_errname(err));
-    else
-        peers_resume(nm, fx);
+    peers_resume(nm, err == 0 && entries_find(nm, nm->read_from) != NULL, fx);
 }

@@ -144,6 +144,7 @@ struct nm {
     struct effects held;        /* messages that wait for the vote to be durable (A2) */
     struct entries recent, old; /* old: read back from the log */
     bool reading;
+    uint64_t read_from;
     struct buf **received; /* records of the message being taken in, from received_first on */
     uint64_t received_first;
     uint32_t n_received;
@@ -238,12 +239,14 @@ void entries_put(struct nm *nm, uint64_t index, const struct batch *b);
 const struct entry *entries_find(const struct nm *nm, uint64_t index);
 void entries_cut(struct nm *nm, uint64_t index); /* forgets those from index on */
 void entries_close(struct entries *e);
-void entries_read(struct nm *nm, uint64_t index, struct effects *fx);
+/* Reads entries from index on back from the log; peers_resume follows. False: they are not there. */
+bool entries_read(struct nm *nm, uint64_t index, struct effects *fx) MUST_USE;
 void entries_read_done(struct nm *nm, const struct event *ev, struct effects *fx);
 
 /* peers.c */
 void peers_send(struct nm *nm, const struct raft_message *m, uint32_t n, struct effects *fx);
-void peers_resume(struct nm *nm, struct effects *fx); /* entries were read back */
+/* A read of old entries has ended; good: they are there. Otherwise raft has to try again. */
+void peers_resume(struct nm *nm, bool good, struct effects *fx);
 void peers_request(struct nm *nm, const struct event *ev, struct effects *fx);
 void peers_reply(struct nm *nm, const struct event *ev, struct effects *fx);
 struct peer *peer_find(struct nm *nm, uint32_t id); /* NULL: no messages were exchanged yet */

@@ -25,7 +25,7 @@ bool nm_serving(const struct nm *nm) { return nm->serving; }
 
 bool nm_leads(const struct nm *nm, uint64_t mono)
 {
-    return nm->serving && (nm->cfg.trust_lease || !lease_needed(nm) || mono < nm->lease_until);
+    return nm->serving && (!lease_needed(nm) || mono < nm->lease_until);
 }
 
 uint32_t nm_voters(const struct nm *nm)

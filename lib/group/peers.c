@@ -118,8 +118,7 @@ static void send_append(struct nm *nm, struct peer *p, struct held_append *h, st
         uint32_t bytes, n = fits_one(nm, h->previous_index + 1, h->n, &bytes);
 
         if (n == 0 && h->n > 0) {
-            h->set = true;
-            entries_read(nm, h->previous_index + 1, fx);
+            h->set = entries_read(nm, h->previous_index + 1, fx);
             return;
         }
         if (!gather(nm, h->previous_index + 1, n, bytes, entries, &payload))
@@ -160,7 +159,7 @@ static void on_append(struct nm *nm, struct peer *p, const struct raft_append_en
         p->held = h;
 }
 
-void peers_resume(struct nm *nm, struct effects *fx)
+void peers_resume(struct nm *nm, bool good, struct effects *fx)
 {
     for (uint32_t i = 0; i < nm->n_peers; i++) {
         struct peer *p = &nm->peers[i];
@@ -168,7 +167,7 @@ void peers_resume(struct nm *nm, struct effects *fx)
         if (!p->held.set)
             continue;
         p->held.set = false;
-        if (p->held.term == raft_current_term(&nm->raft) && engine_is_leader(nm))
+        if (good && p->held.term == raft_current_term(&nm->raft) && engine_is_leader(nm))
             send_append(nm, p, &p->held, fx);
     }
 }

@@ -79,6 +79,7 @@ bool raftlog_locate(const struct raftlog *log, uint64_t index, char *name, uint6
 {
     const struct log_segment *seg;
     uint32_t i = log->n_mark;
+    uint64_t end;
 
     while (i > 0 && log->mark[i - 1].index > index)
         i--;
@@ -89,8 +90,11 @@ bool raftlog_locate(const struct raftlog *log, uint64_t index, char *name, uint6
         return false;
     log_segment_name(seg->number, name);
     *offset = log->mark[i - 1].position - seg->position;
-    *length = min_u64(seg->end - *offset, MARK_EVERY + 2 * log_record_size(LOG_BODY_MAX));
-    return *offset < seg->end;
+    end = min_u64(seg->end, log->written - seg->position); /* a record may be on its way */
+    if (*offset >= end)
+        return false;
+    *length = min_u64(end - *offset, MARK_EVERY + log_record_size(LOG_BODY_MAX));
+    return true;
 }
 
 int raftlog_parse(const struct raftlog *log, const char *name, uint64_t offset, const uint8_t *p, size_t len,

@@ -304,6 +304,8 @@ void node_start(struct node *n)
     int err = 0;
     if (n->up)
         return;
+    if (n == &n->cluster->nodes[n->cluster->n_names - 1])
+        n->cluster->latecomer = false;
     n->life++;
     n->wall_skew = draw_skew(s);
     n->self = (struct link_self){.role = roles[n->kind], .software = "sim"};
@@ -423,6 +425,7 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage)
     swarm_draw(&c->swarm, sim, sabotage);
     net_init(&c->net, c);
     c->n_names = c->swarm.names;
+    c->latecomer = c->swarm.latecomer > 0;
     for (uint32_t i = 0; i < c->n_names; i++)
         add_node(c, NODE_NM, "nm", i + 1);
     for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
@@ -493,10 +496,11 @@ void cluster_check_states(struct cluster *c)
 bool cluster_whole(struct cluster *c)
 {
     struct node *leader = cluster_nm(c);
-    for (uint32_t i = 0; i < c->n_names; i++)
+    uint32_t names = c->n_names - c->latecomer;
+    for (uint32_t i = 0; i < names; i++)
         if (!c->nodes[i].up)
             return false;
-    if (!nm_serving(leader->nm) || nm_voters(leader->nm) != c->n_names)
+    if (!nm_serving(leader->nm) || nm_voters(leader->nm) != names)
         return false;
     for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
         if (!cluster_ss(c, i)->up || !ss_registered(cluster_ss(c, i)->ss))

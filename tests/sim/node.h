@@ -50,6 +50,7 @@ struct cluster {
     bool quiet;                        /* no more faults */
     uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
     const struct node *last_leader;
+    bool latecomer; /* the last NameServer has not been started yet */
 };
 
 void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage);

@@ -65,6 +65,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
 {
     *w = (struct swarm){.sabotage = sabotage};
     w->names = sim_chance(s, 600) ? 3 : sim_chance(s, 800) ? 1 : 5;
+    if (w->names > 1 && sim_chance(s, 400))
+        w->latecomer = 2 * NS_PER_SEC + sim_below(s, 20 * NS_PER_SEC);
     w->clients = 2 + (uint32_t)sim_below(s, 3);
     w->actors = w->clients + (uint32_t)sim_below(s, 4);
     w->ops = 15 + (uint32_t)sim_below(s, 40);
@@ -89,6 +91,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
     w->snapshot_bytes = sim_chance(s, 500) ? 1024 + sim_below(s, 20 * KIB) : 0;
+    if (w->latecomer && sim_chance(s, 700))
+        w->snapshot_bytes = 1024 + sim_below(s, 4 * KIB);
     w->segment_size = (1 + sim_below(s, 4)) * MIB;
     w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : 0;
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);

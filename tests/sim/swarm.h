@@ -25,7 +25,8 @@ enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
 
 struct swarm {
     enum sabotage sabotage;
-    uint32_t names;            /* NameServers */
+    uint32_t names;                                    /* NameServers */
+    uint64_t latecomer;                                /* ns: the last of them joins so late; 0: with the others */
     uint32_t clients, actors, ops;                     /* actors in all; operations of each */
     uint32_t max_file;                                 /* bytes */
     uint64_t net_delay, disk_delay, turn_delay, think; /* ns, the most */

@@ -32,6 +32,7 @@ struct client *client_new(const struct client_config *cfg)
     c->free_slot = UINT32_MAX;
     c->next_number = c->next_write = 1;
     session_init(c);
+    hold_init(c);
     blocks_init(c);
     return c;
 }
@@ -225,6 +226,7 @@ void client_free(struct client *c)
     ops_cancel(&c->running);
     ops_deliver(c);
     rpc_stop(&c->session_rpc);
+    hold_close(c);
     grants_close(c);
     for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
         free(c->names[i]);

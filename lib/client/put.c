@@ -190,6 +190,7 @@ static void feed_run(struct task *t, struct effects *fx)
 void put_begin(struct op *op, struct effects *fx)
 {
     op->put = xcalloc(1, sizeof *op->put);
+    op->c->puts++;
     op->put->op = op;
     task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
@@ -197,11 +198,22 @@ void put_begin(struct op *op, struct effects *fx)
     put_pump(op->put, fx);
 }
 
+uint64_t put_lowest_chunk(const struct op *op)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (uint32_t i = 0; op->put && i < op->put->n_chunks; i++)
+        if (op->put->chunks[i]->grant)
+            lowest = min_u64(lowest, op->put->chunks[i]->grant->chunk);
+    return lowest;
+}
+
 void put_free(struct op *op)
 {
     struct put *p = op->put;
     if (!p)
         return;
+    if (--op->c->puts == 0)
+        hold_disarm(op->c);
     task_stop(&p->feed);
     for (uint32_t i = 0; i < p->n_chunks; i++)
         put_chunk_free(p->chunks[i]);

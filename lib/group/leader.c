@@ -15,7 +15,9 @@
 
 struct session_use {
     uint64_t session;
-    uint64_t at; /* mono ns */
+    uint64_t at;         /* mono ns */
+    uint64_t hold;       /* serial the horizon does not pass … */
+    uint64_t hold_until; /* … before this, mono ns */
     UT_hash_handle hh;
 };
 
@@ -229,9 +231,31 @@ static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
+static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono);
+
+static void on_hold(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_hold *h = &ev->msg->hold;
+    struct msg reply = {.type = MSG_TYPE_hold_reply};
+    struct session_use *u;
+
+    if (!meta_session_exists(nm->meta, h->session)) {
+        fx_fail(fx, ev->to, DFS_ESESSION, "the session is not known or has expired");
+        return;
+    }
+    u = note_session(&nm->lead, h->session, nm->now.mono);
+    u->hold = h->oldest & CHUNK_SERIAL_MASK;
+    u->hold_until = nm->now.mono + nm->cfg.grant_lifetime;
+    reply.hold_reply.lifetime_ms = (uint32_t)min_u64(nm->cfg.grant_lifetime / NS_PER_MS, UINT32_MAX);
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
 void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     switch (ev->msg->type) {
+    case MSG_TYPE_hold:
+        on_hold(nm, ev, fx);
+        return;
     case MSG_TYPE_grant:
         leader_grant(nm, ev, fx);
         return;
@@ -262,8 +286,20 @@ static void mark_horizon(struct nm *nm)
     }
 }
 
-/* Grants older than their lifetime are dead. The first mark is the epoch's opening, so that what an earlier leader
- * granted lives its full lifetime too (B15). */
+/* The lowest serial a session still holds; UINT64_MAX if none does. */
+static uint64_t held_serial(const struct nm *nm)
+{
+    uint64_t lowest = UINT64_MAX;
+    struct session_use *u, *next;
+
+    HASH_ITER(hh, nm->lead.uses, u, next)
+        if (u->hold_until > nm->now.mono)
+            lowest = min_u64(lowest, u->hold);
+    return lowest;
+}
+
+/* Grants older than their lifetime are dead, unless they are held. The first mark is the epoch's opening, so that what
+ * an earlier leader granted lives its full lifetime too, and who holds it has the time to say so (B15). */
 static void propose_horizon(struct nm *nm)
 {
     struct leader *l = &nm->lead;
@@ -274,7 +310,7 @@ static void propose_horizon(struct nm *nm)
         old++;
     if (old == 0 || l->horizon_pending)
         return;
-    cmd.horizon.chunks_below = l->mark[old - 1].serial;
+    cmd.horizon.chunks_below = min_u64(l->mark[old - 1].serial, held_serial(nm));
     if (cmd.horizon.chunks_below > meta_horizon(nm->meta)) {
         l->horizon_pending = batch_propose(nm, &cmd);
         if (!l->horizon_pending)
@@ -297,7 +333,7 @@ static void propose_reap(struct nm *nm)
     l->reap_pending = batch_propose(nm, &cmd);
 }
 
-void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
+static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono)
 {
     struct session_use *u;
 
@@ -308,6 +344,12 @@ void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
         HASH_ADD(hh, l->uses, session, sizeof u->session, u);
     }
     u->at = mono;
+    return u;
+}
+
+void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
+{
+    note_session(l, session, mono);
 }
 
 static void propose_expire(struct nm *nm)

@@ -65,7 +65,10 @@ void *idmap_find(const struct idmap *m, uint64_t id)
 {
     struct idpage *p = page_of(m, id / PAGE_IDS);
     uint32_t i = id % PAGE_IDS;
-    if (p == NULL || !(p->bits >> i & 1))
+    if (p == NULL)
+        return NULL;
+    __builtin_prefetch(p->data + (size_t)i * m->size); /* where the record is if the page is full, as most are */
+    if (!(p->bits >> i & 1))
         return NULL;
     return p->data + (size_t)rank_of(p, i) * m->size;
 }

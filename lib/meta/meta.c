@@ -107,6 +107,7 @@ static int close_session(struct meta *m, const struct msg_session_close *c, stru
 {
     meta_session_drop(m, c->id.session);
     reply->type = MSG_TYPE_session_close_reply;
+    reply->session_close_reply.reserved = 0;
     return 0;
 }
 

@@ -78,7 +78,8 @@ size_t meta_memory(const struct meta *m);
 uint64_t meta_epoch(const struct meta *m);
 uint64_t meta_index(const struct meta *m);    /* of the last applied entry */
 void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo);
-uint64_t meta_first_grantable(const struct meta *m); /* first chunk serial this epoch may grant: the reserve at its opening */
+/* The first chunk serial this epoch may grant: the reserve at its opening. */
+uint64_t meta_first_grantable(const struct meta *m);
 uint64_t meta_reserved(const struct meta *m); /* serials below this may be granted */
 uint64_t meta_horizon(const struct meta *m);
 int64_t meta_oldest_removed(const struct meta *m); /* stamp of the oldest removed, not reaped chunk; INT64_MAX: none */

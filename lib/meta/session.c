@@ -109,7 +109,8 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
     return r;
 }
 
-int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply)
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
+                            struct msg *reply)
 {
     if (o->nonce == 0)
         return DFS_EINVAL; /* a client that forgot to draw one would share its session with the next such */

@@ -155,13 +155,14 @@ void meta_members_close(struct meta *m);
 
 /* --- session.c --- */
 
-/* What to do with a numbered request: 0: apply it; 1: *again is its remembered reply; or a DFS_E not to be remembered. */
+/* What to do with a numbered request. 0: apply it; 1: *again is its remembered reply; or a DFS_E, not remembered. */
 int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t now_ns,
                        const struct session_result **again);
 /* Remembers a reply; the bytes it returns live as long as the session remembers them. */
 const struct session_result *meta_session_remember(struct meta *m, const struct wire_request_id *id, uint16_t type,
                                                    const void *head, uint32_t len);
-int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply);
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
+                            struct msg *reply);
 void meta_session_drop(struct meta *m, uint64_t id);
 void meta_session_free_content(struct session *s);
 void meta_apply_expire(struct meta *m, const struct msg_expire *e);

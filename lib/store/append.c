@@ -1,16 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /* Group commit. Writes gather in a lane's queue while its batch is under way; when that is flushed, the next batch is
- * everything gathered: one vectored write and one flush. One batch at a time per lane, so that a batch starts only after
- * the one before is durable: recovery relies on it (scan.h). */
+ * everything gathered: one vectored write and one flush. One batch at a time per lane, so that a batch starts only
+ * after the one before is durable: recovery relies on it (scan.h). */
 #include <stdlib.h>
 
 #include "base/crc.h"
 #include "store/impl.h"
 
-void append_queue(struct ss *ss, struct write *w)
-{
-    list_push(&ss->stores[w->disk].lanes[w->class].queue, &w->link);
-}
+void append_queue(struct ss *ss, struct write *w) { list_push(&ss->stores[w->disk].lanes[w->class].queue, &w->link); }
 
 void queue_refuse(struct ss *ss, struct lane *l, int err, struct effects *fx)
 {
@@ -28,9 +25,10 @@ static struct record_layout layout_of(const struct write *w, uint64_t position)
 
 static void lane_seal(struct ss *ss, struct lane *l)
 {
-    l->active->state = SEG_SEALED;
+    struct segment *s = l->active;
+    s->state = SEG_SEALED;
     l->active = NULL;
-    ss->collect = true;
+    segment_check(ss, s);
 }
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
@@ -107,8 +105,8 @@ static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
         return; /* the next turn tries again */
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
-    struct disk_op *op = ss_disk_op(st, DISK_WRITE, name, n * 3 + 1,
-                                    token_make(TOKEN_BATCH, st->number, s->header.class));
+    struct disk_op *op =
+        ss_disk_op(st, DISK_WRITE, name, n * 3 + 1, token_make(TOKEN_BATCH, st->number, s->header.class));
     uint32_t at = 0, from = 0, n_data = 0, batch = s->end;
     op->offset = s->end;
     op->flush = !ss->cfg.relaxed;
@@ -137,7 +135,7 @@ static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
 
 void append_turn(struct ss *ss, struct store *st, struct now now, struct effects *fx)
 {
-    for (int class = 0; class < SEGMENT_CLASSES && !st->failed; class++) {
+    for (int class = 0; class < SEGMENT_CLASSES && !st->failed; class ++) {
         struct lane *l = &st->lanes[class];
         if (l->busy || list_empty(&l->queue))
             continue;

@@ -5,8 +5,8 @@
 
 #include "base/crc.h"
 
-#define SEGMENT_MAGIC 0x53534644u  /* "DFSS" */
-#define RECORD_MAGIC 0x52534644u   /* "DFSR" */
+#define SEGMENT_MAGIC 0x53534644u /* "DFSS" */
+#define RECORD_MAGIC 0x52534644u  /* "DFSR" */
 /* magic, CRC of everything behind it, format version */
 #define AT_MAGIC 0
 #define AT_CRC 4
@@ -97,10 +97,7 @@ int segment_parse_header(const uint8_t p[SEGMENT_HEADER], struct segment_header 
     return h->class < SEGMENT_CLASSES ? 0 : DFS_ECORRUPT;
 }
 
-void segment_name(char *out, size_t len, uint64_t id)
-{
-    snprintf(out, len, "seg-%016" PRIx64 ".log", id);
-}
+void segment_name(char *out, size_t len, uint64_t id) { snprintf(out, len, "seg-%016" PRIx64 ".log", id); }
 
 bool segment_parse_name(const char *name, uint64_t *id)
 {

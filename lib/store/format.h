@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a data folder of a StorageServer holds, byte by byte: segments, records, the identity. docs/DISK-FORMAT.md is the
- * prose. Pure functions of bytes: nothing here reads or writes a disk.
+/* What a data folder of a StorageServer holds, byte by byte: segments, records, the identity. docs/DISK-FORMAT.md is
+ * the prose. Pure functions of bytes: nothing here reads or writes a disk.
  *
  * A record is [header 128][block CRCs, 4 bytes each][payload], padded to 8. In segments of class LARGE the payload
  * starts on a 4096-byte boundary, so that its space can be given back alone (CONSISTENCY D22). */
@@ -37,8 +37,8 @@ struct identity {
     uint64_t cluster_hi, cluster_lo; /* 0: not registered yet */
     uint64_t uuid_hi, uuid_lo;       /* of the server, the same in all its folders */
     uint64_t folder_hi, folder_lo;
-    uint64_t epoch;                  /* the highest seen in an order (CONSISTENCY B16) */
-    uint32_t server;                 /* id; 0: not registered yet */
+    uint64_t epoch;  /* the highest seen in an order (CONSISTENCY B16) */
+    uint32_t server; /* id; 0: not registered yet */
 };
 
 void identity_put(uint8_t out[IDENTITY_SLOT], const struct identity *id);
@@ -73,7 +73,7 @@ struct record {
     uint8_t flags;
     uint32_t version;
     uint64_t chunk;
-    uint64_t copy;     /* which stay of the chunk on this server: rises after each delete (D23) */
+    uint64_t copy; /* which stay of the chunk on this server: rises after each delete (D23) */
     uint64_t sequence;
     uint64_t session, number; /* of the writer (B14) */
     uint64_t file;
@@ -89,7 +89,8 @@ static inline uint32_t blocks_touched(uint32_t offset, uint32_t length)
     return length ? (uint32_t)(((uint64_t)offset + length + DFS_BLOCK - 1) / DFS_BLOCK - offset / DFS_BLOCK) : 0;
 }
 
-/* Where the parts of a record of this range stand, its header being at `position`. 64 bits: the caller checks limits. */
+/* Where the parts of a record of this range stand, its header being at `position`. 64 bits: the caller checks
+ * limits. */
 struct record_layout {
     uint32_t n_crcs;
     uint64_t crcs, payload, end; /* end: where the next record starts */

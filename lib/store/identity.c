@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose folders these are. The file holds two slots, written in turn and flushed each time, so that one is always whole.
- * All folders of a server hold the same but for their own ids; where they differ after a crash, the newest counts. */
+/* Whose folders these are. The file holds two slots, written in turn and flushed each time, so that one is always
+ * whole. All folders of a server hold the same but for their own ids; where they differ after a crash, the newest
+ * counts. */
 #include <stdio.h>
 
 #include "store/impl.h"
@@ -33,8 +34,8 @@ static int folder_read(struct store *st, bool *present, char *why, size_t why_le
         snprintf(why, why_len, "data folder %u cannot be read: %s", st->number, dfs_strerror(err));
         return err;
     }
-    bool blank = !look.identity || (memcmp(p, zeros, sizeof zeros) == 0 &&
-                                    memcmp(p + IDENTITY_SLOT, zeros, sizeof zeros) == 0);
+    bool blank =
+        !look.identity || (memcmp(p, zeros, sizeof zeros) == 0 && memcmp(p + IDENTITY_SLOT, zeros, sizeof zeros) == 0);
     *present = !blank;
     if (blank && look.segments) {
         snprintf(why, why_len, "data folder %u holds segments but no file \"%s\": it is not known whose they are",

@@ -43,8 +43,15 @@
 /* --- tokens: what an answer belongs to --- */
 
 enum token_kind {
-    TOKEN_BATCH = 1, TOKEN_SEGMENT, TOKEN_STAT, TOKEN_IDENTITY, TOKEN_READ, TOKEN_FORWARD, TOKEN_REGISTER,
-    TOKEN_HEARTBEAT, TOKEN_REPORT,
+    TOKEN_BATCH = 1,
+    TOKEN_SEGMENT,
+    TOKEN_STAT,
+    TOKEN_IDENTITY,
+    TOKEN_READ,
+    TOKEN_FORWARD,
+    TOKEN_REGISTER,
+    TOKEN_HEARTBEAT,
+    TOKEN_REPORT,
 };
 static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
@@ -74,14 +81,14 @@ struct segment {
     uint32_t seed, slot;
     uint8_t disk;
     enum segment_state state;
-    bool cut;            /* found at start: ends at `end`, the rest of the file goes */
-    uint32_t end;        /* the next record goes here */
-    uint32_t last;       /* position of the last record, and its chunk */
+    bool cut;      /* found at start: ends at `end`, the rest of the file goes */
+    uint32_t end;  /* the next record goes here */
+    uint32_t last; /* position of the last record, and its chunk */
     uint64_t last_chunk;
     int64_t live_bytes;
-    int32_t live;        /* extents */
-    uint32_t pins;       /* writes not yet answered and reads under way */
-    uint32_t tombs;      /* tombstones in it that are still needed */
+    int32_t live;          /* extents */
+    uint32_t pins;         /* writes not yet answered and reads under way */
+    uint32_t tombs;        /* tombstones in it that are still needed */
     struct grave **graves; /* dead chunks with records in it */
     uint32_t n_graves, cap_graves;
 };
@@ -117,6 +124,7 @@ struct recent { /* a writer's request on an open chunk */
     uint64_t session, number;
     uint32_t offset, length, sequence;
     struct write *write; /* while under way */
+    bool recovered;      /* read back at start: durable here, and nothing is known of the servers down the chain */
 };
 
 struct open_chunk { /* a chunk written not long ago */
@@ -201,11 +209,14 @@ struct ss {
 /* segments.c */
 struct segment *segment_add(struct ss *ss, uint8_t disk, const struct segment_header *h, enum segment_state state);
 struct segment *segment_at(const struct ss *ss, uint32_t slot); /* NULL: gone */
+void segment_check(struct ss *ss, const struct segment *s);     /* a count went down: it may be dead now */
+void segment_unpin(struct ss *ss, struct segment *s);
 void segment_create(struct ss *ss, struct store *st, enum segment_class class, struct effects *fx);
 void segment_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void segments_collect(struct ss *ss, struct effects *fx); /* unlinks what is dead */
 void segments_close(struct ss *ss);
-/* A chunk leaves the index because of a tombstone in the segment `tomb`; strays are further segments with records of it. */
+/* A chunk leaves the index because of a tombstone in the segment `tomb`; strays are further segments with records of
+ * it. */
 void chunk_bury(struct ss *ss, struct chunk *c, uint32_t tomb, const uint32_t *strays, uint32_t n_strays);
 void store_fail(struct ss *ss, struct store *st, int err, const char *what, struct effects *fx);
 
@@ -237,7 +248,7 @@ void read_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void read_close(struct ss *ss);
 
 /* identity.c */
-int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE; /* reads all, decides; writes nothing */
+int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE;   /* reads all, decides; writes nothing */
 int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
 void identity_turn(struct ss *ss, struct effects *fx);
 void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);
@@ -257,7 +268,8 @@ bool ss_serving(const struct ss *ss, uint64_t mono);
 
 /* recover.c */
 int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len) MUST_USE;
-int recover_finish(struct ss *ss, char *why, size_t why_len) MUST_USE; /* cuts torn tails: the first change to the disks */
+int recover_finish(struct ss *ss, char *why,
+                   size_t why_len) MUST_USE; /* cuts torn tails: the first change to the disks */
 void ss_note(struct ss *ss, const char *fmt, ...) PRINTF_LIKE(2, 3);
 
 struct disk_op *ss_disk_op(struct store *st, enum disk_kind kind, const char *name, uint32_t n_data, uint64_t token);

@@ -150,8 +150,12 @@ struct extent chunk_extent(const struct chunk *c, uint32_t i)
 {
     if (c->flags & CHUNK_MANY)
         return c->u.many->v[i];
-    return (struct extent){.off = c->u.one.off, .len = c->u.one.len, .rec_off = c->u.one.off,
-                           .rec_len = c->u.one.len, .segment = c->u.one.segment, .position = c->u.one.position,
+    return (struct extent){.off = c->u.one.off,
+                           .len = c->u.one.len,
+                           .rec_off = c->u.one.off,
+                           .rec_len = c->u.one.len,
+                           .segment = c->u.one.segment,
+                           .position = c->u.one.position,
                            .order = order_of(c->version, c->sequence)};
 }
 

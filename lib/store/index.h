@@ -13,10 +13,10 @@
 #define INDEX_MAX_EXTENTS 65536u
 
 struct extent {
-    uint32_t off, len;         /* the bytes of the chunk it owns */
-    uint32_t rec_off, rec_len; /* the bytes of the chunk its record holds */
+    uint32_t off, len;          /* the bytes of the chunk it owns */
+    uint32_t rec_off, rec_len;  /* the bytes of the chunk its record holds */
     uint32_t segment, position; /* slot; of the record's header */
-    uint64_t order;            /* version << 32 | sequence */
+    uint64_t order;             /* version << 32 | sequence */
 };
 
 static inline uint64_t order_of(uint32_t version, uint64_t sequence) { return (uint64_t)version << 32 | sequence; }

@@ -59,7 +59,13 @@ struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t numb
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
-    o->recent[o->next_recent] = (struct recent){r->session, r->number, r->offset, r->length, (uint32_t)r->sequence, w};
+    o->recent[o->next_recent] = (struct recent){.session = r->session,
+                                                .number = r->number,
+                                                .offset = r->offset,
+                                                .length = r->length,
+                                                .sequence = (uint32_t)r->sequence,
+                                                .write = w,
+                                                .recovered = !w};
     o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
     if (r->sequence > o->sequence)
         o->sequence = (uint32_t)r->sequence;

@@ -34,8 +34,12 @@ static void order_carry_out(struct ss *ss, const struct order *o)
         (open && open->inflight))
         return;
     struct write *w = write_new(ss, c->disk, CLASS_SMALL);
-    w->record = (struct record){.kind = RECORD_DELETE, .chunk = c->id, .copy = c->copy, .version = c->version,
-                                .sequence = c->sequence, .epoch = ss->identity.epoch};
+    w->record = (struct record){.kind = RECORD_DELETE,
+                                .chunk = c->id,
+                                .copy = c->copy,
+                                .version = c->version,
+                                .sequence = c->sequence,
+                                .epoch = ss->identity.epoch};
     w->down_done = true;
     c->flags |= CHUNK_DELETING;
     ss->deletes++;

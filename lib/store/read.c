@@ -11,7 +11,7 @@
 
 #define PIECES_MAX 1024u
 
-struct io { /* one disk read */
+struct io {                  /* one disk read */
     struct segment *segment; /* pinned */
     uint64_t off;
     uint32_t len;
@@ -43,8 +43,7 @@ static void read_free(struct ss *ss, struct read *r)
 {
     for (uint32_t i = 0; i < r->n_ios; i++) {
         slice_drop(&r->ios[i].data);
-        r->ios[i].segment->pins--;
-        ss->collect = true;
+        segment_unpin(ss, r->ios[i].segment);
     }
     ss->read_bytes -= r->budget;
     ss->n_reads--;
@@ -158,8 +157,7 @@ static bool piece_good(const struct read *r, const struct piece *p)
     struct record rec;
     return record_parse(meta, &s->header, s->seed, p->record.position, &rec) && rec.chunk == r->chunk &&
            order_of(rec.version, rec.sequence) == p->record.order && rec.offset == p->record.rec_off &&
-           rec.length == p->record.rec_len &&
-           crc32c(0, meta + RECORD_HEADER, 4ULL * p->layout.n_crcs) == rec.crcs_crc;
+           rec.length == p->record.rec_len && crc32c(0, meta + RECORD_HEADER, 4ULL * p->layout.n_crcs) == rec.crcs_crc;
 }
 
 static struct slice piece_slice(const struct read *r, const struct piece *p)
@@ -261,8 +259,8 @@ static void submit(struct ss *ss, struct read *r, struct effects *fx)
         struct io *io = &r->ios[i];
         char name[DISK_NAME_MAX + 1];
         segment_name(name, sizeof name, io->segment->header.id);
-        struct disk_op *op = ss_disk_op(&ss->stores[io->segment->disk], DISK_READ, name, 1,
-                                        token_make(TOKEN_READ, i, r->slot));
+        struct disk_op *op =
+            ss_disk_op(&ss->stores[io->segment->disk], DISK_READ, name, 1, token_make(TOKEN_READ, i, r->slot));
         op->offset = io->off;
         op->length = io->len;
         fx_disk(fx, op);

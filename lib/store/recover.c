@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The index, from the records of all segments. Nothing on the disks is changed until everything was read and understood;
- * then torn tails are cut, so that a later start does not have to judge them again, and all segments found are sealed:
- * what is appended from now on goes to new ones. */
+/* The index, from the records of all segments. Nothing on the disks is changed until everything was read and
+ * understood; then torn tails are cut, so that a later start does not have to judge them again, and all segments found
+ * are sealed: what is appended from now on goes to new ones. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -128,9 +128,12 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     struct chunk *c = chunk_for(rc, r, s);
     if (!c)
         return;
-    index_insert(&ss->index, c, &(struct extent){.rec_off = r->offset, .rec_len = r->length, .segment = s->slot,
-                                                 .position = r->position,
-                                                 .order = order_of(r->version, r->sequence)});
+    index_insert(&ss->index, c,
+                 &(struct extent){.rec_off = r->offset,
+                                  .rec_len = r->length,
+                                  .segment = s->slot,
+                                  .position = r->position,
+                                  .order = order_of(r->version, r->sequence)});
     if (recent)
         note_writer(ss, c, r);
 }
@@ -201,7 +204,7 @@ static void mark_suspects(struct recovery *rc)
 
 static int segment_refuse(struct recovery *rc, const char *name, int err, char *why, size_t why_len)
 {
-    const char *what = err == DFS_EIDENTITY ? "belongs to another StorageServer"
+    const char *what = err == DFS_EIDENTITY  ? "belongs to another StorageServer"
                        : err == DFS_ECLUSTER ? "belongs to another cluster"
                                              : dfs_strerror(err);
     snprintf(why, why_len, "data folder %u: file \"%s\": %s", rc->st->number, name, what);
@@ -246,8 +249,10 @@ static int recover_segment(struct recovery *rc, const struct file *f, char *why,
 {
     char name[DISK_NAME_MAX + 1];
     const struct identity *own = &rc->ss->identity;
-    struct scan sc = {.header = {.cluster_hi = own->cluster_hi, .cluster_lo = own->cluster_lo,
-                                 .uuid_hi = own->uuid_hi, .uuid_lo = own->uuid_lo}};
+    struct scan sc = {.header = {.cluster_hi = own->cluster_hi,
+                                 .cluster_lo = own->cluster_lo,
+                                 .uuid_hi = own->uuid_hi,
+                                 .uuid_lo = own->uuid_lo}};
     segment_name(name, sizeof name, f->id);
     int err = segment_scan(rc->st->disk, name, f->id, f->size, &sc);
     if (!err && sc.empty)

@@ -112,8 +112,9 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
     struct identity *id = &ss->identity;
     bool fresh = id->cluster_hi == 0 && id->cluster_lo == 0;
     if (!fresh && (m->cluster_hi != id->cluster_hi || m->cluster_lo != id->cluster_lo)) {
-        fx_fatal(fx, "the data folders belong to another cluster than the NameServer at %s: it would order the deletion "
-                     "of all they hold; give the right --nm, or empty folders",
+        fx_fatal(fx,
+                 "the data folders belong to another cluster than the NameServer at %s: it would order the deletion "
+                 "of all they hold; give the right --nm, or empty folders",
                  register_address(ss));
         ss->nm_next = UINT64_MAX;
         return;

@@ -204,11 +204,11 @@ static int without_header(struct window *w, struct scan *s, uint64_t id)
 {
     const uint8_t *p = window_at(w, SEGMENT_HEADER, RECORD_HEADER);
     uint32_t generation = p ? get_u32(p + 16) : 0;
-    for (int class = 0; class < SEGMENT_CLASSES && p; class++) {
+    for (int class = 0; class < SEGMENT_CLASSES && p; class ++) {
         struct record r;
         s->header.id = id;
         s->header.generation = generation;
-        s->header.class = (uint8_t)class;
+        s->header.class = (uint8_t) class;
         if (!header_at(w, s, segment_seed(&s->header), SEGMENT_HEADER, &r) || !payload_good(w, s, &r))
             continue;
         s->header_damaged = true;

@@ -28,6 +28,18 @@ struct segment *segment_at(const struct ss *ss, uint32_t slot)
     return slot < ss->n_segments ? ss->segments[slot] : NULL;
 }
 
+void segment_check(struct ss *ss, const struct segment *s)
+{
+    if (s->state == SEG_SEALED && !s->live && !s->pins && !s->tombs)
+        ss->collect = true;
+}
+
+void segment_unpin(struct ss *ss, struct segment *s)
+{
+    s->pins--;
+    segment_check(ss, s);
+}
+
 struct disk_op *ss_disk_op(struct store *st, enum disk_kind kind, const char *name, uint32_t n_data, uint64_t token)
 {
     struct disk_op *op = disk_op_new(kind, name, n_data);
@@ -40,8 +52,8 @@ static void segment_op(struct ss *ss, struct segment *s, enum disk_kind kind, st
 {
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
-    struct disk_op *op = ss_disk_op(&ss->stores[s->disk], kind, name, data.buf ? 1 : 0,
-                                    token_make(TOKEN_SEGMENT, 0, s->slot));
+    struct disk_op *op =
+        ss_disk_op(&ss->stores[s->disk], kind, name, data.buf ? 1 : 0, token_make(TOKEN_SEGMENT, 0, s->slot));
     if (data.buf)
         op->data[0] = data;
     op->flush = true;
@@ -55,9 +67,14 @@ static void segment_op(struct ss *ss, struct segment *s, enum disk_kind kind, st
 void segment_create(struct ss *ss, struct store *st, enum segment_class class, struct effects *fx)
 {
     struct segment_header h = {
-        .cluster_hi = ss->identity.cluster_hi, .cluster_lo = ss->identity.cluster_lo,
-        .uuid_hi = ss->identity.uuid_hi, .uuid_lo = ss->identity.uuid_lo,
-        .id = st->next_segment++, .generation = 1, .class = (uint8_t)class, .size = ss->segment_size[class],
+        .cluster_hi = ss->identity.cluster_hi,
+        .cluster_lo = ss->identity.cluster_lo,
+        .uuid_hi = ss->identity.uuid_hi,
+        .uuid_lo = ss->identity.uuid_lo,
+        .id = st->next_segment++,
+        .generation = 1,
+        .class = (uint8_t) class,
+        .size = ss->segment_size[class],
     };
     st->lanes[class].next = segment_add(ss, st->number, &h, SEG_CREATING);
     segment_op(ss, st->lanes[class].next, DISK_CREATE, (struct slice){0}, fx);
@@ -70,9 +87,10 @@ static void segment_forget(struct ss *ss, struct segment *s)
         if (--g->refs)
             continue;
         struct segment *tomb = segment_at(ss, g->tomb);
-        if (tomb)
+        if (tomb) {
             tomb->tombs--;
-        ss->collect = true;
+            segment_check(ss, tomb);
+        }
         free(g);
     }
     free(s->graves);
@@ -87,7 +105,7 @@ void store_fail(struct ss *ss, struct store *st, int err, const char *what, stru
                "folder=%u what=\"%s\" error=%s advice=\"it takes no more writes; replace the disk and restart\"",
                st->number, what, dfs_errname(err));
     st->failed = true;
-    for (int class = 0; class < SEGMENT_CLASSES; class++)
+    for (int class = 0; class < SEGMENT_CLASSES; class ++)
         queue_refuse(ss, &st->lanes[class], DFS_EIO, fx);
 }
 
@@ -203,5 +221,4 @@ void chunk_bury(struct ss *ss, struct chunk *c, uint32_t tomb, const uint32_t *s
         ss->stores[c->disk].chunks--;
         index_remove(&ss->index, c);
     }
-    ss->collect = true;
 }

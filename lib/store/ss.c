@@ -61,8 +61,7 @@ static void on_live(void *arg, uint32_t slot, int extents, int64_t bytes)
         return;
     s->live += extents;
     s->live_bytes += bytes;
-    if (s->live == 0)
-        ss->collect = true;
+    segment_check(ss, s);
 }
 
 static uint32_t bounded(uint64_t size, uint32_t preset, uint32_t least)
@@ -93,7 +92,7 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
         struct store *st = &ss->stores[i];
         st->disk = disks[i];
         st->number = (uint8_t)i;
-        for (int class = 0; class < SEGMENT_CLASSES; class++) {
+        for (int class = 0; class < SEGMENT_CLASSES; class ++) {
             list_init(&st->lanes[class].queue);
             list_init(&st->lanes[class].flight);
         }
@@ -126,8 +125,8 @@ static int open_stores(struct ss *ss, char *why, size_t why_len)
     return err;
 }
 
-int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, struct now now, struct ss **out, char *why,
-            size_t why_len)
+int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, struct now now, struct ss **out,
+            char *why, size_t why_len)
 {
     *out = NULL;
     why[0] = 0;
@@ -274,15 +273,9 @@ void ss_cluster(const struct ss *ss, uint64_t *hi, uint64_t *lo)
     *lo = ss->identity.cluster_lo;
 }
 
-uint32_t ss_id(const struct ss *ss)
-{
-    return ss->identity.server;
-}
+uint32_t ss_id(const struct ss *ss) { return ss->identity.server; }
 
-bool ss_registered(const struct ss *ss)
-{
-    return ss->nm_state == NM_REGISTERED && ss->identity_saved;
-}
+bool ss_registered(const struct ss *ss) { return ss->nm_state == NM_REGISTERED && ss->identity_saved; }
 
 void ss_each_chunk(const struct ss *ss, void (*each)(void *arg, uint64_t chunk, uint32_t version, uint32_t length),
                    void *arg)

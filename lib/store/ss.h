@@ -2,10 +2,10 @@
 /* The StorageServer core: chunks in segment stores (one per data folder), chain writes, reads, registration and
  * heartbeats. Pure, in the shape of wire/core.h.
  *
- * A write's way: EV_REQUEST chunk_write -> block CRCs verified -> sequence assigned (head) or checked for gaps (others) ->
- * forwarded to the next of the chain (EFF_CALL, payload shared, not copied) and appended to the turn's batch ->
- * one vectored write and one fdatasync per disk and turn (EFF_DISK) -> acknowledged (EFF_REPLY) when it is durable here
- * and everyone further down has acknowledged. */
+ * A write's way: EV_REQUEST chunk_write -> block CRCs verified -> sequence assigned (head) or checked for gaps
+ * (others) -> forwarded to the next of the chain (EFF_CALL, payload shared, not copied) and appended to the turn's
+ * batch -> one vectored write and one fdatasync per disk and turn (EFF_DISK) -> acknowledged (EFF_REPLY) when it is
+ * durable here and everyone further down has acknowledged. */
 #ifndef DFS_STORE_SS_H
 #define DFS_STORE_SS_H
 
@@ -25,15 +25,15 @@ struct ss_config {
     uint64_t incarnation;      /* random per start */
     uint64_t seed;
     bool relaxed;
-    uint64_t segment_size;     /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
-    uint64_t report_period;    /* ns between full reports of the chunks held; 0: 10 min */
+    uint64_t segment_size;  /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
+    uint64_t report_period; /* ns between full reports of the chunks held; 0: 10 min */
 };
 
-/* Opens the data folders (identity, segments; the index is rebuilt from records). Synchronous disk calls; disks stay the
- * caller's and outlive the core. On error *why is a sentence that names the folder (by number) and file, and nothing was
- * changed. */
-int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, struct now now, struct ss **out, char *why,
-            size_t why_len) MUST_USE;
+/* Opens the data folders (identity, segments; the index is rebuilt from records). Synchronous disk calls; disks stay
+ * the caller's and outlive the core. On error *why is a sentence that names the folder (by number) and file, and
+ * nothing was changed. */
+int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, struct now now, struct ss **out,
+            char *why, size_t why_len) MUST_USE;
 void ss_close(struct ss *ss);
 
 void ss_event(struct ss *ss, const struct event *ev, struct effects *fx);
@@ -42,7 +42,7 @@ uint64_t ss_deadline(const struct ss *ss);
 
 /* For the host's HELLO. The cluster id is zero until the first registration, then kept in the folders. */
 void ss_cluster(const struct ss *ss, uint64_t *hi, uint64_t *lo);
-uint32_t ss_id(const struct ss *ss); /* 0: not registered yet */
+uint32_t ss_id(const struct ss *ss);     /* 0: not registered yet */
 bool ss_registered(const struct ss *ss); /* with a current answer from the NameServer */
 
 /* For tests and the simulator: calls each(arg, chunk, version, length) for every chunk held. */

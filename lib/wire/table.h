@@ -248,6 +248,13 @@
     F(u32, chunk_size)                                                                                                 \
     L(granted, chunks, 64)
 
+/* A put that takes longer than a grant lives asks, in time and again, that its grants stay good (B15): until a lifetime
+ * after this the horizon does not pass `oldest`, nor, for the same reason, anything granted later. */
+#define MSG_hold(F, R, L)                                                                                              \
+    F(u64, session)                                                                                                    \
+    F(u64, oldest) /* chunk id: the lowest the session has written to and not published */
+#define MSG_hold_reply(F, R, L) F(u32, lifetime_ms)
+
 /* --- client to NameServer: mutations (all begin with a request_id; all are logged) --- */
 
 #define MSG_session_open(F, R, L)                                                                                      \
@@ -513,6 +520,7 @@
     X(statfs, 0x0113, READ)                                                                                            \
     X(status, 0x0114, READ)                                                                                            \
     X(grant, 0x0118, LEADER)                                                                                           \
+    X(hold, 0x0119, LEADER)                                                                                            \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
     X(create, 0x0121, MUTATION)                                                                                        \
     X(symlink, 0x0122, MUTATION)                                                                                       \

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* A StorageServer opened on a segment of any bytes, its chunks read. No fuzzer guesses a CRC: the segment header is made
- * whole, and the first byte of the input says whether what starts like a record header gets a fitting CRC as well. */
+/* A StorageServer opened on a segment of any bytes, its chunks read. No fuzzer guesses a CRC: the segment header is
+ * made whole, and the first byte of the input says whether what starts like a record header gets a fitting CRC as
+ * well. */
 #include <stdlib.h>
 
 #include "base/crc.h"
-#include "support/ss_rig.h"
 #include "store/format.h"
+#include "support/ss_rig.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,10 +48,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     char why[256];
     if (size < 2)
         return 0;
-    struct segment_header h = {.cluster_hi = 77, .cluster_lo = 1, .uuid_hi = 9, .uuid_lo = 100, .id = 1,
-                               .generation = 1, .class = data[0] >> 1 & 1, .size = 128 * 1024};
-    struct identity id = {.writes = 1, .cluster_hi = 77, .cluster_lo = 1, .uuid_hi = 9, .uuid_lo = 100, .server = 1,
-                          .epoch = 5};
+    struct segment_header h = {.cluster_hi = 77,
+                               .cluster_lo = 1,
+                               .uuid_hi = 9,
+                               .uuid_lo = 100,
+                               .id = 1,
+                               .generation = 1,
+                               .class = data[0] >> 1 & 1,
+                               .size = 128 * 1024};
+    struct identity id = {
+        .writes = 1, .cluster_hi = 77, .cluster_lo = 1, .uuid_hi = 9, .uuid_lo = 100, .server = 1, .epoch = 5};
     uint8_t slot[IDENTITY_SLOT], *copy = malloc(size - 1);
     struct rig *rig = xcalloc(1, sizeof *rig);
     struct chunk_list chunks = {.n = 0};

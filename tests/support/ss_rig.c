@@ -107,14 +107,17 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.error.code = (uint16_t)-r->nm_error;
     } else if (q->type == MSG_TYPE_ss_register) {
         a.type = MSG_TYPE_ss_register_reply;
-        a.ss_register_reply = (struct msg_ss_register_reply){.server = 1 + (uint32_t)q->from, .epoch = r->epoch,
-                                                             .cluster_hi = r->cluster, .cluster_lo = 1,
-                                                             .heartbeat_ms = 250, .lease_ms = r->lease_ms};
+        a.ss_register_reply = (struct msg_ss_register_reply){.server = 1 + (uint32_t)q->from,
+                                                             .epoch = r->epoch,
+                                                             .cluster_hi = r->cluster,
+                                                             .cluster_lo = 1,
+                                                             .heartbeat_ms = 250,
+                                                             .lease_ms = r->lease_ms};
         r->registers++;
     } else if (q->type == MSG_TYPE_heartbeat) {
         a.type = MSG_TYPE_heartbeat_reply;
-        a.heartbeat_reply = (struct msg_heartbeat_reply){.epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove,
-                                                         .n_remove = r->n_remove};
+        a.heartbeat_reply = (struct msg_heartbeat_reply){
+            .epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove, .n_remove = r->n_remove};
         r->disks_failed = m.heartbeat.disks_failed;
         r->heartbeats++;
     } else {
@@ -122,15 +125,24 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.report_reply.epoch = r->epoch;
         r->reported = m.report.n_chunks;
     }
-    mail_add(r, (struct rig_mail){.to = q->from, .from = NAMESERVER, .token = q->token, .type = a.type,
-                                  .status = r->nm_error, .head = encoded(&a)});
+    mail_add(r, (struct rig_mail){.to = q->from,
+                                  .from = NAMESERVER,
+                                  .token = q->token,
+                                  .type = a.type,
+                                  .status = r->nm_error,
+                                  .head = encoded(&a)});
     arena_close(&arena);
 }
 
 static void on_call(struct rig *r, int from, struct effect *e)
 {
-    struct rig_mail m = {.request = true, .from = from, .to = NAMESERVER, .token = e->token, .type = e->type,
-                         .head = head_of(e), .payload = payload_ref(&e->payload)};
+    struct rig_mail m = {.request = true,
+                         .from = from,
+                         .to = NAMESERVER,
+                         .token = e->token,
+                         .type = e->type,
+                         .head = head_of(e),
+                         .payload = payload_ref(&e->payload)};
     if (e->addr.len > 2 && memcmp(e->addr.p, "ss", 2) == 0) {
         m.to = e->addr.p[2] - '0';
         r->calls = xrealloc(r->calls, r->n_calls + 1, sizeof *r->calls);
@@ -203,9 +215,12 @@ static void on_reply(struct rig *r, struct effect *e, int from)
         return;
     }
     struct slice head = head_of(e);
-    mail_add(r, (struct rig_mail){.to = r->calls[e->to.request].from, .from = from,
-                                  .token = r->calls[e->to.request].token, .type = e->type,
-                                  .status = status_of(e->type, head), .head = head});
+    mail_add(r, (struct rig_mail){.to = r->calls[e->to.request].from,
+                                  .from = from,
+                                  .token = r->calls[e->to.request].token,
+                                  .type = e->type,
+                                  .status = status_of(e->type, head),
+                                  .head = head});
 }
 
 static void carry_out(struct rig *r, uint32_t i)
@@ -248,8 +263,8 @@ static void deliver(struct rig *r, struct rig_mail *m)
     }
     if (!r->ss[m->to] || (m->request && r->cut[m->to])) {
         if (m->request && m->from >= 0)
-            mail_add(r, (struct rig_mail){.to = m->from, .from = m->to, .token = r->calls[m->token].token,
-                                          .status = DFS_EUNREACH});
+            mail_add(r, (struct rig_mail){
+                            .to = m->from, .from = m->to, .token = r->calls[m->token].token, .status = DFS_EUNREACH});
         else if (m->request) {
             r->answers[m->token].done = true;
             r->answers[m->token].status = DFS_EUNREACH;
@@ -262,9 +277,15 @@ static void deliver(struct rig *r, struct rig_mail *m)
     bool has = m->type != 0;
     int err = has ? msg_decode(m->type, slice_data(m->head), m->head.len, &msg, &a) : 0;
     assert(!err);
-    struct event ev = {.kind = m->request ? EV_REQUEST : EV_REPLY, .now = r->now, .token = m->token, .status = m->status,
-                       .to = {m->from == CLIENT ? 0 : 1, m->token}, .peer = "test", .msg = has ? &msg : NULL,
-                       .head = m->head, .payload = &m->payload};
+    struct event ev = {.kind = m->request ? EV_REQUEST : EV_REPLY,
+                       .now = r->now,
+                       .token = m->token,
+                       .status = m->status,
+                       .to = {m->from == CLIENT ? 0 : 1, m->token},
+                       .peer = "test",
+                       .msg = has ? &msg : NULL,
+                       .head = m->head,
+                       .payload = &m->payload};
     ss_event(r->ss[m->to], &ev, &r->fx);
     carry_out(r, (uint32_t)m->to);
     arena_close(&a);
@@ -330,9 +351,15 @@ int rig_open(struct rig *r, uint32_t i, char *why, size_t len)
 {
     char address[16];
     snprintf(address, sizeof address, "ss%u", i);
-    struct ss_config cfg = {.address = address, .domain = "", .nameservers = {"nm"}, .n_nameservers = 1,
-                            .uuid_hi = 9, .uuid_lo = 100 + i, .incarnation = rng_next(&r->rng),
-                            .seed = rng_next(&r->rng), .segment_size = r->segment_size};
+    struct ss_config cfg = {.address = address,
+                            .domain = "",
+                            .nameservers = {"nm"},
+                            .n_nameservers = 1,
+                            .uuid_hi = 9,
+                            .uuid_lo = 100 + i,
+                            .incarnation = rng_next(&r->rng),
+                            .seed = rng_next(&r->rng),
+                            .segment_size = r->segment_size};
     int err = ss_open(&cfg, r->disks[i], r->n_disks, r->now, &r->ss[i], why, len);
     if (!err)
         rig_run(r);
@@ -414,13 +441,24 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
         snprintf(addrs[i], sizeof addrs[i], "ss%u", (first + i) % RIG_SERVERS);
         chain[i - 1] = (struct wire_replica){(first + i) % RIG_SERVERS + 1, str_of(addrs[i])};
     }
-    m.chunk_write = (struct msg_chunk_write){.chunk = chunk, .version = 1, .session = session, .number = number,
-                                             .offset = offset, .length = len, .crcs = {(char *)crcs, 4 * n_crcs},
-                                             .chain = chain, .n_chain = n - 1};
+    m.chunk_write = (struct msg_chunk_write){.chunk = chunk,
+                                             .version = 1,
+                                             .session = session,
+                                             .number = number,
+                                             .offset = offset,
+                                             .length = len,
+                                             .crcs = {(char *)crcs, 4 * n_crcs},
+                                             .chain = chain,
+                                             .n_chain = n - 1};
     uint32_t cut = len / 3; /* two parts, as a real frame may have */
-    mail_add(r, (struct rig_mail){.request = true, .from = CLIENT, .to = (int)first, .token = r->n_answers,
-                                  .type = m.type, .head = encoded(&m),
-                                  .payload = {{slice_copy(data, cut), slice_copy((const uint8_t *)data + cut, len - cut)}}});
+    mail_add(
+        r, (struct rig_mail){.request = true,
+                             .from = CLIENT,
+                             .to = (int)first,
+                             .token = r->n_answers,
+                             .type = m.type,
+                             .head = encoded(&m),
+                             .payload = {{slice_copy(data, cut), slice_copy((const uint8_t *)data + cut, len - cut)}}});
     return answer_new(r);
 }
 
@@ -428,8 +466,12 @@ uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t 
 {
     struct msg m = {.type = MSG_TYPE_chunk_read};
     m.chunk_read = (struct msg_chunk_read){.chunk = chunk, .version = 1, .offset = offset, .length = len};
-    mail_add(r, (struct rig_mail){.request = true, .from = CLIENT, .to = (int)server, .token = r->n_answers,
-                                  .type = m.type, .head = encoded(&m)});
+    mail_add(r, (struct rig_mail){.request = true,
+                                  .from = CLIENT,
+                                  .to = (int)server,
+                                  .token = r->n_answers,
+                                  .type = m.type,
+                                  .head = encoded(&m)});
     uint32_t request = answer_new(r);
     r->answers[request].read_buf = buf;
     r->answers[request].read_off = offset;
@@ -437,7 +479,8 @@ uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t 
     return request;
 }
 
-int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data, uint32_t len)
+int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
+              uint32_t len)
 {
     uint32_t request = rig_send_write(r, first, n, chunk, offset, data, len, 0, 0);
     rig_run(r);

@@ -23,7 +23,7 @@ struct rig_answer {
 
 struct rig_mail { /* a message on its way */
     bool request;
-    int to, from; /* servers; -1: the client, -2: the NameServer */
+    int to, from;   /* servers; -1: the client, -2: the NameServer */
     uint64_t token; /* of the call: comes back with the answer */
     int status;
     uint16_t type;
@@ -37,7 +37,7 @@ struct rig {
     struct disk *disks[RIG_SERVERS][RIG_DISKS];
     struct now now;
     struct rng rng;
-    bool shuffle;   /* messages and disk operations complete in random order */
+    bool shuffle; /* messages and disk operations complete in random order */
     uint64_t segment_size;
     struct effects fx;
     struct rig_mail *mail;
@@ -47,7 +47,7 @@ struct rig {
     struct {
         uint64_t token;
         int from;
-    } *calls; /* forwards under way */
+    } * calls; /* forwards under way */
     uint32_t n_calls;
     /* the NameServer */
     uint64_t cluster, epoch;
@@ -55,9 +55,9 @@ struct rig {
     uint64_t remove[16]; /* ordered away with the next heartbeats, version UINT32_MAX */
     uint32_t n_remove;
     uint32_t registers, heartbeats, reported; /* reported: chunks in the last complete report */
-    int nm_error; /* it answers nothing but this */
-    uint8_t disks_failed; /* as last heard */
-    bool cut[RIG_SERVERS]; /* calls to this server fail */
+    int nm_error;                             /* it answers nothing but this */
+    uint8_t disks_failed;                     /* as last heard */
+    bool cut[RIG_SERVERS];                    /* calls to this server fail */
     int fatal;
     uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */
     char last_log[300];
@@ -82,7 +82,8 @@ void rig_turn(struct rig *r, uint32_t i);
 void rig_pass(struct rig *r, uint64_t ns); /* time passes */
 
 /* The same and wait: status; the read's *length is the chunk's. DFS_ECORRUPT: the bytes did not fit their checksums. */
-int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data, uint32_t len);
+int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
+              uint32_t len);
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
              uint32_t *length);
 uint32_t rig_chunks(struct rig *r, uint32_t server);

@@ -216,8 +216,8 @@ static void run(int fd, uint64_t seed, uint32_t orders)
         ours.err = to_errno(our_do(&w, &o, &ours, &chunk));
         if (ours.err != theirs.err || ours.type != theirs.type || ours.size != theirs.size ||
             strcmp(ours.text, theirs.text) != 0)
-            fail_msg("seed %" PRIu64 " order %u: op %u path \"%s\" other \"%s\": kernel %s %u %u \"%s\", we %s %u %u \"%s\"",
-                     seed, i, o.op, o.path, o.other, strerror(theirs.err), theirs.type, theirs.size, theirs.text,
+            fail_msg("seed %" PRIu64 " order %u: op %u path \"%s\" other \"%s\": "
+                     "kernel %s %u %u \"%s\", we %s %u %u \"%s\"", seed, i, o.op, o.path, o.other, strerror(theirs.err), theirs.type, theirs.size, theirs.text,
                      strerror(ours.err), ours.type, ours.size, ours.text);
         succeeded += ours.err == 0;
     }
@@ -235,6 +235,7 @@ static void run(int fd, uint64_t seed, uint32_t orders)
         struct meta_result res;
         arena_reset(&a);
         assert_int_equal(msg_decode(get_u16(h + 24), h + 30, get_u32(h + 26), &cmd, &a), 0);
+        stir_stack(st.index);
         meta_apply(again, &st, &cmd, &res);
         at += 30 + get_u32(h + 26);
     }

@@ -150,6 +150,37 @@ static void no_forged_snapshot_gets_past_the_checks(void **state)
     world_stop(&w);
 }
 
+static void put_entry(uint8_t *p, uint64_t dir, uint64_t ino, char name)
+{
+    put_u64(p, dir);
+    put_u64(p + 8, ino);
+    p[16] = 1;
+    p[17] = (uint8_t)name;
+}
+
+/* Directories that hold each other would send a walk to the root round for ever. */
+static void directories_that_hold_each_other_are_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    uint8_t honest[36];
+    world_start(&w, 0);
+    assert_int_equal(w_mkdir(&w, "/a/b", MKDIR_PARENTS), 0);
+    struct bytes b = saved(w.m);
+    put_entry(honest, ROOT_INO, 2, 'a');
+    put_entry(honest + 18, 2, 3, 'b');
+    uint8_t *at = memmem(b.p, b.len, honest, sizeof honest);
+    assert_non_null(at);
+    put_entry(at, 2, 3, 'b');
+    put_entry(at + 18, 3, 2, 'a');
+    fix_crc(&b);
+    struct meta *m = meta_new();
+    assert_int_equal(load_bytes(m, b.p, b.len), DFS_ECORRUPT);
+    meta_free(m);
+    bytes_close(&b);
+    world_stop(&w);
+}
+
 static int refuse_after(void *arg, const void *p, size_t len)
 {
     (void)p;
@@ -190,6 +221,7 @@ int main(void)
         cmocka_unit_test(the_bytes_tell_nothing_of_the_history),
         cmocka_unit_test(every_truncation_and_every_flipped_bit_is_refused),
         cmocka_unit_test(no_forged_snapshot_gets_past_the_checks),
+        cmocka_unit_test(directories_that_hold_each_other_are_refused),
         cmocka_unit_test(a_write_that_fails_ends_the_save),
         cmocka_unit_test(a_newer_version_is_told_apart_from_damage),
     };

@@ -252,6 +252,38 @@ static void test_an_orphan_is_collected_only_below_the_horizon(void **state)
     assert_int_equal(removed, 1);
 }
 
+static int hold(struct rig *r, uint64_t oldest)
+{
+    struct msg m = {.type = MSG_TYPE_hold};
+
+    m.hold.session = r->session;
+    m.hold.oldest = oldest;
+    return rig_call(r, &m, NULL);
+}
+
+static void test_a_held_grant_outlives_its_lifetime(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    uint64_t chunk;
+    uint32_t removed;
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    chunk = reply->grant_reply.chunks[0].chunk;
+    for (uint32_t i = 0; i < 5; i++) {
+        pass_alive(r, 3, 50 * NS_PER_SEC);
+        assert_int_equal(hold(r, chunk), 0);
+        assert_int_equal(report(r, 1, chunk, &removed), 0);
+        assert_int_equal(removed, 0); /* its client is slow, not gone */
+    }
+    pass_alive(r, 3, 200 * NS_PER_SEC);
+    assert_int_equal(report(r, 1, chunk, &removed), 0);
+    assert_int_equal(removed, 1);
+    r->session++;
+    assert_int_equal(hold(r, chunk), DFS_ESESSION);
+}
+
 static void test_the_horizon_waits_a_lifetime_after_a_restart(void **state)
 {
     struct rig *r = rig_of(state);
@@ -415,6 +447,7 @@ int main(void)
         LEADER_TEST(test_full_servers_take_nothing),
         LEADER_TEST(test_grants_are_unique_across_restarts),
         LEADER_TEST(test_an_orphan_is_collected_only_below_the_horizon),
+        LEADER_TEST(test_a_held_grant_outlives_its_lifetime),
         LEADER_TEST(test_the_horizon_waits_a_lifetime_after_a_restart),
         LEADER_TEST(test_a_removed_chunk_is_ordered_deleted_after_the_grace),
         LEADER_TEST(test_a_clock_set_forward_reaps_nothing_early),

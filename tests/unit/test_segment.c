@@ -24,8 +24,14 @@ static void build_start(struct builder *b, uint8_t class)
 {
     uint8_t page[SEGMENT_HEADER];
     *b = (struct builder){.disk = memdisk_new(1, 64 * MIB), .end = SEGMENT_HEADER, .batch = SEGMENT_HEADER};
-    b->h = (struct segment_header){.cluster_hi = 1, .cluster_lo = 2, .uuid_hi = 3, .uuid_lo = 4, .id = 7,
-                                   .generation = 1, .class = class, .size = 256 * 1024};
+    b->h = (struct segment_header){.cluster_hi = 1,
+                                   .cluster_lo = 2,
+                                   .uuid_hi = 3,
+                                   .uuid_lo = 4,
+                                   .id = 7,
+                                   .generation = 1,
+                                   .class = class,
+                                   .size = 256 * 1024};
     segment_put_header(page, &b->h);
     assert_int_equal(b->disk->ops->write(b->disk, NAME, 0, page, sizeof page), 0);
     assert_int_equal(b->disk->ops->truncate(b->disk, NAME, b->h.size), 0);
@@ -41,8 +47,16 @@ static uint32_t build_record(struct builder *b, uint64_t chunk, uint32_t length,
         put_u32(crcs + 4 * i, crc32c(0, payload + i * DFS_BLOCK, min_u64(DFS_BLOCK, length - i * DFS_BLOCK)));
     if (new_batch)
         b->batch = b->end;
-    struct record r = {.position = b->end, .batch = b->batch, .prev = b->last, .prev_chunk = b->last_chunk,
-                       .kind = RECORD_DATA, .version = 1, .chunk = chunk, .copy = 1, .sequence = 1, .length = length,
+    struct record r = {.position = b->end,
+                       .batch = b->batch,
+                       .prev = b->last,
+                       .prev_chunk = b->last_chunk,
+                       .kind = RECORD_DATA,
+                       .version = 1,
+                       .chunk = chunk,
+                       .copy = 1,
+                       .sequence = 1,
+                       .length = length,
                        .crcs_crc = crc32c(0, crcs, 4ULL * l.n_crcs)};
     record_put(head, &r, b->h.id, b->h.generation, segment_seed(&b->h));
     assert_int_equal(b->disk->ops->write(b->disk, NAME, b->end, head, sizeof head), 0);
@@ -72,7 +86,7 @@ static void build_end(struct builder *b, struct scan *s)
 static void records_are_found_in_order(void **state)
 {
     (void)state;
-    for (uint8_t class = 0; class < SEGMENT_CLASSES; class++) {
+    for (uint8_t class = 0; class < SEGMENT_CLASSES; class ++) {
         struct builder b;
         build_start(&b, class);
         for (uint32_t i = 0; i < 5; i++) {
@@ -93,7 +107,8 @@ static void records_are_found_in_order(void **state)
 static void a_bad_record_in_the_last_batch_is_a_torn_tail(void **state)
 {
     (void)state;
-    const uint32_t places[] = {4, 60, RECORD_HEADER + 1, RECORD_HEADER + 4 + 100}; /* magic side, fields, CRCs, payload */
+    const uint32_t places[] = {4, 60, RECORD_HEADER + 1,
+                               RECORD_HEADER + 4 + 100}; /* magic side, fields, CRCs, payload */
     for (uint32_t p = 0; p < ARRAY_LEN(places); p++) {
         struct builder b;
         build_start(&b, CLASS_SMALL);

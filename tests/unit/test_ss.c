@@ -140,7 +140,7 @@ static void an_unacknowledged_write_is_not_readable(void **state)
     rig_send_write(rig, 0, 2, 5, 4096, data, 4096, 0, 0);
     struct rig_mail *m = &rig->mail[0];
     assert_true(m->request);
-    rig_step(rig); /* head has it, forward is on its way */
+    rig_step(rig);                                   /* head has it, forward is on its way */
     struct rig_mail held = rig->mail[--rig->n_mail]; /* and hangs */
     rig_run(rig);                                    /* it is durable at the head */
     uint32_t length;
@@ -191,6 +191,10 @@ static void a_repeated_write_takes_effect_once(void **state)
     assert_int_equal(rig->answers[late].sequence, 1);
     assert_int_equal(rig_read(rig, 0, 5, 0, 4096, back, NULL), 0);
     assert_memory_equal(back, data + 9, 4096);
+    /* but not whether the forward of before the restart was answered */
+    late = rig_send_write(rig, 0, 2, 5, 0, data, 4096, 11, 1);
+    rig_run(rig);
+    assert_int_equal(rig->answers[late].status, DFS_ESTALE);
 }
 
 static void bad_requests_are_refused(void **state)
@@ -229,7 +233,8 @@ static void a_full_disk_refuses_and_recovers(void **state)
     rig_start(rig);
     assert_int_equal(rig_write(rig, 0, 1, 5, 0, data, 4096), 0);
     memdisk_fail(rig->disks[0][0], DISK_CREATE, 1, DFS_ENOSPC, true);
-    assert_int_equal(rig_write(rig, 0, 1, 6, 0, data, sizeof data), DFS_ENOSPC); /* needs a segment of the other class */
+    assert_int_equal(rig_write(rig, 0, 1, 6, 0, data, sizeof data),
+                     DFS_ENOSPC); /* needs a segment of the other class */
     assert_int_equal(rig_write(rig, 0, 1, 7, 0, data, sizeof data), DFS_ENOSPC);
     assert_int_equal(rig_read(rig, 0, 5, 0, 4096, back, NULL), 0);
     memdisk_fail(rig->disks[0][0], DISK_CREATE, 0, 0, false);
@@ -257,7 +262,8 @@ static void deleted_chunks_stay_deleted_and_give_their_space_back(void **state)
         rig_start(rig);
         assert_int_equal(rig_chunks(rig, 0), 1);
     }
-    assert_int_equal(rig_write(rig, 0, 1, 50, 0, data + 1, 4096), 0); /* comes back: its tombstone is of an older stay */
+    assert_int_equal(rig_write(rig, 0, 1, 50, 0, data + 1, 4096),
+                     0); /* comes back: its tombstone is of an older stay */
     rig_crash(rig, 0, CRASH_DROP_ALL);
     rig_start(rig);
     assert_int_equal(rig_read(rig, 0, 50, 0, 4096, back, NULL), 0);

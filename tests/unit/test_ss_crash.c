@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Power cuts, kills, flipped bits and failing disks: what was acknowledged is there and right, or its loss is noticed. */
+/* Power cuts, kills, flipped bits and failing disks: what was acknowledged is there and right, or its loss is
+ * noticed. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdlib.h>
@@ -27,10 +28,7 @@ struct sent {
 };
 
 /* Every byte says which write it came from. */
-static void fill_unit(uint8_t *p, uint32_t number)
-{
-    rig_fill(p, UNIT, number * 7919ULL);
-}
+static void fill_unit(uint8_t *p, uint32_t number) { rig_fill(p, UNIT, number * 7919ULL); }
 
 static struct sent send_one(uint32_t number, bool chain)
 {
@@ -229,7 +227,8 @@ static void damage_in_the_middle_is_never_cut(void **state)
         assert_int_equal(rig_write(rig, 0, 1, 1, i * 4096, data, 4096), 0); /* a batch each */
     assert_int_equal(rig_write(rig, 0, 1, 2, 0, data, 4096), 0);
     rig_crash(rig, 0, CRASH_DROP_ALL);
-    assert_true(memdisk_flip(rig->disks[0][0], "seg-0000000000000001.log", 4096 + 40, 1)); /* the first record's chunk */
+    assert_true(
+        memdisk_flip(rig->disks[0][0], "seg-0000000000000001.log", 4096 + 40, 1)); /* the first record's chunk */
     assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
     assert_int_equal(rig->logs, 1);
     assert_int_equal(rig_read(rig, 0, 1, 0, 8192, back, NULL), DFS_ECORRUPT); /* not half a chunk with a hole */
@@ -242,7 +241,8 @@ static void damage_in_the_middle_is_never_cut(void **state)
     free(rig);
 }
 
-/* Each kind of disk call fails once, at each of its turns: nothing is acknowledged that is not there, nothing crashes. */
+/* Each kind of disk call fails once, at each of its turns: nothing is acknowledged that is not there, nothing
+ * crashes. */
 static void any_disk_call_may_fail(void **state)
 {
     (void)state;

@@ -92,9 +92,12 @@ static void the_newest_record_owns_each_byte_whatever_the_order(void **state)
         uint64_t top = 0;
         for (uint32_t i = 0; i < 40; i++) {
             uint32_t len = 1 + (uint32_t)rng_below(&rng, 600), off = (uint32_t)rng_below(&rng, SIZE - len);
-            struct extent e = {.rec_off = off, .rec_len = len, .segment = (uint32_t)rng_below(&rng, SEGMENTS),
-                               .position = i, .order = order_of(1 + (uint32_t)rng_below(&rng, 2),
-                                                                round % 2 ? i + 1 : 1 + rng_below(&rng, 1000000))};
+            struct extent e = {
+                .rec_off = off,
+                .rec_len = len,
+                .segment = (uint32_t)rng_below(&rng, SEGMENTS),
+                .position = i,
+                .order = order_of(1 + (uint32_t)rng_below(&rng, 2), round % 2 ? i + 1 : 1 + rng_below(&rng, 1000000))};
             for (uint32_t k = off; k < off + len; k++)
                 owner[k] = owner[k] > e.order ? owner[k] : e.order;
             index_insert(&ix, c, &e);

@@ -128,9 +128,10 @@ static void persist(struct nm *nm, const struct raft_update *up, struct effects 
     struct batch *b = last_pending(nm);
 
     /* our own submission is pending already; anything else below what we have takes its place */
-    if (b == NULL ? up->entries.index <= nm->log.last_index
-                  : up->entries.index <= b->index && !(up->entries.index == b->index && b->submitted != 0 &&
-                                                       up->entries.batch[0].buf.base == b->rec->data + LOG_RECORD_HEADER))
+    if (b == NULL
+            ? up->entries.index <= nm->log.last_index
+            : up->entries.index <= b->index && !(up->entries.index == b->index && b->submitted != 0 &&
+                                                 up->entries.batch[0].buf.base == b->rec->data + LOG_RECORD_HEADER))
         engine_cut(nm, up->entries.index);
     for (unsigned i = 0; i < up->entries.n; i++) {
         uint64_t index = up->entries.index + i;

@@ -45,8 +45,13 @@ static void change(struct nm *nm, uint32_t drop, const struct meta_member *add, 
     if (rv != 0)
         fx_log(fx, LOG_ERROR, "nm.configuration_failed", "error=\"%s\"", raft_strerror(rv));
     else if (engine_change(nm, &conf, fx))
-        fx_log(fx, LOG_INFO, "nm.configuration", "%s=%u", add != NULL ? "add" : drop != 0 ? "remove" : "promote",
-               add != NULL ? add->id : drop != 0 ? drop : promote);
+        fx_log(fx, LOG_INFO, "nm.configuration", "%s=%u",
+               add != NULL ? "add"
+               : drop != 0 ? "remove"
+                           : "promote",
+               add != NULL ? add->id
+               : drop != 0 ? drop
+                           : promote);
     raft_configuration_close(&conf);
 }
 
@@ -99,8 +104,7 @@ void members_check(struct nm *nm, struct effects *fx)
 {
     bool was = nm->removed;
 
-    nm->removed =
-        nm->id.raft_id < meta_next_member(nm->meta) && meta_member_by_id(nm->meta, nm->id.raft_id) == NULL;
+    nm->removed = nm->id.raft_id < meta_next_member(nm->meta) && meta_member_by_id(nm->meta, nm->id.raft_id) == NULL;
     if (nm->removed && !was)
         fx_log(fx, LOG_ERROR, "nm.removed",
                "id=%u advice=\"this NameServer was removed from the cluster: stop it; to come back, join with an empty "

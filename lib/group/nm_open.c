@@ -7,43 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "group/group.h"
-
-#define FIRST_ID 1u
-#define FIRST_TERM 1u
-#define DEFAULT_SEGMENT (8 * MIB)
-#define DEFAULT_SNAPSHOT_LOG (64 * MIB)
-
-struct opening {
-    struct nm *nm;
-    struct disk *disk;
-    char *why;
-    size_t why_len;
-    /* what the folder holds */
-    bool has_identity, has_new, has_log;
-    struct snapshot_ref snaps[64];
-    uint32_t n_snaps;
-    bool has_tmp, has_get, has_mark;
-    /* what was read */
-    struct snapshot_info snap;
-    struct slice conf;
-    uint64_t seen_snapshot; /* the highest index of any snapshot file, good or not */
-    bool vote_both;
-    uint64_t first_entry; /* index of entries[0] */
-    struct raft_entry *entries; /* raft_malloc'ed: raft frees them if starting fails */
-    uint32_t n_entries, cap_entries;
-    struct bytes confs; /* bodies of configuration entries, at their buf.base as an offset */
-};
-
-static int PRINTF_LIKE(3, 4) fail(struct opening *o, int err, const char *fmt, ...)
-{
-    va_list ap;
-
-    va_start(ap, fmt);
-    vsnprintf(o->why, o->why_len, fmt, ap);
-    va_end(ap);
-    return err;
-}
+#include "group/opening.h"
 
 static void PRINTF_LIKE(2, 3) note(struct nm *nm, const char *fmt, ...)
 {
@@ -54,50 +18,6 @@ static void PRINTF_LIKE(2, 3) note(struct nm *nm, const char *fmt, ...)
     va_start(ap, fmt);
     vsnprintf(nm->note[nm->n_notes++], sizeof nm->note[0], fmt, ap);
     va_end(ap);
-}
-
-/* --- configuration --- */
-
-static uint64_t or_default(uint64_t v, uint64_t preset) { return v != 0 ? v : preset; }
-
-static int set_config(struct opening *o, const struct nm_config *cfg)
-{
-    struct nm_config *c = &o->nm->cfg;
-
-    *c = *cfg;
-    c->heartbeat = or_default(c->heartbeat, 250 * NS_PER_MS);
-    c->serve_lease = or_default(c->serve_lease, 2 * NS_PER_SEC);
-    c->down_after = or_default(c->down_after, 2500 * NS_PER_MS);
-    c->read_lease = or_default(c->read_lease, 500 * NS_PER_MS);
-    c->grant_lifetime = or_default(c->grant_lifetime, 60 * NS_PER_SEC);
-    c->reader_grace = or_default(c->reader_grace, 600 * NS_PER_SEC);
-    c->session_ttl = or_default(c->session_ttl, 600 * NS_PER_SEC);
-    c->snapshot_log_bytes = or_default(c->snapshot_log_bytes, DEFAULT_SNAPSHOT_LOG);
-    c->log_segment_bytes = round_up(or_default(c->log_segment_bytes, DEFAULT_SEGMENT), DFS_BLOCK);
-    if (cfg->address == NULL || strlen(cfg->address) == 0 || strlen(cfg->address) > WIRE_ADDR_MAX)
-        return fail(o, DFS_EINVAL, "the NameServer's address must have 1 to %u bytes", WIRE_ADDR_MAX);
-    if (cfg->n_join > NM_JOIN_MAX)
-        return fail(o, DFS_EINVAL, "at most %u NameServers to join", NM_JOIN_MAX);
-    for (uint32_t i = 0; i < cfg->n_join; i++) {
-        if (cfg->join[i] == NULL || strlen(cfg->join[i]) > WIRE_ADDR_MAX)
-            return fail(o, DFS_EINVAL, "the address to join must have at most %u bytes", WIRE_ADDR_MAX);
-        strcpy(o->nm->join.names[i], cfg->join[i]);
-    }
-    if (ENGINE_FAILOVER + c->read_lease + c->read_lease / 10 > c->serve_lease)
-        return fail(o, DFS_EINVAL,
-                    "the times do not fit: an election (%llu ms) and the wait of a new leader (%llu ms) must be over "
-                    "within the serve lease (%llu ms), or a failover stops the StorageServers",
-                    ENGINE_FAILOVER / NS_PER_MS, (c->read_lease + c->read_lease / 10) / NS_PER_MS,
-                    c->serve_lease / NS_PER_MS);
-    if (c->heartbeat * 2 > c->serve_lease || c->serve_lease >= c->down_after)
-        return fail(
-            o, DFS_EINVAL,
-            "the times do not fit: twice the heartbeat (%llu ms) must fit into the serve lease (%llu ms), and that "
-            "must be shorter than the time after which a server is down (%llu ms)",
-            c->heartbeat / NS_PER_MS, c->serve_lease / NS_PER_MS, c->down_after / NS_PER_MS);
-    strcpy(o->nm->address, cfg->address);
-    c->address = o->nm->address;
-    return 0;
 }
 
 struct log_config nm_log_config(const struct nm *nm)
@@ -142,82 +62,7 @@ static int look(struct opening *o)
 {
     int err = o->disk->ops->list(o->disk, on_file, o);
 
-    return err != 0 ? fail(o, err, "the data folder cannot be listed: %s", dfs_strerror(err)) : 0;
-}
-
-/* --- a new cluster --- */
-
-static int make_files(struct opening *o)
-{
-    struct nm *nm = o->nm;
-    struct vote vote = {.number = 1, .term = FIRST_TERM};
-    struct log_config cfg = nm_log_config(nm);
-    struct raft_buffer conf;
-    int err = engine_bootstrap(FIRST_ID, nm->address, &conf);
-
-    if (err != 0)
-        return err;
-    err = identity_begin(o->disk, &nm->id);
-    if (err == 0)
-        err = vote_save(o->disk, &vote);
-    if (err == 0)
-        err = raftlog_create(&cfg, o->disk, FIRST_TERM, RAFT_CHANGE, conf.base, (uint32_t)conf.len);
-    raft_free(conf.base);
-    if (err == 0)
-        err = identity_finish(o->disk);
-    return err;
-}
-
-/* 0 if the folder is free for a new NameServer. */
-static int check_free(struct opening *o)
-{
-    if (o->has_identity)
-        return fail(o, DFS_EEXIST, "the data folder holds a NameServer already: start without --init and --join");
-    /* identity.new is what an interrupted --init leaves behind; anything else was a NameServer once */
-    if ((o->has_log || o->n_snaps > 0) && !o->has_new)
-        return fail(
-            o, DFS_ECORRUPT,
-            "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup, or use "
-            "an empty folder");
-    return 0;
-}
-
-static int init_folder(struct opening *o)
-{
-    const struct nm_config *c = &o->nm->cfg;
-    int err = check_free(o);
-
-    if (err != 0)
-        return err;
-    o->nm->id = (struct identity){.cluster_hi = c->cluster_hi,
-                                  .cluster_lo = c->cluster_lo,
-                                  .uuid_hi = c->uuid_hi,
-                                  .uuid_lo = c->uuid_lo,
-                                  .raft_id = FIRST_ID};
-    err = make_files(o);
-    return err != 0 ? fail(o, err, "a new cluster cannot be made in the data folder: %s", dfs_strerror(err)) : 0;
-}
-
-/* The uuid is on disk before it is shown to anybody, so that a join that is interrupted goes on as the same member. */
-static int join_folder(struct opening *o)
-{
-    struct nm *nm = o->nm;
-    struct identity begun;
-    int err = check_free(o);
-
-    if (err != 0)
-        return err;
-    nm->id = (struct identity){.uuid_hi = nm->cfg.uuid_hi, .uuid_lo = nm->cfg.uuid_lo};
-    if (o->has_new && identity_begun(o->disk, &begun)) {
-        nm->id.uuid_hi = begun.uuid_hi;
-        nm->id.uuid_lo = begun.uuid_lo;
-    }
-    err = identity_begin(o->disk, &nm->id);
-    if (err != 0)
-        return fail(o, err, "the data folder cannot be written: %s", dfs_strerror(err));
-    nm->meta = meta_new();
-    nm->join.active = true;
-    return 0;
+    return err != 0 ? opening_fail(o, err, "the data folder cannot be listed: %s", dfs_strerror(err)) : 0;
 }
 
 static int load_identity(struct opening *o)
@@ -225,13 +70,17 @@ static int load_identity(struct opening *o)
     int err = identity_load(o->disk, &o->nm->id);
 
     if (err == DFS_ENOENT && (o->has_log || o->n_snaps > 0) && !o->has_new)
-        return fail(o, DFS_ECORRUPT,
-                    "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup");
+        return opening_fail(
+            o, DFS_ECORRUPT,
+            "the data folder holds a NameServer's log, but no file \"identity\": restore it from a backup");
     if (err == DFS_ENOENT)
-        return fail(o, err, "no NameServer data in the data folder: start with --init to make a new cluster, or with --join to "
-                    "join one");
+        return opening_fail(
+            o, err,
+            "no NameServer data in the data folder: start with --init to make a new cluster, or with --join to "
+            "join one");
     if (err != 0)
-        return fail(o, err, "the file \"identity\" cannot be used (%s): restore it from a backup", dfs_strerror(err));
+        return opening_fail(o, err, "the file \"identity\" cannot be used (%s): restore it from a backup",
+                            dfs_strerror(err));
     return 0;
 }
 
@@ -240,8 +89,8 @@ static int load_vote(struct opening *o)
     int err = vote_load(o->disk, &o->nm->vote, &o->vote_both);
 
     if (err != 0)
-        return fail(o, err == DFS_ENOENT ? DFS_ECORRUPT : err,
-                    "the file \"vote\" cannot be used (%s): restore it from a backup", dfs_strerror(err));
+        return opening_fail(o, err == DFS_ENOENT ? DFS_ECORRUPT : err,
+                            "the file \"vote\" cannot be used (%s): restore it from a backup", dfs_strerror(err));
     return 0;
 }
 
@@ -257,9 +106,9 @@ static int load_snapshot(struct opening *o)
         snapshot_name(o->snaps[i].index, o->snaps[i].term, name);
         err = snapshot_load(o->disk, name, &o->snap, &o->conf, &nm->meta);
         if (err != 0 && err != DFS_ECORRUPT)
-            return fail(o, err, "%s cannot be read: %s", name, dfs_strerror(err));
+            return opening_fail(o, err, "%s cannot be read: %s", name, dfs_strerror(err));
         if (err == 0 && (o->snap.cluster_hi != nm->id.cluster_hi || o->snap.cluster_lo != nm->id.cluster_lo))
-            return fail(o, DFS_EIDENTITY, "%s belongs to another cluster", name);
+            return opening_fail(o, DFS_EIDENTITY, "%s belongs to another cluster", name);
         if (err == 0) {
             nm->newest = o->snaps[i];
             if (i + 1 < o->n_snaps)
@@ -272,7 +121,7 @@ static int load_snapshot(struct opening *o)
     }
     o->snap = (struct snapshot_info){0};
     nm->meta = meta_new();
-    return nm->meta != NULL ? 0 : fail(o, DFS_ENOMEM, "no memory for the namespace");
+    return nm->meta != NULL ? 0 : opening_fail(o, DFS_ENOMEM, "no memory for the namespace");
 }
 
 static uint32_t in_ms(uint64_t ns) { return (uint32_t)min_u64(ns / NS_PER_MS, UINT32_MAX); }
@@ -355,12 +204,11 @@ static int finish_install(struct opening *o)
     uint64_t index, term;
     int err;
 
-    if (!o->has_mark || !install_marked(o->disk, &index, &term) || index != nm->newest.index ||
-        term != nm->newest.term)
+    if (!o->has_mark || !install_marked(o->disk, &index, &term) || index != nm->newest.index || term != nm->newest.term)
         return 0;
     err = raftlog_reset(&cfg, o->disk, index + 1, &nm->log);
     raftlog_close(&nm->log);
-    return err != 0 ? fail(o, err, "the log cannot begin anew: %s", dfs_strerror(err)) : 0;
+    return err != 0 ? opening_fail(o, err, "the log cannot begin anew: %s", dfs_strerror(err)) : 0;
 }
 
 static int load_log(struct opening *o)
@@ -376,16 +224,17 @@ static int load_log(struct opening *o)
     if (err != 0)
         return err;
     if (nm->log.last_index < o->seen_snapshot)
-        return fail(o, DFS_ECORRUPT, "the log ends at index %" PRIu64 ", but a snapshot of index %" PRIu64 " exists",
-                    nm->log.last_index, o->seen_snapshot);
+        return opening_fail(o, DFS_ECORRUPT,
+                            "the log ends at index %" PRIu64 ", but a snapshot of index %" PRIu64 " exists",
+                            nm->log.last_index, o->seen_snapshot);
     if (nm->vote.term < nm->log.last_term)
-        return fail(o, DFS_ECORRUPT,
-                    "the file \"vote\" is older than the log (term %" PRIu64 " and %" PRIu64
-                    "): restore it from a backup",
-                    nm->vote.term, nm->log.last_term);
+        return opening_fail(o, DFS_ECORRUPT,
+                            "the file \"vote\" is older than the log (term %" PRIu64 " and %" PRIu64
+                            "): restore it from a backup",
+                            nm->vote.term, nm->log.last_term);
     if (nm->log.first_index == 1 &&
         (o->n_entries == 0 ? nm->id.raft_id == FIRST_ID : o->entries[0].type != RAFT_CHANGE))
-        return fail(o, DFS_ECORRUPT, "the log does not begin with a configuration");
+        return opening_fail(o, DFS_ECORRUPT, "the log does not begin with a configuration");
     for (uint32_t i = 0; i < nm->log.n_seg; i++) /* restarts must not put off the next snapshot */
         nm->log.bytes += nm->log.seg[i].number > o->snap.index ? nm->log.seg[i].end : 0;
     if (raftlog_is_torn(&nm->log))
@@ -404,7 +253,7 @@ static int start_raft(struct opening *o)
     int err;
 
     if (batch == NULL)
-        return fail(o, DFS_ENOMEM, "no memory for the log's configurations");
+        return opening_fail(o, DFS_ENOMEM, "no memory for the log's configurations");
     if (o->confs.len > 0)
         memcpy(batch, o->confs.p, o->confs.len);
     for (uint32_t i = 0; i < o->n_entries; i++) {
@@ -419,7 +268,7 @@ static int start_raft(struct opening *o)
         raft_free(o->entries);
     o->entries = NULL;
     if (err != 0)
-        return fail(o, err, "raft cannot start from the log: %s", dfs_strerror(err));
+        return opening_fail(o, err, "raft cannot start from the log: %s", dfs_strerror(err));
     nm->applied = o->snap.index;
     nm->applied_term = o->snap.term;
     nm->conf_index = o->snap.conf_index;
@@ -439,10 +288,11 @@ static int check_address(struct opening *o)
         const struct raft_server *s = &nm->raft.configuration.servers[i];
 
         if (s->id == nm->id.raft_id && strcmp(s->address, nm->address) != 0)
-            return fail(o, DFS_EINVAL,
-                        "the other NameServers know this one as %s, not %s: start it with --advertise %s, or remove it "
-                        "and join again with an empty folder",
-                        s->address, nm->address, s->address);
+            return opening_fail(
+                o, DFS_EINVAL,
+                "the other NameServers know this one as %s, not %s: start it with --advertise %s, or remove it "
+                "and join again with an empty folder",
+                s->address, nm->address, s->address);
     }
     return 0;
 }
@@ -472,10 +322,10 @@ static int repair(struct opening *o)
         snapshot_name(o->snaps[i].index, o->snaps[i].term, name);
         err = o->disk->ops->unlink(o->disk, name);
     }
-    return err != 0 ? fail(o, err, "the data folder cannot be tidied up: %s", dfs_strerror(err)) : 0;
+    return err != 0 ? opening_fail(o, err, "the data folder cannot be tidied up: %s", dfs_strerror(err)) : 0;
 }
 
-static int open_folder(struct opening *o)
+int opening_load(struct opening *o)
 {
     struct nm *nm = o->nm;
     int err = load_identity(o);
@@ -497,58 +347,22 @@ static int open_folder(struct opening *o)
     return err;
 }
 
-static void opening_close(struct opening *o)
-{
-    slice_drop(&o->conf);
-    bytes_close(&o->confs);
-    raft_free(o->entries);
-}
-
-int nm_open_joined(struct nm *nm, const struct identity *id, char *why, size_t why_len)
-{
-    struct opening o = {.nm = nm, .disk = nm->disk, .why = why, .why_len = why_len};
-    struct vote vote = {.number = 1};
-    struct log_config cfg;
-    struct raftlog log = {0};
-    int err;
-
-    bytes_init(&o.confs, 16 * MIB);
-    nm->id = *id;
-    cfg = nm_log_config(nm);
-    err = identity_begin(nm->disk, id);
-    if (err == 0)
-        err = vote_save(nm->disk, &vote);
-    if (err == 0)
-        err = raftlog_reset(&cfg, nm->disk, 1, &log);
-    raftlog_close(&log);
-    if (err == 0)
-        err = identity_finish(nm->disk);
-    if (err != 0)
-        fail(&o, err, "%s", dfs_strerror(err));
-    meta_free(nm->meta);
-    nm->meta = NULL;
-    if (err == 0)
-        err = open_folder(&o);
-    opening_close(&o);
-    return err;
-}
-
 static int open_all(struct opening *o, const struct nm_config *cfg)
 {
     struct nm *nm = o->nm;
     uint64_t total;
-    int err = set_config(o, cfg);
+    int err = opening_config(o, cfg);
 
     if (err == 0)
         err = look(o);
     if (err == 0 && cfg->init)
-        err = init_folder(o);
+        err = opening_init(o);
     if (err == 0)
-        err = cfg->n_join > 0 ? join_folder(o) : open_folder(o);
+        err = cfg->n_join > 0 ? opening_join(o) : opening_load(o);
     if (err == 0) {
         err = o->disk->ops->space(o->disk, &nm->free_bytes, &total);
         if (err != 0)
-            fail(o, err, "the data folder's free space cannot be asked for: %s", dfs_strerror(err));
+            opening_fail(o, err, "the data folder's free space cannot be asked for: %s", dfs_strerror(err));
     }
     return err;
 }

@@ -95,8 +95,7 @@ static bool gather(const struct nm *nm, uint64_t index, uint32_t n, uint32_t byt
     for (uint32_t i = 0; i < n; i++) {
         const struct entry *e = entries_find(nm, index + i);
 
-        to[i] = (struct wire_peer_entry){e->term, e->type, e->len,
-                                         crc32c(0, e->rec->data + LOG_RECORD_HEADER, e->len)};
+        to[i] = (struct wire_peer_entry){e->term, e->type, e->len, crc32c(0, e->rec->data + LOG_RECORD_HEADER, e->len)};
         if (b != NULL)
             memcpy(b->data + at, e->rec->data + LOG_RECORD_HEADER, e->len);
         at += e->len;
@@ -323,9 +322,8 @@ static bool unpack(const struct event *ev, struct buf **recs, struct raft_entry 
         if (len > 0)
             payload_copy_out(ev->payload, at, recs[i]->data + LOG_RECORD_HEADER, len);
         at += len;
-        entries[i] = (struct raft_entry){.term = a->entries[i].term,
-                                         .type = a->entries[i].type,
-                                         .buf = {recs[i]->data + LOG_RECORD_HEADER, len}};
+        entries[i] = (struct raft_entry){
+            .term = a->entries[i].term, .type = a->entries[i].type, .buf = {recs[i]->data + LOG_RECORD_HEADER, len}};
         if (crc32c(0, recs[i]->data + LOG_RECORD_HEADER, len) != a->entries[i].crc)
             return false;
         if (a->entries[i].type == RAFT_CHANGE && !configuration_fine(recs[i], len))

@@ -295,7 +295,6 @@ int raftlog_reset(const struct log_config *cfg, struct disk *disk, uint64_t firs
                             .seg = xcalloc(1, sizeof *log->seg),
                             .n_seg = 1,
                             .cap_seg = 1};
-    log->seg[0] =
-        (struct log_segment){.number = first_index, .end = LOG_SEGMENT_HEADER, .size = cfg->segment_bytes};
+    log->seg[0] = (struct log_segment){.number = first_index, .end = LOG_SEGMENT_HEADER, .size = cfg->segment_bytes};
     return 0;
 }

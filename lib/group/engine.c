@@ -69,15 +69,16 @@ void engine_vote_written(struct nm *nm, const struct event *ev, struct effects *
         vote_durable(nm, fx);
 }
 
-/* Gives pending entries to the log, one at a time. */
+/* Gives pending entries to the log: all that fit into one write. */
 static void pump(struct nm *nm, struct effects *fx)
 {
-    struct batch *b = nm->unlogged;
+    while (nm->unlogged != NULL && !nm->vote_writing && raftlog_room(&nm->log, nm->unlogged->len)) {
+        struct batch *b = nm->unlogged;
 
-    if (b == NULL || nm->vote_writing || !raftlog_room(&nm->log, b->len))
-        return;
-    nm->unlogged = b->link.next == &nm->pending ? NULL : CONTAINER_OF(b->link.next, struct batch, link);
-    raftlog_append(&nm->log, b->index, b->term, b->type, b->rec, b->len, nm->now, fx);
+        nm->unlogged = b->link.next == &nm->pending ? NULL : CONTAINER_OF(b->link.next, struct batch, link);
+        raftlog_append(&nm->log, b->index, b->term, b->type, b->rec, b->len);
+    }
+    raftlog_write(&nm->log, nm->now, fx);
 }
 
 /* An entry that is not of our queue: received from the leader, or made by raft itself (a barrier). */

@@ -4,6 +4,8 @@
 
 #define ELECTION_MS 300u
 #define HEARTBEAT_MS 50u
+/* Sent to a member and not acknowledged: enough for it to fill its flushes while it catches up. */
+#define INFLIGHT_ENTRIES 256u
 /* A member that joins gets minutes to catch up, not raft's ten rounds of five seconds. */
 #define CATCH_UP_ROUNDS 100u
 
@@ -85,6 +87,7 @@ int engine_start(struct nm *nm, const struct snapshot_info *snap, const struct s
     raft_set_election_timeout(&nm->raft, ELECTION_MS);
     raft_set_heartbeat_timeout(&nm->raft, HEARTBEAT_MS);
     raft_set_pre_vote(&nm->raft, true);
+    raft_set_max_inflight_entries(&nm->raft, INFLIGHT_ENTRIES);
     raft_set_max_catch_up_rounds(&nm->raft, CATCH_UP_ROUNDS);
     if (snap->index == 0)
         return start(nm, NULL, entries, n, first_index);

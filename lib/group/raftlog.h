@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The NameServer's log on disk: opening (with repair of a torn tail), appending, trimming. Bytes: logformat.h.
  *
- * The happy path of an append is one DISK_WRITE with flush of one record. When the segment is full, the spare segment,
+ * The happy path of an append is one DISK_WRITE with flush of one record, or of several that were waiting. When the segment is full, the spare segment,
  * created in advance, is renamed to its place first, and the segment's header travels with its first record. One append
  * is in flight at a time; what arrives meanwhile is gathered by the caller into the next.
  * Possible failures: a write or flush fails: the caller must end the process; there is no spare because the disk is
@@ -48,6 +48,9 @@ struct log_cut {
     uint64_t index, position;
 };
 
+/* Records in one write. */
+#define LOG_WRITE_MAX 64u
+
 enum log_append_state { LOG_IDLE, LOG_ROLLING, LOG_WRITING };
 
 struct raftlog {
@@ -70,7 +73,10 @@ struct raftlog {
     uint64_t bytes; /* appended; the owner sets it back when it takes a snapshot */
 
     enum log_append_state state;
-    struct slice record;   /* LOG_ROLLING: the record that waits */
+    struct slice record[LOG_WRITE_MAX]; /* appended, and not given to the disk yet */
+    uint32_t n_record;
+    uint64_t gathered;     /* bytes of these */
+    bool rolls;            /* they begin a new segment */
     bool flushing_write;   /* the write in flight flushes */
     uint64_t flush_target; /* what a DISK_FLUSH in flight covers; 0: none */
     uint64_t last_flush;   /* mono ns */
@@ -111,14 +117,16 @@ void raftlog_close(struct raftlog *log);
 
 /* A buffer for a record: the body goes to data + LOG_RECORD_HEADER. NULL: out of memory. */
 struct buf *raftlog_buf(uint32_t len);
-/* Whether a record with a body of len bytes could be appended now: nothing is in flight, and there is space. */
+/* Whether a record with a body of len bytes could be appended now: nothing is in flight, there is space, and it fits into
+ * the next write. */
 bool raftlog_room(const struct raftlog *log, uint32_t len);
 /* The error to refuse work with while raftlog_room is false for want of disk space; 0 if it is only busy. */
 int raftlog_stuck(const struct raftlog *log, uint32_t len);
 /* Appends the record with this index: last_index + 1, or lower, to cut what is there from it on. rec was made by
- * raftlog_buf, its body filled; a reference is kept. */
-void raftlog_append(struct raftlog *log, uint64_t index, uint64_t term, uint8_t type, struct buf *rec, uint32_t len, struct now now,
-                    struct effects *fx);
+ * raftlog_buf, its body filled; a reference is kept. raftlog_write follows. */
+void raftlog_append(struct raftlog *log, uint64_t index, uint64_t term, uint8_t type, struct buf *rec, uint32_t len);
+/* Writes what was appended since the last write. */
+void raftlog_write(struct raftlog *log, struct now now, struct effects *fx);
 /* Takes the completion of an operation with a token of ours. 0, or the error that ends the process; durable_index may
  * have risen. */
 int raftlog_event(struct raftlog *log, const struct event *ev, struct effects *fx) MUST_USE;

@@ -85,7 +85,8 @@ static void append(struct bench *b, uint8_t fill, uint32_t len)
 
     memset(rec->data + LOG_RECORD_HEADER, fill, len);
     assert_true(raftlog_room(&b->log, len));
-    raftlog_append(&b->log, b->log.last_index + 1, 1, 1, rec, len, b->now, &b->fx);
+    raftlog_append(&b->log, b->log.last_index + 1, 1, 1, rec, len);
+    raftlog_write(&b->log, b->now, &b->fx);
     buf_unref(rec);
     run(b, &b->fx);
     assert_int_equal(settle(b), 0);
@@ -362,10 +363,41 @@ static void append_at(struct bench *b, uint64_t index, uint64_t term, uint8_t fi
     struct buf *rec = raftlog_buf(480);
 
     memset(rec->data + LOG_RECORD_HEADER, fill, 480);
-    raftlog_append(&b->log, index, term, 1, rec, 480, b->now, &b->fx);
+    raftlog_append(&b->log, index, term, 1, rec, 480);
+    raftlog_write(&b->log, b->now, &b->fx);
     buf_unref(rec);
     run(b, &b->fx);
     assert_int_equal(settle(b), 0);
+}
+
+/* What gathers while a write is under way goes with one write, and is read back record by record. */
+static void test_several_records_in_one_write(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    start(&b, false);
+    for (uint32_t round = 0; round < 4; round++) {
+        for (uint32_t i = 0; i < 3 && raftlog_room(&b.log, 480); i++) {
+            struct buf *rec = raftlog_buf(480);
+
+            memset(rec->data + LOG_RECORD_HEADER, 7, 480);
+            raftlog_append(&b.log, b.log.last_index + 1, 1, 1, rec, 480);
+            buf_unref(rec);
+        }
+        raftlog_write(&b.log, b.now, &b.fx);
+        run(&b, &b.fx);
+        assert_in_range(memdisk_pending(b.disk), 1, 2);
+        assert_int_equal(settle(&b), 0);
+        assert_int_equal(b.log.durable_index, b.log.last_index);
+    }
+    assert_true(b.log.last_index >= 9 && b.log.n_seg == 2);
+    memdisk_crash(b.disk, CRASH_DROP_ALL);
+    uint64_t last = b.log.last_index;
+
+    assert_int_equal(open_log(&b), 0);
+    assert_int_equal(b.n, last);
+    stop(&b);
 }
 
 static int on_again(void *arg, const struct log_record *rec)
@@ -502,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_a_record_larger_than_a_segment_fits),
         cmocka_unit_test(test_without_space_it_refuses_and_recovers),
         cmocka_unit_test(test_trims_from_the_oldest),
+        cmocka_unit_test(test_several_records_in_one_write),
         cmocka_unit_test(test_a_cut_replaces_what_followed),
         cmocka_unit_test(test_an_empty_log_begins_behind_a_snapshot),
         cmocka_unit_test(test_vote_survives_the_loss_of_either_slot),

@@ -73,6 +73,8 @@ void cli_warn(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LI
 int cli_open(struct cli *cli);
 /* Closes everything, flushes stdout, gives the exit status. */
 int cli_close(struct cli *cli);
+/* Ctrl-C ends us at once from now on, also while a write waits for standard output's reader; for who has nothing to undo. */
+void cli_signals_default(struct cli *cli);
 /* stdout cannot be written: says so, or ends as SIGPIPE ends cat. */
 void cli_stdout_failed(struct cli *cli);
 

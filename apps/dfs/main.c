@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include "base/flags.h"
+#include "base/stdfds.h"
 #include "cli.h"
 #include "up.h"
 
@@ -152,6 +153,7 @@ static int verb_at(int argc, char **argv)
 
 int main(int argc, char **argv)
 {
+    stdfds_fill();
     int at = verb_at(argc, argv);
     if (at == 0) {
         for (int i = 1; i < argc; i++)
@@ -161,8 +163,8 @@ int main(int argc, char **argv)
         return argc > 1 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
     }
     const char *name = argv[at];
-    if (strcmp(name, "up") == 0 && at == 1)
-        return verb_up(argc - at, argv + at);
+    if (strcmp(name, "up") == 0)
+        return at == 1 ? verb_up(argc - at, argv + at) : usage("\"%s\" comes first, and its options after it", name);
     if (strcmp(name, "version") == 0)
         return printf("dfs %s\n", DFS_VERSION) < 0;
     if (strcmp(name, "help") == 0) {
@@ -171,6 +173,8 @@ int main(int argc, char **argv)
             return verb_help(about);
         if (at + 1 < argc && strcmp(argv[at + 1], "up") == 0)
             return verb_up(2, (char *[]){argv[at + 1], (char[]){"--help"}, NULL});
+        if (at + 1 < argc && strcmp(argv[at + 1], "help") != 0)
+            return usage("there is no verb \"%s\" (try \"dfs help\")", argv[at + 1]);
         print_help();
         return 0;
     }

@@ -122,13 +122,16 @@ int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
- * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back.
+ * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,
+ * or, if the source is seekable, any part. Without that, a put of more than two chunks fails when a server that has some of
+ * it is lost before the end.
  * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second. Any other non-zero return ends the put with that
  * error. */
 struct dfs_source {
     int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
     void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */
     void *arg;
+    bool seekable; /* a file, memory */
 };
 struct dfs_put_options {
     uint32_t mode;     /* 0: 0644 */

@@ -205,6 +205,19 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
+bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r)
+{
+    for (uint32_t i = 0; i < meta_n_servers(nm->meta); i++) {
+        const struct meta_server *s = meta_server_at(nm->meta, i);
+        const struct live *l = live_find(&nm->lead, s->id);
+
+        if (s->uuid_hi == r->uuid_hi && s->uuid_lo == r->uuid_lo)
+            return l != NULL && s->incarnation != r->incarnation && !str_eq(str_of(s->addr), r->addr) &&
+                   nm->now.mono - l->last <= 2 * nm->cfg.heartbeat;
+    }
+    return false;
+}
+
 /* What a server holds and nobody knows is collected, but only below the horizon: above it a client may be about to
  * publish it (B15). */
 static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -451,6 +464,8 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         l->reap_pending = false;
         for (uint32_t i = 0; i < res->n_removed; i++)
             queue_removal(nm, &res->removed[i]);
+        if (res->n_removed == REAP_LIMIT) /* there may be more: as many a second as are removed */
+            l->next_tick = nm->now.mono;
         break;
     case MSG_TYPE_expire:
         l->expire_pending = false;

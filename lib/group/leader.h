@@ -59,6 +59,9 @@ uint64_t leader_deadline(const struct nm *nm);
 void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx);
 struct live *live_get(struct nm *nm, uint32_t id); /* made if need be */
 const struct live *live_find(const struct leader *l, uint32_t id);
+/* Whether the server that registers is heard at another address: two processes run copies of one data folder. One that
+ * moved must have been silent for two heartbeats before it is taken at its new place. */
+bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r);
 /* Not heard for so long that nothing new is placed on it, though not yet declared down. */
 bool leader_suspects(const struct nm *nm, const struct live *l);
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);

@@ -84,6 +84,11 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
         fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
         return;
     }
+    if (ev->msg->type == MSG_TYPE_ss_register && leader_hears_twin(nm, &ev->msg->ss_register)) {
+        fx_fail(fx, ev->to, DFS_EIDENTITY,
+                "a storage server of this identity is running at another address: is this a copy of its data folder?");
+        return;
+    }
     err = batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");

@@ -101,9 +101,13 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
         return DFS_EISDIR;
     if (w->ino != 0 && excl)
         return DFS_EEXIST;
-    if (w->ino != 0 && is_dir(meta_inode(m, w->ino)))
-        return DFS_EISDIR;
-    return 0;
+    if (w->ino == 0)
+        return 0;
+    switch (inode_type(meta_inode(m, w->ino))) {
+    case INODE_FILE: return 0;
+    case INODE_DIRECTORY: return DFS_EISDIR;
+    default: return DFS_ELOOP; /* a symlink named by its number: an empty path follows nothing */
+    }
 }
 
 int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_create *r, struct msg *reply)

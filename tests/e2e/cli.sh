@@ -50,6 +50,8 @@ expect 1 "dfs: rm /nope: no such file" rm /nope
 
 say "usage"
 expect 2 "no verb" frobnicate
+expect 2 "no verb" help frobnicate
+expect 2 "comes first" -j up "$T/up"
 expect 2 "Usage" mv /a
 expect 2 "unknown\|--frob" ls --frob /
 expect 1 "cannot be reached; set DFS_NM" --nm 127.0.0.1:1 ls /
@@ -84,6 +86,7 @@ diff -r --no-dereference "$T/src" "$T/back" || fail "the copy differs"
     fail "mode or time"
 mkfifo "$T/src/fifo"
 expect 1 "skipped" put -r "$T/src" /copy
+expect 1 "to /nowhere/x: no such file" put "$0" /nowhere/x
 expect 1 "-r stores" put "$T/src" /a
 expect 1 "-r fetches" get /copy "$T/x"
 dfs rm -r /copy

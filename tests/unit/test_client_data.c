@@ -282,6 +282,37 @@ static void a_refused_publish_has_a_small_file_written_again(void **state)
     fake_free(f);
 }
 
+static void a_refused_publish_has_a_large_seekable_file_written_again(void **state)
+{
+    (void)state;
+    for (int seekable = 0; seekable < 2; seekable++) {
+        struct fake *f = fake_new();
+        struct file s = file_of(5 * MIB + 4711, 3);
+        struct client_request put = put_of(&s);
+        put.source.seekable = seekable;
+        f->chunk_size = 1 * MIB;
+        fake_start(f, put);
+        uint32_t written = 0;
+        while (!f->ended) {
+            struct fake_call *k = fake_next(f);
+            if (!k) {
+                fake_sleep(f);
+            } else if (k->m.type == MSG_TYPE_publish && (!seekable || written == 0)) {
+                written = f->writes;
+                fake_refuse(f, k, DFS_ENOSERVERS, "1 of a chunk's 2 storage servers are up, 2 are needed", "");
+            } else {
+                fake_answer(f, k);
+            }
+        }
+        assert_int_equal(f->status, seekable ? 0 : DFS_ENOSERVERS);
+        assert_int_equal(f->writes, seekable ? 2 * written : written);
+        if (seekable)
+            get_all(f, &s);
+        test_free(s.data);
+        fake_free(f);
+    }
+}
+
 static void a_source_that_fails_publishes_nothing(void **state)
 {
     struct fake *f = fake_new();
@@ -553,6 +584,7 @@ int main(void)
         cmocka_unit_test(a_failed_chunk_is_written_elsewhere),
         cmocka_unit_test(writes_that_fail_at_random_end_in_the_right_file),
         cmocka_unit_test(a_refused_publish_has_a_small_file_written_again),
+        cmocka_unit_test(a_refused_publish_has_a_large_seekable_file_written_again),
         cmocka_unit_test(a_source_that_fails_publishes_nothing),
         cmocka_unit_test(wrong_bytes_are_not_delivered_but_read_elsewhere),
         cmocka_unit_test(right_blocks_of_the_wrong_chunk_are_refused),

@@ -414,6 +414,32 @@ static void several_folders_share_the_chunks_and_one_may_die(void **state)
     assert_int_equal(rig->disks_failed, 1);
 }
 
+/* Many small chunks come and go while one waits for a slow server further down: only that one waits. */
+static void a_slow_server_keeps_out_no_other_chunk(void **state)
+{
+    (void)state;
+    struct rig_mail held = {0};
+    rig_start(rig);
+    uint32_t slow = rig_send_write(rig, 0, 2, 1, 0, data, 100, 5, 1);
+    while (!held.request) {
+        assert_true(rig_step(rig));
+        for (uint32_t i = 0; i < rig->n_mail && !held.request; i++)
+            if (rig->mail[i].request && rig->mail[i].to == 1) {
+                held = rig->mail[i];
+                rig->mail[i] = rig->mail[--rig->n_mail];
+            }
+    }
+    for (uint32_t i = 0; i < 4200; i++) { /* more than the table of open chunks holds */
+        rig->n_answers = slow + 1;
+        assert_int_equal(rig_write(rig, 0, 1, 100 + i, 0, data, 100), 0);
+    }
+    assert_false(rig->answers[slow].done);
+    rig->mail[rig->n_mail++] = held; /* there is room: it was taken out of it */
+    rig_run(rig);
+    assert_true(rig->answers[slow].done);
+    assert_int_equal(rig->answers[slow].status, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -437,6 +463,7 @@ int main(void)
         T(it_registers_again_when_it_is_unknown_and_reports_its_chunks),
         T(foreign_folders_are_refused),
         T(several_folders_share_the_chunks_and_one_may_die),
+        T(a_slow_server_keeps_out_no_other_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -244,6 +244,36 @@ static int load_log(struct opening *o)
     return 0;
 }
 
+/* Raft elects a lone voter at its start, in the term it had. But the last entries of the life before may have reached a
+ * member without a vote and not our own disk: other entries of the same index and term would be taken for them. So the
+ * term moves first. */
+static int begin_term(struct opening *o)
+{
+    struct nm *nm = o->nm;
+    struct raft_configuration conf;
+    uint32_t voters = 0, own = 0;
+    int err = 0;
+
+    raft_configuration_init(&conf);
+    for (uint32_t i = o->n_entries; i > 0 && conf.n == 0 && err == 0; i--)
+        if (o->entries[i - 1].type == RAFT_CHANGE)
+            err = engine_decode(o->entries[i - 1].buf.base, (uint32_t)o->entries[i - 1].buf.len, &conf);
+    if (err == 0 && conf.n == 0 && o->snap.index > 0)
+        err = engine_decode(slice_data(o->conf), o->conf.len, &conf);
+    if (err != 0)
+        return opening_fail(o, err, "the configuration in the log or the snapshot cannot be read");
+    for (unsigned i = 0; i < conf.n; i++) {
+        voters += conf.servers[i].role == RAFT_VOTER;
+        own += conf.servers[i].role == RAFT_VOTER && conf.servers[i].id == nm->id.raft_id;
+    }
+    raft_configuration_close(&conf);
+    if (voters != 1 || own != 1)
+        return 0;
+    nm->vote = (struct vote){.number = nm->vote.number + 1, .term = nm->vote.term + 1, .voted_for = nm->id.raft_id};
+    err = vote_save(o->disk, &nm->vote);
+    return err != 0 ? opening_fail(o, err, "the file \"vote\" cannot be written: %s", dfs_strerror(err)) : 0;
+}
+
 /* Starts raft with the log's entries, and applies what is committed. */
 static int start_raft(struct opening *o)
 {
@@ -260,6 +290,11 @@ static int start_raft(struct opening *o)
         if (o->entries[i].type == RAFT_CHANGE)
             o->entries[i].buf.base = batch + (uintptr_t)o->entries[i].buf.base;
         o->entries[i].batch = batch; /* one for all: raft frees each run of equal ones once */
+    }
+    err = begin_term(o);
+    if (err != 0) {
+        raft_free(batch);
+        return err;
     }
     err = engine_start(nm, &o->snap, &o->conf, o->entries, o->n_entries, nm->log.first_index);
     if (err == 0 || o->n_entries == 0)

@@ -212,6 +212,14 @@ void blocks_crc(const void *p, uint32_t len, uint32_t *out); /* starting on a bl
 uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crcs, uint32_t len);
 uint32_t payload_crc(const struct payload *p, uint32_t off, uint32_t len);
 
+/* --- xattr.c --- */
+static inline bool op_is_xattr(enum client_op_kind k)
+{
+    return k == OP_GETXATTR || k == OP_LISTXATTR || k == OP_SETXATTR || k == OP_REMOVEXATTR;
+}
+void xattr_build(struct rpc *r, struct msg *m);
+void xattr_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
+
 /* --- path.c, put.c, get.c: first step and cleanup of an op --- */
 void path_begin(struct op *op, struct effects *fx);
 void put_begin(struct op *op, struct effects *fx);

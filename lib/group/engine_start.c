@@ -29,15 +29,37 @@ int engine_error(int rv)
 
 uint64_t engine_ms(const struct nm *nm) { return nm->now.mono / NS_PER_MS; }
 
+/* u8 version, u64 count, then for each server u64 id, its address with a NUL, u8 role. */
+bool engine_configuration_fine(const void *body, uint32_t len)
+{
+    const uint8_t *p = body, *end = p + len, *nul;
+    uint64_t n;
+
+    if (len < 9 || p[0] != 1)
+        return false;
+    n = get_u64(p + 1);
+    for (p += 9; n > 0; n--) {
+        if (end - p < 10)
+            return false;
+        nul = memchr(p + 8, '\0', (size_t)(end - p) - 8);
+        if (nul == NULL || end - nul < 2)
+            return false;
+        p = nul + 2;
+    }
+    return true;
+}
+
 int engine_decode(const void *body, uint32_t len, struct raft_configuration *conf)
 {
     struct raft_buffer buf = {(void *)(uintptr_t)body, len};
     int err;
 
     raft_configuration_init(conf);
+    if (!engine_configuration_fine(body, len))
+        return DFS_ECORRUPT;
     err = engine_error(raft_configuration_decode(&buf, conf));
-    if (err != 0)
-        raft_configuration_close(conf);
+    if (err != 0) /* raft has freed what it had made */
+        raft_configuration_init(conf);
     return err;
 }
 

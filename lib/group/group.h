@@ -205,6 +205,8 @@ int engine_start(struct nm *nm, const struct snapshot_info *snap, const struct s
 void engine_close(struct nm *nm);
 /* The bootstrap configuration: this node as the only voter. The caller frees with raft_free(buf->base). */
 int engine_bootstrap(uint64_t id, const char *address, struct raft_buffer *buf) MUST_USE;
+/* libraft reads beyond the end of one that is cut short: whatever comes from a disk or a peer is checked first. */
+bool engine_configuration_fine(const void *body, uint32_t len);
 int engine_decode(const void *body, uint32_t len, struct raft_configuration *conf) MUST_USE;
 int engine_error(int rv); /* raft's errors to ours */
 uint64_t engine_ms(const struct nm *nm);

@@ -10,6 +10,9 @@
 #define LOGGED_SHARE 20u
 #define LOGGED_EVERY (10 * NS_PER_SEC)
 #define REAP_LIMIT 1024u
+/* Inodes freed by one command, and the time between two: other requests come first. */
+#define RECLAIM_LIMIT 1024u
+#define RECLAIM_EVERY (10 * NS_PER_MS)
 /* A wall clock that moves by more than this against the monotonic one was set: ages by it mean nothing for a while. */
 #define CLOCK_SET (1 * (int64_t)NS_PER_SEC)
 
@@ -71,9 +74,10 @@ void leader_open(struct nm *nm)
     l->next_tick = now;
     l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
     l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
-    l->reap_from = now;
+    l->reap_from = l->trash_from = l->next_reclaim = now;
     l->skew = nm->now.wall - (int64_t)now;
     l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
+    l->reclaim_pending = false;
 }
 
 /* --- servers --- */
@@ -346,6 +350,23 @@ static void propose_reap(struct nm *nm)
     l->reap_pending = batch_propose(nm, &cmd);
 }
 
+/* In small pieces one after the other while there is something to free; the trash is looked at with every tick. */
+static void propose_reclaim(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    struct msg cmd = {.type = MSG_TYPE_reclaim};
+    int64_t before = nm->now.mono < l->trash_from ? INT64_MIN : nm->now.wall - meta_trash_keep(nm->meta);
+
+    if (l->reclaim_pending || nm->now.mono < l->next_reclaim)
+        return;
+    if (!meta_can_reclaim(nm->meta) && meta_oldest_trash(nm->meta) >= before)
+        return;
+    l->next_reclaim = nm->now.mono + RECLAIM_EVERY;
+    cmd.reclaim.trash_before_ns = before;
+    cmd.reclaim.limit = RECLAIM_LIMIT;
+    l->reclaim_pending = batch_propose(nm, &cmd);
+}
+
 static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono)
 {
     struct session_use *u;
@@ -408,6 +429,7 @@ static void watch_clock(struct nm *nm)
     if (skew - l->skew > CLOCK_SET) {
         l->reap_from = nm->now.mono + nm->cfg.reader_grace;
         l->expire_from = nm->now.mono + nm->cfg.session_ttl;
+        l->trash_from = nm->now.mono + (uint64_t)meta_trash_keep(nm->meta);
     }
     l->skew = skew;
 }
@@ -416,6 +438,8 @@ void leader_tick(struct nm *nm, struct effects *fx)
 {
     struct leader *l = &nm->lead;
 
+    if (meta_can_reclaim(nm->meta))
+        propose_reclaim(nm);
     if (nm->now.mono < l->next_tick)
         return;
     l->next_tick = nm->now.mono + min_u64(max_u64(nm->cfg.down_after / 10, NS_PER_MS), NS_PER_SEC / 4);
@@ -425,12 +449,20 @@ void leader_tick(struct nm *nm, struct effects *fx)
     mark_horizon(nm);
     propose_horizon(nm);
     propose_reap(nm);
+    propose_reclaim(nm);
     propose_expire(nm);
     leader_reserve(nm);
     members_tick(nm, fx);
 }
 
-uint64_t leader_deadline(const struct nm *nm) { return nm->lead.next_tick; }
+uint64_t leader_deadline(const struct nm *nm)
+{
+    const struct leader *l = &nm->lead;
+
+    if (l->reclaim_pending || !meta_can_reclaim(nm->meta))
+        return l->next_tick;
+    return min_u64(l->next_tick, l->next_reclaim);
+}
 
 /* --- what was applied --- */
 
@@ -466,6 +498,9 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
             queue_removal(nm, &res->removed[i]);
         if (res->n_removed == REAP_LIMIT) /* there may be more: as many a second as are removed */
             l->next_tick = nm->now.mono;
+        break;
+    case MSG_TYPE_reclaim:
+        l->reclaim_pending = false;
         break;
     case MSG_TYPE_expire:
         l->expire_pending = false;

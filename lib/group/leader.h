@@ -39,10 +39,10 @@ struct leader {
         uint64_t at, serial;
     } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
     uint32_t n_marks;
-    bool reserve_pending, horizon_pending, reap_pending, expire_pending;
-    uint64_t next_tick, next_mark, next_expire;
+    bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending;
+    uint64_t next_tick, next_mark, next_expire, next_reclaim;
     int64_t skew;                    /* wall - mono, to notice a clock that was set */
-    uint64_t reap_from, expire_from; /* mono ns: not before */
+    uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
     struct session_use *uses;        /* uthash: sessions that were granted chunks, and when */
 };
 

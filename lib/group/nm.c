@@ -60,6 +60,8 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     switch (type) {
     case MSG_TYPE_unlink:
     case MSG_TYPE_rmdir:
+    case MSG_TYPE_remove:
+    case MSG_TYPE_trash_empty:
     case MSG_TYPE_session_open:
     case MSG_TYPE_session_close:
     case MSG_TYPE_ss_register:

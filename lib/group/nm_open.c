@@ -150,6 +150,8 @@ static int on_record(void *arg, const struct log_record *rec)
         o->n_entries = (uint32_t)(rec->index - o->first_entry);
     if (rec->type != RAFT_COMMAND && rec->type != RAFT_BARRIER && rec->type != RAFT_CHANGE)
         return DFS_ECORRUPT;
+    if (rec->type == RAFT_CHANGE && !engine_configuration_fine(rec->body, rec->len))
+        return DFS_ECORRUPT;
     if (o->n_entries == o->cap_entries) {
         o->cap_entries = o->cap_entries ? o->cap_entries * 2 : 64;
         e = raft_realloc(o->entries, o->cap_entries * sizeof *e);

@@ -120,8 +120,8 @@ int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_crea
         return rv;
     if (w.ino == 0) {
         struct inode *in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
-        in->goal = meta_goal(m, r->goal);
-        in->flags = r->goal != 0 ? INODE_GOAL_CHOSEN : 0;
+        in->goal = meta_goal(m, r->goal) & 31;
+        in->flags = r->goal != 0 ? INODE_GOAL_CHOSEN : 0u;
         meta_link(m, st, w.parent, w.name, w.ino);
     }
     reply_attr(m, w.ino, MSG_TYPE_create_reply, reply, &reply->create_reply.attr);

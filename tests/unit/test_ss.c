@@ -414,6 +414,21 @@ static void several_folders_share_the_chunks_and_one_may_die(void **state)
     assert_int_equal(rig->disks_failed, 1);
 }
 
+static void want_of_files_or_memory_is_no_reason_to_give_up_a_disk(void **state)
+{
+    (void)state;
+    static const int wants[] = {DFS_EMFILE, DFS_ENOMEM};
+    rig_start(rig);
+    for (uint32_t i = 0; i < ARRAY_LEN(wants); i++) {
+        memdisk_fail(rig->disks[i][0], DISK_CREATE, 1, wants[i], false);
+        assert_int_not_equal(rig_write(rig, i, 1, 7, 0, data, 100), 0);
+        assert_non_null(strstr(rig->last_log, dfs_errname(wants[i])));
+        rig_pass(rig, 2 * NS_PER_SEC);
+        assert_int_equal(rig_write(rig, i, 1, 8, 0, data, 100), 0);
+        assert_int_equal(rig->disks_failed, 0);
+    }
+}
+
 /* Many small chunks come and go while one waits for a slow server further down: only that one waits. */
 static void a_slow_server_keeps_out_no_other_chunk(void **state)
 {
@@ -463,6 +478,7 @@ int main(void)
         T(it_registers_again_when_it_is_unknown_and_reports_its_chunks),
         T(foreign_folders_are_refused),
         T(several_folders_share_the_chunks_and_one_may_die),
+        T(want_of_files_or_memory_is_no_reason_to_give_up_a_disk),
         T(a_slow_server_keeps_out_no_other_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,6 +71,7 @@ int verb_touch(struct cli *cli);
 int verb_xattr(struct cli *cli);
 int verb_du(struct cli *cli);
 int verb_df(struct cli *cli);
+int verb_nm(struct cli *cli);
 int verb_status(struct cli *cli);
 
 /* --- cli.c --- */

@@ -78,6 +78,12 @@ static const struct verb verbs[] = {
      "\n"
      "  dfs du -sh /photos /docs\n  dfs du -d 2 /\n"},
     {"df", "", "show capacity and use", "h", 0, 0, verb_df, "  dfs df\n"},
+    {"nm", "list|remove|transfer", "NameServers: show, take out, hand over", "", 1, 2, verb_nm,
+     "  dfs nm list               the NameServers, and who leads\n"
+     "  dfs nm remove ID          takes one out for good: its id is never used again\n"
+     "  dfs nm transfer [ID]      hands leadership to ID, or to whoever is furthest\n"
+     "\n"
+     "A further NameServer joins by itself: dfs-nm --data DIR --join HOST:PORT\n"},
     {"status", "", "show the cluster's servers", "", 0, 0, verb_status, "  dfs status\n  dfs -j status | jq .servers\n"},
 };
 

@@ -9,10 +9,12 @@
 #define POOL_THREADS 8u
 
 static const char usage[] =
-    "Usage: dfs-nm --data DIR [--init] [OPTION...]\n"
+    "Usage: dfs-nm --data DIR [--init | --join HOST:PORT[,...]] [OPTION...]\n"
     "The NameServer of a DFS cluster: the namespace, and which chunk is on which StorageServer.\n"
     "\n"
-    "  dfs-nm --data /var/lib/dfs/nm --init     a new cluster in an empty folder; later starts go without --init\n";
+    "  dfs-nm --data /var/lib/dfs/nm --init              a new cluster in an empty folder\n"
+    "  dfs-nm --data /var/lib/dfs/nm --join nm1:4610     one more NameServer for it, likewise\n"
+    "  dfs-nm --data /var/lib/dfs/nm                     every later start\n";
 
 struct options {
     struct daemon_flags common;
@@ -26,6 +28,8 @@ static int parse(struct options *o, int argc, char **argv)
     const struct flag table[] = {
         {"data", 'd', FLAG_STRING, &nm->data, "DIR", "the data folder", NULL},
         {"init", 0, FLAG_SWITCH, &o->init, NULL, "make a new cluster in an empty data folder", NULL},
+        {"join", 0, FLAG_STRING, &nm->join, "HOST:PORT[,...]", "join the cluster of these NameServers, with an empty data folder",
+         NULL},
         {"listen", 'l', FLAG_STRING, &nm->listen, "HOST:PORT", "where to listen; port 0 takes a free one",
          "127.0.0.1:4610"},
         {"advertise", 0, FLAG_STRING, &nm->advertise, "HOST:PORT", "the address others reach this server at",
@@ -45,6 +49,10 @@ static int parse(struct options *o, int argc, char **argv)
         return status;
     if (!nm->data) {
         fprintf(stderr, "dfs-nm: --data DIR is missing; see dfs-nm --help\n");
+        return 2;
+    }
+    if (o->init && nm->join) {
+        fprintf(stderr, "dfs-nm: --init makes a new cluster, --join enters one: give one of them\n");
         return 2;
     }
     nm->relaxed = o->common.relaxed;

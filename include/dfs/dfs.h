@@ -199,6 +199,10 @@ int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg);
 int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
+/* Takes a NameServer out of the cluster for good. */
+int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
+/* Hands leadership to this NameServer; 0: to the one that is furthest. */
+int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
  * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,

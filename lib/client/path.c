@@ -120,6 +120,14 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
     case OP_STATUS:
         m->type = MSG_TYPE_status;
         return;
+    case OP_NM_REMOVE:
+        m->type = MSG_TYPE_nm_remove;
+        m->nm_remove.id = q->limit;
+        return;
+    case OP_NM_TRANSFER:
+        m->type = MSG_TYPE_nm_transfer;
+        m->nm_transfer.id = q->limit;
+        return;
     case OP_END_SESSION:
         m->type = MSG_TYPE_session_close;
         m->session_close = (struct msg_session_close){rpc_id(r)};

@@ -2,7 +2,7 @@
 /* Calls to the NameServers.
  *
  * The happy path is: there is a session (where one is needed), the message is built, the leader answers. Possible
- * failures are: not the leader (follow it, or try the next), unreachable or silent (the next, after a pause), busy (the
+ * failures are: not the leader, or not any more (follow it, or try the next), unreachable or silent (the next, after a pause), busy (the
  * same, after a pause), the session is gone (a new one, if the request cannot have been applied yet). A mutation keeps
  * its number through all of this, so that it takes effect once (G6); what may have been applied and cannot be asked about
  * any more ends with EUNKNOWN, never with "failed" (A7). */
@@ -211,6 +211,7 @@ static void rpc_reply(struct task *t, const struct event *ev, struct effects *fx
     case DFS_ESESSION:
         rpc_no_session(r, ev, fx);
         return;
+    case DFS_EUNKNOWN: /* the leader lost its leadership with the change in its log */
     case DFS_ECONNLOST:
     case DFS_ETIMEDOUT:
         r->uncertain = true;

@@ -34,15 +34,6 @@ static void apply_command(struct nm *nm, const struct stamp *st, const struct wi
     leader_applied(nm, &cmd, &res, fx);
 }
 
-static void epoch_opened(struct nm *nm, uint64_t index, struct effects *fx)
-{
-    nm->opening = false;
-    nm->serving = true;
-    leader_open(nm);
-    fx_log(fx, LOG_INFO, "nm.serving", "epoch=%" PRIu64 " term=%llu address=%s", index, raft_current_term(&nm->raft),
-           nm->address);
-}
-
 static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct batch *b,
                           struct effects *fx)
 {
@@ -57,8 +48,10 @@ static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint3
     st = (struct stamp){.index = index, .epoch = entry.epoch, .time_ns = entry.time_ns};
     for (uint32_t i = 0; i < entry.n_commands; i++)
         apply_command(nm, &st, &entry.commands[i], b != NULL && i < b->n ? &b->to[i] : NULL, fx);
-    if (b != NULL && b->opens_epoch && engine_is_leader(nm))
-        epoch_opened(nm, index, fx);
+    if (b != NULL && b->opens_epoch && engine_is_leader(nm)) {
+        nm->opening = false;
+        nm->epoch_open = true; /* and serving once no other leader's lease can run: lease_turn */
+    }
     return 0;
 }
 
@@ -75,8 +68,7 @@ int apply_entry(struct nm *nm, uint64_t index, uint64_t term, uint8_t type, cons
         break;
     case RAFT_CHANGE:
         nm->conf_index = index;
-        if (fx != NULL && index > 1)
-            engine_configuration(nm, index, body, len, fx);
+        engine_configuration(nm, index, body, len, fx);
         break;
     case RAFT_BARRIER:
         break;

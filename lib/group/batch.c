@@ -44,8 +44,17 @@ void batch_recycle(struct nm *nm, struct batch *b)
     b->rec = NULL;
     b->n = 0;
     bytes_clear(&b->bodies);
-    b->opens_epoch = b->in_log = false;
+    b->opens_epoch = false;
+    b->submitted = 0;
     nm->spare = b;
+}
+
+void batch_push(struct nm *nm, struct batch *b)
+{
+    list_push(&nm->pending, &b->link);
+    nm->n_pending++;
+    if (nm->unlogged == NULL)
+        nm->unlogged = b;
 }
 
 static void batch_grow(struct batch *b)
@@ -76,7 +85,7 @@ int batch_add(struct nm *nm, uint16_t type, const void *body, uint32_t len, stru
     struct batch *b;
     uint32_t off;
 
-    if (len > WIRE_BLOB_MAX)
+    if (len > COMMAND_MAX_BYTES)
         return DFS_ETOOBIG;
     if (nm->queued_bytes + len > QUEUE_MAX_BYTES || nm->queued_commands >= QUEUE_MAX_COMMANDS)
         return DFS_EAGAIN;

@@ -15,27 +15,6 @@
 #include "base/log.h"
 #include "group/group.h"
 
-#define ELECTION_MS 300u
-#define HEARTBEAT_MS 50u
-
-static int translate(int rv)
-{
-    switch (rv) {
-    case 0:
-        return 0;
-    case RAFT_NOMEM:
-        return DFS_ENOMEM;
-    case RAFT_NOTLEADER:
-    case RAFT_LEADERSHIPLOST:
-        return DFS_ENOTLEADER;
-    case RAFT_MALFORMED:
-    case RAFT_CORRUPT:
-        return DFS_ECORRUPT;
-    default:
-        return DFS_EINVAL;
-    }
-}
-
 void nm_fatal(struct nm *nm, struct effects *fx, const char *what, int err)
 {
     nm->dead = true;
@@ -43,84 +22,11 @@ void nm_fatal(struct nm *nm, struct effects *fx, const char *what, int err)
     fx_fatal(fx, "%s: %s", what, dfs_strerror(err));
 }
 
-static raft_time now_ms(const struct nm *nm) { return nm->now.mono / NS_PER_MS; }
-
 bool engine_is_leader(const struct nm *nm) { return nm->raft.state == RAFT_LEADER; }
-
-/* --- start and end --- */
-
-int engine_bootstrap(uint64_t id, const char *address, struct raft_buffer *buf)
-{
-    struct raft_configuration conf;
-    int rv;
-
-    raft_configuration_init(&conf);
-    rv = raft_configuration_add(&conf, id, address, RAFT_VOTER);
-    if (rv == 0)
-        rv = raft_configuration_encode(&conf, buf);
-    raft_configuration_close(&conf);
-    return translate(rv);
-}
-
-static int start(struct nm *nm, struct raft_snapshot_metadata *meta, struct raft_entry *entries, uint32_t n,
-                 uint64_t first_index)
-{
-    struct raft_update update;
-    struct raft_event ev = {.type = RAFT_START, .time = now_ms(nm)};
-
-    memset(&update, 0, sizeof update);
-    ev.start.term = nm->vote.term;
-    ev.start.voted_for = nm->vote.voted_for;
-    ev.start.metadata = meta;
-    ev.start.start_index = first_index;
-    ev.start.entries = entries;
-    ev.start.n_entries = n;
-    return translate(raft_step(&nm->raft, &ev, &update));
-}
-
-int engine_start(struct nm *nm, const struct snapshot_info *snap, const struct slice *conf, struct raft_entry *entries,
-                 uint32_t n, uint64_t first_index)
-{
-    struct raft_snapshot_metadata meta;
-    int err;
-
-    memset(&nm->raft, 0, sizeof nm->raft); /* raft_init leaves its legacy fields alone when there is no io */
-    err = translate(raft_init(&nm->raft, NULL, NULL, nm->id.raft_id, nm->address));
-    if (err != 0)
-        return err;
-    nm->raft.tracer = NULL; /* the default one formats every line, even unseen */
-    raft_seed(&nm->raft, (unsigned)mix64(nm->cfg.seed));
-    raft_set_election_timeout(&nm->raft, ELECTION_MS);
-    raft_set_heartbeat_timeout(&nm->raft, HEARTBEAT_MS);
-    raft_set_pre_vote(&nm->raft, true);
-    if (snap->index == 0)
-        return start(nm, NULL, entries, n, first_index);
-
-    memset(&meta, 0, sizeof meta);
-    meta.index = snap->index;
-    meta.term = snap->term;
-    meta.configuration_index = snap->conf_index;
-    raft_configuration_init(&meta.configuration);
-    struct raft_buffer buf = {slice_data(*conf), conf->len};
-
-    err = translate(raft_configuration_decode(&buf, &meta.configuration));
-    if (err != 0) {
-        raft_configuration_close(&meta.configuration);
-        return err;
-    }
-    return start(nm, &meta, entries, n, first_index);
-}
-
-void engine_close(struct nm *nm)
-{
-    if (nm->raft.address != NULL)
-        raft_close(&nm->raft, NULL);
-    nm->raft.address = NULL;
-}
 
 /* --- updates --- */
 
-/* Term and vote must be durable before a message that depends on them leaves (A2). Messages will wait for vote_writing;
+/* Term and vote must be durable before a message that depends on them leaves (A2). Messages wait for vote_writing;
  * both slots in one write would be torn together, so the second follows the first (vote_written). */
 static void vote_write(struct nm *nm, uint64_t slot, struct effects *fx)
 {
@@ -143,6 +49,16 @@ static void vote_write(struct nm *nm, uint64_t slot, struct effects *fx)
     fx_disk(fx, op);
 }
 
+static void pump(struct nm *nm, struct effects *fx);
+
+/* What waited for it: messages, and entries, which must not be in the log with a term the vote does not know. */
+static void vote_durable(struct nm *nm, struct effects *fx)
+{
+    nm->vote_writing = false;
+    fx_move(fx, &nm->held);
+    pump(nm, fx);
+}
+
 void engine_vote_written(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     if (ev->status != 0)
@@ -150,63 +66,95 @@ void engine_vote_written(struct nm *nm, const struct event *ev, struct effects *
     else if (ev->op->offset == 0 || nm->vote.number != nm->vote_number_writing)
         vote_write(nm, ev->op->offset == 0 ? 1 : 0, fx);
     else
-        nm->vote_writing = false;
+        vote_durable(nm, fx);
 }
 
-/* Gives pending entries to the log, one at a time. */
+/* Gives pending entries to the log: all that fit into one write. */
 static void pump(struct nm *nm, struct effects *fx)
 {
-    LIST_FOR_EACH (e, &nm->pending) {
-        struct batch *b = CONTAINER_OF(e, struct batch, link);
+    while (nm->unlogged != NULL && !nm->vote_writing && raftlog_room(&nm->log, nm->unlogged->len)) {
+        struct batch *b = nm->unlogged;
 
-        if (b->in_log)
-            continue;
-        if (!raftlog_room(&nm->log, b->len))
-            return;
-        b->in_log = true;
-        raftlog_append(&nm->log, b->term, b->type, b->rec, b->len, nm->now, fx);
-        return;
+        nm->unlogged = b->link.next == &nm->pending ? NULL : CONTAINER_OF(b->link.next, struct batch, link);
+        raftlog_append(&nm->log, b->index, b->term, b->type, b->rec, b->len);
     }
+    raftlog_write(&nm->log, nm->now, fx);
 }
 
-/* An entry raft made by itself (a barrier): it gets a record of its own. */
+/* An entry that is not of our queue: received from the leader, or made by raft itself (a barrier). */
 static struct batch *adopt(struct nm *nm, uint64_t index, const struct raft_entry *e)
 {
     struct batch *b = batch_new(nm);
+    uint64_t i = index - nm->received_first;
 
-    b->rec = raftlog_buf((uint32_t)e->buf.len);
+    if (index >= nm->received_first && i < nm->n_received) {
+        b->rec = buf_ref(nm->received[i]);
+    } else {
+        b->rec = raftlog_buf((uint32_t)e->buf.len);
+        if (b->rec != NULL)
+            memcpy(b->rec->data + LOG_RECORD_HEADER, e->buf.base, e->buf.len);
+    }
     if (b->rec == NULL) {
         batch_free(b);
         return NULL;
     }
-    memcpy(b->rec->data + LOG_RECORD_HEADER, e->buf.base, e->buf.len);
     b->len = (uint32_t)e->buf.len;
     b->index = index;
     b->term = e->term;
     b->type = (uint8_t)e->type;
-    list_push(&nm->pending, &b->link);
+    batch_push(nm, b);
     return b;
+}
+
+static struct batch *last_pending(const struct nm *nm)
+{
+    return list_empty(&nm->pending) ? NULL : CONTAINER_OF(nm->pending.prev, struct batch, link);
+}
+
+void engine_cut(struct nm *nm, uint64_t index)
+{
+    for (struct batch *b = last_pending(nm); b != NULL && b->index >= index; b = last_pending(nm)) {
+        if (nm->unlogged == b)
+            nm->unlogged = NULL;
+        nm->n_pending--;
+        batch_recycle(nm, b);
+    }
+    entries_cut(nm, index);
+    if (index <= nm->log.last_index)
+        raftlog_rewind(&nm->log, index);
 }
 
 static void persist(struct nm *nm, const struct raft_update *up, struct effects *fx)
 {
+    struct batch *b = last_pending(nm);
+
+    /* our own submission is pending already; anything else below what we have takes its place */
+    if (b == NULL
+            ? up->entries.index <= nm->log.last_index
+            : up->entries.index <= b->index && !(up->entries.index == b->index && b->submitted != 0 &&
+                                                 up->entries.batch[0].buf.base == b->rec->data + LOG_RECORD_HEADER))
+        engine_cut(nm, up->entries.index);
     for (unsigned i = 0; i < up->entries.n; i++) {
         uint64_t index = up->entries.index + i;
-        struct batch *last = list_empty(&nm->pending) ? NULL : CONTAINER_OF(nm->pending.prev, struct batch, link);
 
-        if ((last == NULL || last->index < index) && adopt(nm, index, &up->entries.batch[i]) == NULL) {
+        b = last_pending(nm);
+        if (b == NULL || b->index < index)
+            b = adopt(nm, index, &up->entries.batch[i]);
+        if (b == NULL) {
             nm_fatal(nm, fx, "an entry of the log cannot be kept", DFS_ENOMEM);
             return;
         }
+        entries_put(nm, index, b);
         if (up->entries.batch == &nm->raft.barrier)
             raft_free(nm->raft.barrier.buf.base);
     }
     pump(nm, fx);
 }
 
-static void apply_committed(struct nm *nm, struct effects *fx)
+/* Only what our own log holds durably is applied, so that no snapshot is ever ahead of it. */
+void engine_apply(struct nm *nm, struct effects *fx)
 {
-    uint64_t commit = raft_commit_index(&nm->raft);
+    uint64_t commit = min_u64(raft_commit_index(&nm->raft), nm->log.durable_index);
 
     while (nm->applied < commit && !list_empty(&nm->pending) && !nm->dead) {
         struct batch *b = CONTAINER_OF(nm->pending.next, struct batch, link);
@@ -216,22 +164,30 @@ static void apply_committed(struct nm *nm, struct effects *fx)
             nm_fatal(nm, fx, "a committed entry cannot be applied", err);
             return;
         }
+        lease_renew(nm, b);
+        nm->n_pending--;
         batch_recycle(nm, b);
     }
 }
 
 /* Leadership is gone: what was submitted may still commit, what was not never will. Either way the client asks the new
- * leader with the same number, and gets its one outcome (A7). */
-static void refuse_all(struct nm *nm, struct list *batches, bool forget, struct effects *fx)
+ * leader with the same number, and gets its one outcome (A7); but only of the latter may it say that it failed. */
+static void refuse_all(struct nm *nm, struct list *batches, bool submitted, struct effects *fx)
 {
     LIST_FOR_EACH (e, batches) {
         struct batch *b = CONTAINER_OF(e, struct batch, link);
 
-        for (uint32_t i = 0; i < b->n; i++)
-            if (wire_class_of(b->cmds[i].type) != CLASS_COMMAND)
+        for (uint32_t i = 0; i < b->n; i++) {
+            if (wire_class_of(b->cmds[i].type) == CLASS_COMMAND)
+                continue;
+            if (submitted)
+                fx_fail(fx, b->to[i], DFS_EUNKNOWN, "leadership was lost while this change was on its way");
+            else
                 fx_not_leader(fx, b->to[i], "");
+        }
         b->n = 0;
-        if (forget)
+        b->opens_epoch = false; /* of a leadership that is over, even if we lead again when it commits */
+        if (!submitted)
             batch_recycle(nm, b);
     }
 }
@@ -240,14 +196,14 @@ static void state_changed(struct nm *nm, struct effects *fx)
 {
     fx_log(fx, LOG_INFO, "nm.raft_state", "state=%s term=%llu", raft_state_name(nm->raft.state),
            raft_current_term(&nm->raft));
-    nm->opening = false;
-    nm->serving = false;
-    if (engine_is_leader(nm))
-        return;
-    refuse_all(nm, &nm->pending, false, fx);
-    refuse_all(nm, &nm->queue, true, fx);
+    nm->opening = nm->epoch_open = nm->serving = false;
+    refuse_all(nm, &nm->pending, true, fx);
+    refuse_all(nm, &nm->queue, false, fx);
     nm->queued_bytes = 0;
     nm->queued_commands = 0;
+    lease_refuse(nm, fx);
+    if (engine_is_leader(nm))
+        lease_leader(nm);
 }
 
 void engine_step(struct nm *nm, struct raft_event *ev, struct effects *fx)
@@ -256,8 +212,8 @@ void engine_step(struct nm *nm, struct raft_event *ev, struct effects *fx)
     int err;
 
     memset(&up, 0, sizeof up);
-    ev->time = now_ms(nm);
-    err = translate(raft_step(&nm->raft, ev, &up));
+    ev->time = engine_ms(nm);
+    err = engine_error(raft_step(&nm->raft, ev, &up));
     if (err != 0) {
         nm_fatal(nm, fx, "raft refused an event", err);
         return;
@@ -271,26 +227,50 @@ void engine_step(struct nm *nm, struct raft_event *ev, struct effects *fx)
     }
     if (up.flags & (RAFT_UPDATE_STATE))
         state_changed(nm, fx);
+    nm->took_entries |= (up.flags & (RAFT_UPDATE_ENTRIES)) != 0;
     if (up.flags & (RAFT_UPDATE_ENTRIES))
         persist(nm, &up, fx);
+    if (up.flags & (RAFT_UPDATE_MESSAGES))
+        peers_send(nm, up.messages.batch, up.messages.n, fx);
     if (up.flags & (RAFT_UPDATE_COMMIT_INDEX))
-        apply_committed(nm, fx);
+        engine_apply(nm, fx);
 }
 
 /* --- events --- */
 
-void engine_submit(struct nm *nm, struct effects *fx)
+/* Whether raft would take an entry now, and the log too. */
+static bool may_submit(const struct nm *nm, uint64_t len)
+{
+    return engine_is_leader(nm) && raft_transferee(&nm->raft) == 0 && nm->unlogged == NULL && !nm->vote_writing &&
+           nm->n_pending < PENDING_MAX && raftlog_room(&nm->log, (uint32_t)min_u64(len, LOG_BODY_MAX));
+}
+
+static void submit(struct nm *nm, struct batch *b, struct effects *fx)
 {
     struct raft_event ev = {.type = RAFT_SUBMIT};
     struct raft_entry entry;
+
+    b->index = raft_last_index(&nm->raft) + 1;
+    b->term = raft_current_term(&nm->raft);
+    b->submitted = nm->now.mono;
+    batch_push(nm, b);
+    entry = (struct raft_entry){
+        .term = b->term, .type = b->type, .buf = {b->rec->data + LOG_RECORD_HEADER, b->len}, .batch = b->rec};
+    ev.submit.entries = &entry;
+    ev.submit.n = 1;
+    engine_step(nm, &ev, fx);
+}
+
+void engine_submit(struct nm *nm, struct effects *fx)
+{
     struct batch *b;
     int err;
 
-    if (list_empty(&nm->queue) || !list_empty(&nm->pending) || !engine_is_leader(nm))
+    if (list_empty(&nm->queue))
         return;
     b = CONTAINER_OF(nm->queue.next, struct batch, link);
     /* the length is known only after encoding; this bounds it */
-    if (!raftlog_room(&nm->log, min_u64(b->bodies.len + 32ULL * b->n + 64, LOG_BODY_MAX)))
+    if (!may_submit(nm, b->bodies.len + 32ULL * b->n + 64))
         return;
     err = batch_encode(b, b->opens_epoch ? 0 : meta_epoch(nm->meta), nm->now.wall);
     if (err != 0) {
@@ -298,25 +278,50 @@ void engine_submit(struct nm *nm, struct effects *fx)
         return;
     }
     list_remove(&b->link);
-    list_push(&nm->pending, &b->link);
     nm->queued_commands -= b->n;
     nm->queued_bytes -= b->bodies.len;
-    b->index = nm->log.last_index + 1;
-    b->term = raft_current_term(&nm->raft);
     b->type = RAFT_COMMAND;
-    entry = (struct raft_entry){
-        .term = b->term, .type = RAFT_COMMAND, .buf = {b->rec->data + LOG_RECORD_HEADER, b->len}, .batch = b->rec};
-    ev.submit.entries = &entry;
-    ev.submit.n = 1;
-    engine_step(nm, &ev, fx);
+    submit(nm, b, fx);
+}
+
+bool engine_change(struct nm *nm, const struct raft_configuration *conf, struct effects *fx)
+{
+    struct raft_buffer buf;
+    struct batch *b;
+    bool ok;
+
+    if (nm->raft.configuration_uncommitted_index != 0 || nm->raft.leader_state.promotee_id != 0)
+        return false;
+    if (raft_configuration_encode(conf, &buf) != 0)
+        return false;
+    ok = may_submit(nm, buf.len) && buf.len <= LOG_BODY_MAX;
+    b = ok ? batch_new(nm) : NULL;
+    if (b != NULL) {
+        b->rec = raftlog_buf((uint32_t)buf.len);
+        ok = b->rec != NULL;
+        if (!ok)
+            batch_free(b);
+    }
+    if (ok) {
+        memcpy(b->rec->data + LOG_RECORD_HEADER, buf.base, buf.len);
+        b->len = (uint32_t)buf.len;
+        b->type = RAFT_CHANGE;
+        submit(nm, b, fx);
+    }
+    raft_free(buf.base);
+    return ok;
 }
 
 void engine_persisted(struct nm *nm, struct effects *fx)
 {
     struct raft_event ev = {.type = RAFT_PERSISTED_ENTRIES};
 
-    ev.persisted_entries.index = nm->log.durable_index;
-    engine_step(nm, &ev, fx);
+    if (nm->log.durable_index > nm->raft.last_stored) {
+        ev.persisted_entries.index = nm->log.durable_index;
+        engine_step(nm, &ev, fx);
+    }
+    if (!nm->dead)
+        engine_apply(nm, fx);
     if (!nm->dead)
         pump(nm, fx);
 }
@@ -325,47 +330,8 @@ void engine_timeout(struct nm *nm, struct effects *fx)
 {
     struct raft_event ev = {.type = RAFT_TIMEOUT};
 
-    if (now_ms(nm) >= raft_timeout(&nm->raft))
+    if (engine_ms(nm) >= raft_timeout(&nm->raft))
         engine_step(nm, &ev, fx);
 }
 
 uint64_t engine_deadline(const struct nm *nm) { return raft_timeout(&nm->raft) * NS_PER_MS; }
-
-void engine_configuration(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct effects *fx)
-{
-    struct raft_event ev = {.type = RAFT_CONFIGURATION};
-    struct raft_buffer buf = {(void *)(uintptr_t)body, len};
-
-    ev.configuration.index = index;
-    raft_configuration_init(&ev.configuration.conf);
-    if (raft_configuration_decode(&buf, &ev.configuration.conf) != 0) {
-        raft_configuration_close(&ev.configuration.conf);
-        nm_fatal(nm, fx, "a configuration in the log cannot be read", DFS_ECORRUPT);
-        return;
-    }
-    engine_step(nm, &ev, fx);
-}
-
-void engine_snapshot_taken(struct nm *nm, struct snapshot_ref ref, uint64_t keep, struct effects *fx)
-{
-    struct raft_event ev = {.type = RAFT_SNAPSHOT};
-    struct raft_buffer buf;
-
-    if (raft_configuration_encode(&nm->raft.configuration_committed, &buf) != 0) {
-        nm_fatal(nm, fx, "the configuration cannot be copied", DFS_ENOMEM);
-        return;
-    }
-    ev.snapshot.metadata.index = ref.index;
-    ev.snapshot.metadata.term = ref.term;
-    ev.snapshot.metadata.configuration_index = nm->conf_index;
-    raft_configuration_init(&ev.snapshot.metadata.configuration);
-    if (raft_configuration_decode(&buf, &ev.snapshot.metadata.configuration) != 0) {
-        raft_free(buf.base);
-        raft_configuration_close(&ev.snapshot.metadata.configuration);
-        nm_fatal(nm, fx, "the configuration cannot be copied", DFS_ENOMEM);
-        return;
-    }
-    raft_free(buf.base);
-    ev.snapshot.trailing = (unsigned)min_u64(ref.index - keep, UINT32_MAX);
-    engine_step(nm, &ev, fx);
-}

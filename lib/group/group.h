@@ -4,6 +4,8 @@
  *   nm.c        events and turns          batch.c   mutations gathered into one entry
  *   engine.c    raft_step, its updates    apply.c   committed entries into the state machine, replies out
  *   nm_open.c   opening a data folder     nm_snapshot.c  taking snapshots
+ *   engine_start.c  starting raft     entries.c  entries on their way to others     peers.c  raft's messages
+ *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
@@ -22,14 +24,25 @@ _Static_assert(RAFT_VERSION_NUMBER == 2201, "lib/group is written for libraft 0.
 #include "group/snapshot.h"
 
 /* One entry holds at most so much; what comes after goes to the next. */
-#define BATCH_MAX_BYTES (1024u * 1024)
-#define BATCH_MAX_COMMANDS 65536u
+#define BATCH_MAX_BYTES (768u * 1024)
+#define BATCH_MAX_COMMANDS 8192u
+/* One command: with what the entry adds it still fits into LOG_BODY_MAX. */
+#define COMMAND_MAX_BYTES (LOG_BODY_MAX - 1024)
+/* Entries submitted and not applied yet; more gather in the queue. */
+#define PENDING_MAX 16u
 /* What may wait for the log, in all; more is refused with EAGAIN. */
 #define QUEUE_MAX_BYTES (16u * 1024 * 1024)
 #define QUEUE_MAX_COMMANDS (4u * 65536)
 
 /* Tokens of disk operations, above those of the log. */
-enum { TOKEN_VOTE = LOG_TOKENS, TOKEN_STAT, TOKEN_SNAPSHOT_UNLINK };
+enum {
+    TOKEN_VOTE = LOG_TOKENS,
+    TOKEN_STAT,
+    TOKEN_SNAPSHOT_UNLINK,
+    TOKEN_ENTRIES,       /* old entries, for a member that is behind */
+    TOKEN_INSTALL_WRITE, /* a slice of a snapshot that is being fetched */
+    TOKEN_FETCH,         /* + slot: a slice of ours, for another */
+};
 
 /* Mutations on their way: gathered (in nm.queue), then one entry of the log (in nm.pending) until it is applied. */
 struct batch {
@@ -41,16 +54,59 @@ struct batch {
     struct bytes bodies;
     bool opens_epoch;
     /* once submitted */
-    uint64_t index, term;
+    uint64_t index, term, submitted; /* mono ns; 0: it was received from the leader, or is raft's own */
     uint8_t type;    /* enum raft_entry_type */
     struct buf *rec; /* the record; the entry's bytes are at LOG_RECORD_HEADER */
     uint32_t len;
-    bool in_log; /* handed to the log */
 };
 
 struct snapshot_ref {
     uint64_t index, term; /* index 0: none */
 };
+
+/* A run of entries by index: the latest ones, kept so that others can be sent them. */
+struct entry {
+    uint64_t term;
+    struct buf *rec; /* the entry's bytes are at LOG_RECORD_HEADER */
+    uint32_t len;
+    uint8_t type;
+};
+
+struct entries {
+    struct entry *v; /* a ring */
+    uint32_t cap, head, n;
+    uint64_t first; /* index of the first */
+    uint64_t bytes;
+};
+
+/* An append message that waits for entries to be read back. */
+struct held_append {
+    bool set;
+    uint64_t term, previous_index, previous_term, commit;
+    uint32_t n;
+};
+
+struct peer { /* another NameServer */
+    uint32_t id;
+    char addr[WIRE_ADDR_MAX + 1];
+    uint64_t bytes; /* on their way to it */
+    uint64_t heard; /* mono ns of its last message; 0: never */
+    bool refused;   /* it refuses us: said in the log */
+    struct held_append held;
+};
+
+/* A snapshot on its way here. */
+struct install {
+    bool running, calling, complete;
+    uint32_t from;
+    char addr[WIRE_ADDR_MAX + 1];
+    struct snapshot_ref ref;
+    uint64_t offset, retry; /* mono ns */
+    struct snapshot_ref wanted; /* what the leader said last */
+};
+
+#define FETCH_SLOTS 8u
+#define PEERS_MAX 16u
 
 struct nm {
     struct nm_config cfg;
@@ -67,6 +123,8 @@ struct nm {
     struct now now; /* of the last event or turn */
 
     struct list queue, pending; /* of struct batch */
+    uint32_t n_pending;
+    struct batch *unlogged; /* the first of pending that the log has not got yet */
     struct batch *spare;        /* one kept for reuse */
     uint64_t queued_bytes;
     uint32_t queued_commands;
@@ -75,7 +133,36 @@ struct nm {
 
     uint64_t applied, applied_term; /* the last applied entry */
     uint64_t conf_index;            /* of the last applied configuration */
-    bool opening, serving;          /* open_epoch is on its way; it was applied */
+    bool opening, epoch_open;       /* open_epoch is on its way; it was applied */
+    bool serving;                   /* and no earlier leader's lease can run any more */
+    uint64_t serve_at, lease_until; /* mono ns */
+    bool asked;                     /* something was answered under the lease since it was renewed last */
+    struct list waiting;            /* of struct waiting: requests that need a lease */
+    uint64_t waiting_bytes;
+    uint32_t n_waiting;
+
+    struct effects held;        /* messages that wait for the vote to be durable (A2) */
+    struct entries recent, old; /* old: read back from the log */
+    bool reading;
+    uint64_t read_from;
+    struct buf **received; /* records of the message being taken in, from received_first on */
+    uint64_t received_first;
+    uint32_t n_received;
+    bool took_entries; /* raft had entries persisted, instead of freeing their batch */
+    struct peer peers[PEERS_MAX];
+    uint32_t n_peers;
+    struct install install;
+    struct reply_to fetch[FETCH_SLOTS];
+    uint32_t fetch_length[FETCH_SLOTS];
+    bool fetch_used[FETCH_SLOTS];
+    struct {
+        bool active, calling;
+        uint32_t at; /* which of cfg.join */
+        uint64_t next;
+        char leader[WIRE_ADDR_MAX + 1];
+        char names[NM_JOIN_MAX][WIRE_ADDR_MAX + 1];
+    } join;
+    bool removed; /* we are no member any more */
 
     struct snapshot_ref newest, older; /* on disk and good */
     struct snapshot_ref damaged;       /* found at opening; unlinked when a newer one is good */
@@ -95,7 +182,9 @@ struct nm {
 /* batch.c */
 struct batch *batch_new(struct nm *nm);
 void batch_free(struct batch *b);
-/* Gives up a batch that is done with; keeps one for reuse. */
+/* To the end of the pending ones. */
+void batch_push(struct nm *nm, struct batch *b);
+/* Gives up a batch that is done with, in whatever list; keeps one for reuse. */
 void batch_recycle(struct nm *nm, struct batch *b);
 /* Adds a command to the turn's batch: 0, DFS_EAGAIN (too much waits already), DFS_ETOOBIG. */
 int batch_add(struct nm *nm, uint16_t type, const void *body, uint32_t len, struct reply_to to) MUST_USE;
@@ -104,36 +193,117 @@ bool batch_propose(struct nm *nm, const struct msg *cmd);
 /* Encodes the batch into b->rec, b->len with this epoch and time. */
 int batch_encode(struct batch *b, uint64_t epoch, int64_t time_ns) MUST_USE;
 
-/* engine.c */
+/* The longest an election takes when all goes well: a timeout of a follower, some rounds of messages and flushes. */
+#define ENGINE_FAILOVER (700 * NS_PER_MS)
+
+/* engine_start.c */
 /* Hands an event to raft and carries out what it asks for. */
 void engine_step(struct nm *nm, struct raft_event *ev, struct effects *fx);
 /* Starts raft with what was read from disk; no effects: what is committed is for the caller to apply. 0 or DFS_E. */
 int engine_start(struct nm *nm, const struct snapshot_info *snap, const struct slice *conf, struct raft_entry *entries,
                  uint32_t n, uint64_t first_index) MUST_USE;
 void engine_close(struct nm *nm);
+/* The bootstrap configuration: this node as the only voter. The caller frees with raft_free(buf->base). */
+int engine_bootstrap(uint64_t id, const char *address, struct raft_buffer *buf) MUST_USE;
+/* libraft reads beyond the end of one that is cut short: whatever comes from a disk or a peer is checked first. */
+bool engine_configuration_fine(const void *body, uint32_t len);
+int engine_decode(const void *body, uint32_t len, struct raft_configuration *conf) MUST_USE;
+int engine_error(int rv); /* raft's errors to ours */
+uint64_t engine_ms(const struct nm *nm);
+/* A snapshot is on disk: raft and the log may forget what is below `keep`. */
+void engine_snapshot_taken(struct nm *nm, struct snapshot_ref ref, uint64_t keep, struct effects *fx);
+/* A configuration was committed. */
+void engine_configuration(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct effects *fx);
+
+/* engine.c */
 /* Submits what is queued, as far as the log takes it. */
 void engine_submit(struct nm *nm, struct effects *fx);
 /* The log says that it is durable further than before. */
 void engine_persisted(struct nm *nm, struct effects *fx);
 void engine_timeout(struct nm *nm, struct effects *fx);
 uint64_t engine_deadline(const struct nm *nm);
-/* A snapshot is on disk: raft and the log may forget what is below `keep`. */
-void engine_snapshot_taken(struct nm *nm, struct snapshot_ref ref, uint64_t keep, struct effects *fx);
 bool engine_is_leader(const struct nm *nm);
 void engine_vote_written(struct nm *nm, const struct event *ev, struct effects *fx);
-/* A configuration was committed. */
-void engine_configuration(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct effects *fx);
-/* The bootstrap configuration: this node as the only voter. The caller frees with raft_free(buf->base). */
-int engine_bootstrap(uint64_t id, const char *address, struct raft_buffer *buf) MUST_USE;
+void engine_apply(struct nm *nm, struct effects *fx);
+/* Submits a configuration. False: not now. */
+bool engine_change(struct nm *nm, const struct raft_configuration *conf, struct effects *fx) MUST_USE;
+/* Pending entries from index on are void. */
+void engine_cut(struct nm *nm, uint64_t index);
 void nm_fatal(struct nm *nm, struct effects *fx, const char *what, int err);
 
 /* apply.c */
-/* Applies an entry's bytes. b: our own batch, to be answered, or NULL. fx may be NULL while replaying. */
+/* Applies an entry's bytes. b: our own batch, to be answered, or NULL. */
 int apply_entry(struct nm *nm, uint64_t index, uint64_t term, uint8_t type, const void *body, uint32_t len,
                 struct batch *b, struct effects *fx) MUST_USE;
 
+/* entries.c */
+void entries_put(struct nm *nm, uint64_t index, const struct batch *b);
+const struct entry *entries_find(const struct nm *nm, uint64_t index);
+void entries_cut(struct nm *nm, uint64_t index); /* forgets those from index on */
+void entries_close(struct entries *e);
+/* Reads entries from index on back from the log; peers_resume follows. False: they are not there. */
+bool entries_read(struct nm *nm, uint64_t index, struct effects *fx) MUST_USE;
+void entries_read_done(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* peers.c */
+void peers_send(struct nm *nm, const struct raft_message *m, uint32_t n, struct effects *fx);
+/* A read of old entries has ended; good: they are there. Otherwise raft has to try again. */
+void peers_resume(struct nm *nm, bool good, struct effects *fx);
+void peers_request(struct nm *nm, const struct event *ev, struct effects *fx);
+void peers_reply(struct nm *nm, const struct event *ev, struct effects *fx);
+struct peer *peer_find(struct nm *nm, uint32_t id); /* NULL: no messages were exchanged yet */
+struct wire_peer peer_self(const struct nm *nm, uint32_t to);
+/* Tokens of calls. */
+enum call_kind { CALL_PEER = 1, CALL_SNAPSHOT, CALL_JOIN };
+static inline uint64_t call_token(enum call_kind kind, uint32_t id, uint32_t bytes)
+{
+    return (uint64_t)kind << 56 | (uint64_t)(id & 0xffffff) << 32 | bytes;
+}
+
+/* lease.c */
+bool lease_needed(const struct nm *nm);
+bool lease_valid(const struct nm *nm);
+/* An entry of ours was applied. */
+void lease_renew(struct nm *nm, const struct batch *b);
+/* A request that waits until we know that we lead. False: too many wait. */
+bool lease_wait(struct nm *nm, const struct event *ev);
+void lease_refuse(struct nm *nm, struct effects *fx); /* all that wait: leadership is gone */
+void lease_turn(struct nm *nm, struct effects *fx);
+uint64_t lease_deadline(const struct nm *nm);
+void lease_leader(struct nm *nm); /* we have become leader */
+void lease_close(struct nm *nm);
+/* nm.c */
+void nm_answer(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* members.c */
+/* Brings the configuration into line with the state machine's members. */
+void members_tick(struct nm *nm, struct effects *fx);
+void members_transfer(struct nm *nm, const struct event *ev, struct effects *fx);
+int members_fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *a) MUST_USE;
+void members_check(struct nm *nm, struct effects *fx); /* are we still one? */
+void join_turn(struct nm *nm, struct effects *fx);
+void join_reply(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* nm_open.c */
+/* The cluster has given us an id: makes the folder's files and starts raft. */
+int nm_open_joined(struct nm *nm, const struct identity *id, char *why, size_t why_len) MUST_USE;
+struct log_config nm_log_config(const struct nm *nm);
+void nm_set_timers(struct nm *nm);
+
+/* install.c */
+void install_wanted(struct nm *nm, uint32_t from, const char *addr, struct snapshot_ref ref);
+void install_turn(struct nm *nm, struct effects *fx);
+uint64_t install_deadline(const struct nm *nm);
+void install_reply(struct nm *nm, const struct event *ev, struct effects *fx);
+void install_written(struct nm *nm, const struct event *ev, struct effects *fx);
+/* Another asks for a slice of ours. */
+void install_serve(struct nm *nm, const struct event *ev, struct effects *fx);
+void install_served(struct nm *nm, const struct event *ev, struct effects *fx);
+
 /* nm_snapshot.c */
 void snapshot_consider(struct nm *nm, struct effects *fx);
+/* Those on disk are superseded. */
+void snapshot_forget(struct nm *nm, struct effects *fx);
 void snapshot_done(struct nm *nm, int status, struct effects *fx);
 
 /* status.c */

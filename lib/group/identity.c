@@ -47,11 +47,11 @@ int identity_begin(struct disk *disk, const struct identity *id)
 
 int identity_finish(struct disk *disk) { return disk->ops->rename(disk, IDENTITY_NEW, IDENTITY_FILE); }
 
-int identity_load(struct disk *disk, struct identity *id)
+static int load(struct disk *disk, const char *name, struct identity *id)
 {
     uint8_t p[RECORD];
     size_t got;
-    int err = disk->ops->read(disk, IDENTITY_FILE, 0, p, sizeof p, &got);
+    int err = disk->ops->read(disk, name, 0, p, sizeof p, &got);
 
     if (err != 0)
         return err;
@@ -62,7 +62,19 @@ int identity_load(struct disk *disk, struct identity *id)
                             .cluster_lo = get_u64(p + 24),
                             .uuid_hi = get_u64(p + 32),
                             .uuid_lo = get_u64(p + 40)};
-    return id->raft_id != 0 ? 0 : DFS_ECORRUPT;
+    return 0;
+}
+
+bool identity_begun(struct disk *disk, struct identity *id)
+{
+    return load(disk, IDENTITY_NEW, id) == 0 && (id->uuid_hi | id->uuid_lo) != 0;
+}
+
+int identity_load(struct disk *disk, struct identity *id)
+{
+    int err = load(disk, IDENTITY_FILE, id);
+
+    return err == 0 && id->raft_id == 0 ? DFS_ECORRUPT : err;
 }
 
 uint32_t identity_salt(const struct identity *id)

@@ -33,6 +33,8 @@ struct vote {
 /* Writes identity.new, flushed; identity_finish gives it its name. */
 int identity_begin(struct disk *disk, const struct identity *id) MUST_USE;
 int identity_finish(struct disk *disk) MUST_USE;
+/* The uuid an interrupted join left in IDENTITY_NEW. */
+bool identity_begun(struct disk *disk, struct identity *id);
 /* DFS_ENOENT: no such file; DFS_ECORRUPT. */
 int identity_load(struct disk *disk, struct identity *id) MUST_USE;
 /* A salt for the log's checksums that nobody on the network knows. */

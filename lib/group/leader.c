@@ -452,6 +452,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     propose_reclaim(nm);
     propose_expire(nm);
     leader_reserve(nm);
+    members_tick(nm, fx);
 }
 
 uint64_t leader_deadline(const struct nm *nm)

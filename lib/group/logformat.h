@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* The bytes of the NameServer's log: segment headers and records.
  *
- * A segment is a preallocated, zero-filled file "log-<first index, 16 hex digits>": a header of 64 bytes, then records.
+ * A segment is a preallocated, zero-filled file "log-<number, 16 hex digits>": a header of 64 bytes, then records. The
+ * number is the first record's index, or one more than the segment before if that is more (after a cut, below).
  * A record is a header of 64 bytes and a body, padded with zeros to a multiple of 8. All numbers are little-endian.
  *
  *   segment:  0 u64 magic "DFSNMLOG"   8 u32 format version   12 u32 CRC of the record before (0: none)
@@ -17,7 +18,8 @@
  * damage in the middle (A2): a bad record at p is damage exactly if a header with flushed > p follows it.
  * The header CRCs are salted with the node's uuid, which no client knows: no request can contain a header.
  * "CRC of the record before" is that record's header CRC, which covers its body's: records form a chain, and what a cut
- * tail left behind can never be taken for a continuation. */
+ * tail left behind can never be taken for a continuation.
+ * A record whose index is not above the one before cuts: it replaces what had its index and all that followed. So a follower drops what a deposed leader had sent it, and nothing is ever overwritten. */
 #ifndef DFS_GROUP_LOGFORMAT_H
 #define DFS_GROUP_LOGFORMAT_H
 
@@ -28,7 +30,7 @@
 #define LOG_VERSION 1u
 #define LOG_SEGMENT_HEADER 64u
 #define LOG_RECORD_HEADER 64u
-#define LOG_BODY_MAX (4u * 1024 * 1024)
+#define LOG_BODY_MAX (1024u * 1024) /* what one message between NameServers carries */
 #define LOG_PREFIX "log-"
 #define LOG_SPARE "log-spare"
 

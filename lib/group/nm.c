@@ -23,6 +23,22 @@ uint32_t nm_id(const struct nm *nm) { return nm->id.raft_id; }
 
 bool nm_serving(const struct nm *nm) { return nm->serving; }
 
+bool nm_leads(const struct nm *nm, uint64_t mono)
+{
+    return nm->serving && (!lease_needed(nm) || mono < nm->lease_until);
+}
+
+uint32_t nm_voters(const struct nm *nm)
+{
+    uint32_t n = 0;
+
+    for (unsigned i = 0; i < nm->raft.configuration.n && nm->raft.configuration_uncommitted_index == 0; i++)
+        n += nm->raft.configuration.servers[i].role == RAFT_VOTER;
+    return n;
+}
+
+uint64_t nm_applied(const struct nm *nm) { return nm->applied; }
+
 const struct meta *nm_meta(const struct nm *nm) { return nm->meta; }
 
 /* --- requests --- */
@@ -64,7 +80,8 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
                 err == DFS_ENOSPC ? "the NameServer's disk is nearly full" : "the NameServer's disk fails");
         return;
     }
-    err = meta_check(nm->meta, ev->msg);
+    /* what we see may be old unless a lease runs: then only applying it tells */
+    err = lease_valid(nm) ? meta_check(nm->meta, ev->msg) : 0;
     if (err != 0) {
         fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
         return;
@@ -78,7 +95,7 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
     else if (err != 0)
-        fx_fail(fx, ev->to, err, "the request is larger than %u bytes", WIRE_BLOB_MAX);
+        fx_fail(fx, ev->to, err, "the request is larger than %u bytes", COMMAND_MAX_BYTES);
 }
 
 static void on_read(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -104,10 +121,44 @@ static const char *leader_address(struct nm *nm)
     return address != NULL ? address : "";
 }
 
+void nm_answer(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    nm->asked = true;
+    if (wire_class_of(ev->msg->type) == CLASS_READ)
+        on_read(nm, ev, fx);
+    else if (ev->msg->type == MSG_TYPE_nm_transfer)
+        members_transfer(nm, ev, fx);
+    else
+        leader_request(nm, ev, fx);
+}
+
+static void on_reply(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    switch ((enum call_kind)(ev->token >> 56)) {
+    case CALL_PEER:
+        peers_reply(nm, ev, fx);
+        break;
+    case CALL_SNAPSHOT:
+        install_reply(nm, ev, fx);
+        break;
+    case CALL_JOIN:
+        join_reply(nm, ev, fx);
+        break;
+    }
+}
+
 static void on_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     enum msg_class class = wire_class_of(ev->msg->type);
 
+    if (nm->join.active) {
+        fx_not_leader(fx, ev->to, nm->join.leader);
+        return;
+    }
+    if (class == CLASS_PEER) {
+        peers_request(nm, ev, fx);
+        return;
+    }
     if (class != CLASS_READ && class != CLASS_MUTATION && class != CLASS_LEADER) {
         fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is not served by a NameServer", wire_type_name(ev->msg->type));
         return;
@@ -120,12 +171,12 @@ static void on_request(struct nm *nm, const struct event *ev, struct effects *fx
         fx_fail(fx, ev->to, DFS_EAGAIN, "the NameServer is opening its epoch");
         return;
     }
-    if (class == CLASS_READ)
-        on_read(nm, ev, fx);
-    else if (class == CLASS_MUTATION)
+    if (class == CLASS_MUTATION)
         on_mutation(nm, ev, fx);
-    else
-        leader_request(nm, ev, fx);
+    else if (lease_valid(nm))
+        nm_answer(nm, ev, fx);
+    else if (!lease_wait(nm, ev))
+        fx_fail(fx, ev->to, DFS_EAGAIN, "too many requests wait for the NameServer's lease");
 }
 
 /* --- disk --- */
@@ -176,8 +227,17 @@ static void on_disk(struct nm *nm, const struct event *ev, struct effects *fx)
         if (ev->status != 0)
             fx_log(fx, LOG_WARN, "nm.snapshot_not_removed", "file=%s error=%s", ev->op->name, dfs_errname(ev->status));
         break;
+    case TOKEN_ENTRIES:
+        entries_read_done(nm, ev, fx);
+        break;
+    case TOKEN_INSTALL_WRITE:
+        install_written(nm, ev, fx);
+        break;
     default:
-        on_log_done(nm, ev, fx);
+        if (ev->token >= TOKEN_FETCH)
+            install_served(nm, ev, fx);
+        else
+            on_log_done(nm, ev, fx);
     }
 }
 
@@ -208,7 +268,8 @@ void nm_event(struct nm *nm, const struct event *ev, struct effects *fx)
     case EV_SNAPSHOT:
         snapshot_done(nm, ev->status, fx);
         break;
-    case EV_REPLY: /* we call nobody */
+    case EV_REPLY:
+        on_reply(nm, ev, fx);
         break;
     }
 }
@@ -218,12 +279,14 @@ static void open_epoch(struct nm *nm)
     struct msg cmd = {.type = MSG_TYPE_open_epoch};
     struct batch *b;
 
-    if (nm->opening || nm->serving || !engine_is_leader(nm))
+    if (nm->opening || nm->epoch_open || !engine_is_leader(nm))
         return;
     cmd.open_epoch.cluster_hi = nm->id.cluster_hi;
     cmd.open_epoch.cluster_lo = nm->id.cluster_lo;
     cmd.open_epoch.leader = nm->id.raft_id;
     cmd.open_epoch.addr = str_of(nm->address);
+    cmd.open_epoch.uuid_hi = nm->id.uuid_hi;
+    cmd.open_epoch.uuid_lo = nm->id.uuid_lo;
     if (!batch_propose(nm, &cmd))
         return;
     b = CONTAINER_OF(nm->queue.prev, struct batch, link);
@@ -258,14 +321,25 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
         return;
     for (; nm->n_notes > 0; nm->n_notes--)
         fx_log(fx, LOG_WARN, "nm.repaired", "what=\"%s\"", nm->note[nm->n_notes - 1]);
+    if (nm->join.active) {
+        join_turn(nm, fx);
+        return;
+    }
+    if (!nm->vote_writing)
+        fx_move(fx, &nm->held);
     engine_timeout(nm, fx);
     if (nm->dead)
         return;
     open_epoch(nm);
+    lease_turn(nm, fx);
     if (nm->serving)
         leader_tick(nm, fx);
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
+    members_check(nm, fx);
+    install_turn(nm, fx);
+    if (nm->dead)
+        return;
     look_at_space(nm, fx);
     snapshot_consider(nm, fx); /* last: nothing may be applied between the effect and the fork */
 }
@@ -276,9 +350,12 @@ uint64_t nm_deadline(const struct nm *nm)
 
     if (nm->dead)
         return UINT64_MAX;
-    if (nm->n_notes > 0 || (!nm->opening && !nm->serving && engine_is_leader(nm)))
+    if (nm->join.active)
+        return nm->join.calling ? UINT64_MAX : nm->join.next;
+    if (nm->n_notes > 0 || (nm->held.n > 0 && !nm->vote_writing) || (!nm->opening && !nm->epoch_open && engine_is_leader(nm)))
         return 0;
     at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
+    at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));
     if (nm->serving)
         at = min_u64(at, leader_deadline(nm));
     if (wants_stat(nm))

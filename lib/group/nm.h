@@ -12,15 +12,21 @@
 
 struct nm;
 
+#define NM_JOIN_MAX 8u
+
 struct nm_config {
     const char *address;             /* "host:port" clients and StorageServers reach us at */
     bool init;                       /* make a new cluster; refused if the folder holds one */
     uint64_t cluster_hi, cluster_lo; /* with init: a fresh random id from the host */
-    uint64_t uuid_hi, uuid_lo;       /* with init: this node's fresh random id */
+    uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
+    const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
+    uint32_t n_join;
+    bool trust_lease;                /* sabotage, for tests: a leader never doubts that it leads */
     uint64_t seed;                   /* for placement and raft's timers */
     bool relaxed;                    /* --durability=relaxed: acknowledge before the flush */
     /* 0 means the default of CONSISTENCY E */
     uint64_t heartbeat, serve_lease, down_after;        /* ns */
+    uint64_t read_lease;                                /* ns: how long applying an own entry proves leadership (A5) */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
     uint64_t log_segment_bytes;  /* preallocated size of a log segment (default 8 MiB) */
@@ -39,6 +45,10 @@ uint64_t nm_deadline(const struct nm *nm); /* monotonic ns */
 /* For the host's HELLO. */
 void nm_cluster(const struct nm *nm, uint64_t *hi, uint64_t *lo);
 uint32_t nm_id(const struct nm *nm);
+/* True while it is the leader as far as it can know, and no lease of another can run: for tests and the simulator. */
+bool nm_leads(const struct nm *nm, uint64_t mono);
+uint64_t nm_applied(const struct nm *nm);
+uint32_t nm_voters(const struct nm *nm); /* in the configuration in force; 0: a change is under way */
 /* True while the open epoch is applied and requests are served. */
 bool nm_serving(const struct nm *nm);
 

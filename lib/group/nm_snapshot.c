@@ -12,7 +12,7 @@
 
 void snapshot_consider(struct nm *nm, struct effects *fx)
 {
-    if (nm->taking.index != 0 || !nm->serving || nm->applied <= nm->newest.index ||
+    if (nm->taking.index != 0 || nm->applied <= nm->newest.index ||
         nm->log.bytes < nm->cfg.snapshot_log_bytes || nm->now.mono < nm->snapshot_retry)
         return;
     /* everything in the snapshot must be in the durable log: at opening a log that ends before it is damaged */
@@ -61,6 +61,14 @@ static void forget(struct snapshot_ref ref, struct effects *fx)
         return;
     snapshot_name(ref.index, ref.term, name);
     unlink_file(name, fx);
+}
+
+void snapshot_forget(struct nm *nm, struct effects *fx)
+{
+    forget(nm->older, fx);
+    forget(nm->newest, fx);
+    forget(nm->damaged, fx);
+    nm->older = nm->newest = nm->damaged = (struct snapshot_ref){0};
 }
 
 void snapshot_done(struct nm *nm, int status, struct effects *fx)

@@ -21,6 +21,7 @@ struct scan {
     void *arg;
     char *why;
     size_t why_len;
+    uint64_t covered;
 };
 
 static int PRINTF_LIKE(3, 4) fail(struct scan *s, int err, const char *fmt, ...)
@@ -53,17 +54,25 @@ static void on_file(void *arg, const char *name, uint64_t size)
         log->cap_seg = log->cap_seg ? log->cap_seg * 2 : 8;
         log->seg = xrealloc(log->seg, log->cap_seg, sizeof *log->seg);
     }
-    log->seg[log->n_seg++] = (struct log_segment){.first_index = first, .size = size};
+    log->seg[log->n_seg++] = (struct log_segment){.number = first, .position = UINT64_MAX, .size = size};
 }
 
-static int by_first_index(const void *a, const void *b)
+static int by_number(const void *a, const void *b)
 {
     const struct log_segment *x = a, *y = b;
 
-    return x->first_index < y->first_index ? -1 : x->first_index > y->first_index;
+    return x->number < y->number ? -1 : x->number > y->number;
 }
 
 /* --- following the records --- */
+
+/* A record follows the one before, or takes the place of an earlier one (whose term may have been higher). */
+static bool follows(const struct raftlog *log, const struct log_record_header *h)
+{
+    if (h->index == log->last_index + 1)
+        return h->term >= log->last_term;
+    return h->index > 0 && h->index <= log->last_index;
+}
 
 /* The record at seg->end, if it continues the log. */
 static bool next_record(struct raftlog *log, const struct log_segment *seg, struct logreader *r,
@@ -73,8 +82,8 @@ static bool next_record(struct raftlog *log, const struct log_segment *seg, stru
 
     if (p == NULL || !log_record_get(p, h, log->cfg.salt))
         return false;
-    if (h->index != log->last_index + 1 || h->position != seg->position + seg->end || h->chain != log->chain ||
-        h->term < log->last_term || (log->last_position != 0 && h->previous != log->last_position))
+    if (!follows(log, h) || h->position != seg->position + seg->end || h->chain != log->chain ||
+        (log->last_position != 0 && h->previous != log->last_position))
         return false;
     p = logreader_get(r, seg->end, (size_t)log_record_size(h->len));
     if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h->len) != h->body_crc)
@@ -97,6 +106,8 @@ static int follow_segment(struct scan *s, struct log_segment *seg, struct logrea
         if (err != 0)
             return fail(s, err, "%s: the record at offset %" PRIu64 " cannot be used: %s", r->name, seg->end,
                         dfs_strerror(err));
+        raftlog_note(log, h.index, h.position);
+        log->first_index = min_u64(log->first_index, h.index);
         log->last_index = h.index;
         log->last_term = h.term;
         log->last_position = h.position;
@@ -111,7 +122,7 @@ static bool continues(const struct raftlog *log, const struct log_segment *seg, 
                       uint64_t position)
 {
     return h->cluster_hi == log->cfg.cluster_hi && h->cluster_lo == log->cfg.cluster_lo &&
-           h->first_index == seg->first_index && h->first_index == log->last_index + 1 && h->position == position &&
+           h->first_index <= seg->number && h->first_index <= log->last_index + 1 && h->position == position &&
            h->chain == log->chain;
 }
 
@@ -122,17 +133,22 @@ static int follow_first(struct scan *s, struct log_segment *seg, struct logreade
 
     if (r->error != 0)
         return read_failed(s, r);
-    if (p == NULL || !log_segment_get(p, &h, s->log->cfg.salt) || h.first_index != seg->first_index)
+    if (p == NULL || !log_segment_get(p, &h, s->log->cfg.salt) || h.first_index > seg->number ||
+        h.first_index == 0)
         return fail(s, DFS_ECORRUPT, "%s: the header at offset 0 is damaged; restore the file from a backup", r->name);
     if (h.cluster_hi != s->log->cfg.cluster_hi || h.cluster_lo != s->log->cfg.cluster_lo)
         return fail(s, DFS_EIDENTITY, "%s belongs to another cluster", r->name);
+    if (h.first_index > s->covered + 1)
+        return fail(s, DFS_ECORRUPT, "the log begins at index %" PRIu64 ", but a snapshot reaches only %" PRIu64,
+                    h.first_index, s->covered);
     seg->position = h.position;
+    s->log->first_index = h.first_index;
     s->log->last_index = h.first_index - 1;
     s->log->chain = h.chain;
     int err = follow_segment(s, seg, r);
 
     /* a segment is kept as the first only once it holds durable records */
-    if (err == 0 && s->log->last_index < h.first_index)
+    if (err == 0 && s->log->last_index < h.first_index && !s->log->cfg.may_be_empty)
         return fail(s, DFS_ECORRUPT, "%s: the first record at offset %u is damaged; restore the file from a backup",
                     r->name, LOG_SEGMENT_HEADER);
     return err;
@@ -205,7 +221,7 @@ static int damaged(struct scan *s, const struct log_segment *at, const char *pro
 {
     char name[DISK_NAME_MAX + 1];
 
-    log_segment_name(at->first_index, name);
+    log_segment_name(at->number, name);
     return fail(s, DFS_ECORRUPT,
                 "%s is damaged at offset %" PRIu64 ": the record after index %" PRIu64
                 " was complete once (%s at offset %" PRIu64 " shows it); nothing was changed: restore the file from a "
@@ -226,7 +242,7 @@ static int judge_tail(struct scan *s, uint32_t last)
     for (uint32_t i = last; i < log->n_seg; i++) {
         int err;
 
-        log_segment_name(log->seg[i].first_index, name);
+        log_segment_name(log->seg[i].number, name);
         err = look_behind(s, name, i == last ? seg->end : 0, log->seg[i].size, end, &b);
         if (err != 0)
             return err;
@@ -236,7 +252,7 @@ static int judge_tail(struct scan *s, uint32_t last)
             log->cut_from = seg->end;
             log->cut_to = max_u64(b.nonzero, seg->end);
         } else {
-            log->drop[log->n_drop++] = log->seg[i].first_index;
+            log->drop[log->n_drop++] = log->seg[i].number;
         }
     }
     log->n_seg = last + 1;
@@ -248,26 +264,23 @@ static int judge_tail(struct scan *s, uint32_t last)
 int raftlog_open(const struct log_config *cfg, struct disk *disk, uint64_t covered, log_each each, void *arg,
                  struct raftlog *log, char *why, size_t why_len)
 {
-    struct scan s = {.log = log, .disk = disk, .each = each, .arg = arg, .why = why, .why_len = why_len};
+    struct scan s = {.log = log, .disk = disk, .each = each, .arg = arg, .why = why, .why_len = why_len, .covered = covered};
     uint32_t last = 0;
     int err;
 
-    *log = (struct raftlog){.cfg = *cfg};
+    *log = (struct raftlog){.cfg = *cfg, .rewound = UINT64_MAX};
     err = disk->ops->list(disk, on_file, log);
     if (err != 0)
         return fail(&s, err, "the data folder cannot be listed: %s", dfs_strerror(err));
     if (log->n_seg == 0)
         return fail(&s, DFS_ECORRUPT, "no log file (log-…) in the data folder; restore it from a backup");
-    qsort(log->seg, log->n_seg, sizeof *log->seg, by_first_index);
-    if (log->seg[0].first_index > covered + 1)
-        return fail(&s, DFS_ECORRUPT, "the log begins at index %" PRIu64 ", but a snapshot reaches only %" PRIu64,
-                    log->seg[0].first_index, covered);
+    qsort(log->seg, log->n_seg, sizeof *log->seg, by_number);
     for (uint32_t i = 0; i < log->n_seg; i++) {
         struct log_segment *before = i > 0 ? &log->seg[i - 1] : NULL;
         struct logreader r;
         char name[DISK_NAME_MAX + 1];
 
-        log_segment_name(log->seg[i].first_index, name);
+        log_segment_name(log->seg[i].number, name);
         logreader_open(&r, disk, name);
         err = i == 0 ? follow_first(&s, &log->seg[0], &r)
                      : follow_next(&s, &log->seg[i], &r, before->position + before->end);
@@ -283,13 +296,13 @@ int raftlog_open(const struct log_config *cfg, struct disk *disk, uint64_t cover
         return fail(&s, DFS_ECORRUPT,
                     "the log ends at index %" PRIu64 ", but the snapshot of index %" PRIu64
                     " shows that it went on: log-%016" PRIx64 " is damaged at offset %" PRIu64,
-                    log->last_index, covered, log->seg[last].first_index, log->seg[last].end);
+                    log->last_index, covered, log->seg[last].number, log->seg[last].end);
     return err;
 }
 
-/* --- repair, and reading again --- */
+/* --- repair --- */
 
-static int zero_range(struct disk *disk, const char *name, uint64_t from, uint64_t to)
+int raftlog_zero(struct disk *disk, const char *name, uint64_t from, uint64_t to)
 {
     static const uint8_t zeros[4096];
 
@@ -317,9 +330,9 @@ int raftlog_repair(struct raftlog *log, struct disk *disk, char *why, size_t why
         err = disk->ops->unlink(disk, name);
     }
     for (uint32_t i = 0; i < log->n_seg && err == 0; i++) {
-        log_segment_name(log->seg[i].first_index, name);
+        log_segment_name(log->seg[i].number, name);
         if (i == log->n_seg - 1)
-            err = zero_range(disk, name, log->cut_from, log->cut_to);
+            err = raftlog_zero(disk, name, log->cut_from, log->cut_to);
         if (err == 0)
             err = disk->ops->sync(disk, name); /* a killed process may have left what we read unflushed (G1) */
     }
@@ -330,79 +343,5 @@ int raftlog_repair(struct raftlog *log, struct disk *disk, char *why, size_t why
     log->n_drop = 0;
     log->cut_from = log->cut_to = 0;
     log->had_spare = false;
-    return err;
-}
-
-int raftlog_read(struct raftlog *log, struct disk *disk, uint64_t from, uint64_t to, log_each each, void *arg,
-                 char *why, size_t why_len)
-{
-    struct scan s = {.log = log, .disk = disk, .why = why, .why_len = why_len};
-    int err = 0;
-
-    for (uint32_t i = 0; i < log->n_seg && err == 0; i++) {
-        const struct log_segment *seg = &log->seg[i];
-        struct logreader r;
-        char name[DISK_NAME_MAX + 1];
-        uint64_t off = LOG_SEGMENT_HEADER;
-
-        if (seg->first_index > to || (i + 1 < log->n_seg && log->seg[i + 1].first_index <= from))
-            continue;
-        log_segment_name(seg->first_index, name);
-        logreader_open(&r, disk, name);
-        while (off < seg->end && err == 0) {
-            struct log_record_header h;
-            const uint8_t *p = logreader_get(&r, off, LOG_RECORD_HEADER);
-
-            if (p != NULL && log_record_get(p, &h, log->cfg.salt))
-                p = logreader_get(&r, off, (size_t)log_record_size(h.len));
-            else
-                p = NULL;
-            if (p == NULL || log_body_crc(p + LOG_RECORD_HEADER, h.len) != h.body_crc) {
-                err = r.error != 0
-                          ? read_failed(&s, &r)
-                          : fail(&s, DFS_ECORRUPT, "%s changed while it was read, at offset %" PRIu64, name, off);
-            } else if (h.index >= from && h.index <= to) {
-                struct log_record rec = {h.index, h.term, h.type, p + LOG_RECORD_HEADER, h.len};
-
-                err = each(arg, &rec);
-                if (err != 0)
-                    fail(&s, err, "%s: the record at offset %" PRIu64 " cannot be used: %s", name, off,
-                         dfs_strerror(err));
-            }
-            off += err == 0 ? log_record_size(h.len) : 0;
-        }
-        logreader_close(&r);
-    }
-    return err;
-}
-
-/* --- creating --- */
-
-int raftlog_create(const struct log_config *cfg, struct disk *disk, uint64_t term, uint8_t type, const void *body,
-                   uint32_t len)
-{
-    struct log_segment_header h = {.cluster_hi = cfg->cluster_hi, .cluster_lo = cfg->cluster_lo, .first_index = 1};
-    struct log_record_header r = {.index = 1, .term = term, .position = LOG_SEGMENT_HEADER, .len = len, .type = type};
-    uint64_t used = LOG_SEGMENT_HEADER + log_record_size(len);
-    uint8_t *p;
-    char name[DISK_NAME_MAX + 1];
-    int err;
-
-    if (len > LOG_BODY_MAX)
-        return DFS_ETOOBIG;
-    p = xcalloc(1, (size_t)used);
-    log_segment_name(1, name);
-    log_segment_put(p, &h, cfg->salt);
-    memcpy(p + LOG_SEGMENT_HEADER + LOG_RECORD_HEADER, body, len);
-    r.body_crc = log_body_crc(p + LOG_SEGMENT_HEADER + LOG_RECORD_HEADER, len);
-    log_record_put(p + LOG_SEGMENT_HEADER, &r, cfg->salt);
-    err = disk->ops->write(disk, name, 0, p, (size_t)used);
-    if (err == 0)
-        err = zero_range(disk, name, used, cfg->segment_bytes);
-    if (err == 0)
-        err = disk->ops->sync(disk, name);
-    if (err == 0)
-        err = disk->ops->sync(disk, NULL);
-    free(p);
     return err;
 }

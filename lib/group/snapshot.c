@@ -11,6 +11,7 @@
 #define HEADER 64u
 #define BLOCK_HEADER 12u
 #define TRAILER 20u
+#define MARK 20u
 
 void snapshot_name(uint64_t index, uint64_t term, char *out)
 {
@@ -290,3 +291,34 @@ int snapshot_load(struct disk *disk, const char *name, struct snapshot_info *inf
     free(r.block);
     return err;
 }
+
+/* --- a snapshot from another --- */
+
+int install_begin(struct disk *disk, uint64_t index, uint64_t term)
+{
+    uint8_t p[MARK];
+    int err;
+
+    put_u64(p, index);
+    put_u64(p + 8, term);
+    put_u32(p + 16, crc32c(0, p, 16));
+    err = disk->ops->write(disk, INSTALL_MARK, 0, p, sizeof p);
+    if (err == 0)
+        err = disk->ops->sync(disk, INSTALL_MARK);
+    return err != 0 ? err : disk->ops->sync(disk, NULL);
+}
+
+bool install_marked(struct disk *disk, uint64_t *index, uint64_t *term)
+{
+    uint8_t p[MARK];
+    size_t got = 0;
+
+    if (disk->ops->read(disk, INSTALL_MARK, 0, p, sizeof p, &got) != 0 || got != sizeof p ||
+        get_u32(p + 16) != crc32c(0, p, 16))
+        return false;
+    *index = get_u64(p);
+    *term = get_u64(p + 8);
+    return true;
+}
+
+int install_end(struct disk *disk) { return disk->ops->unlink(disk, INSTALL_MARK); }

@@ -18,6 +18,9 @@
 #include "wire/disk.h"
 
 #define SNAPSHOT_TMP "snap.tmp"
+#define SNAPSHOT_GET "snap.get" /* on its way from another NameServer */
+/* There while a snapshot from another takes the place of the log: u64 index, u64 term, u32 CRC32C of these. */
+#define INSTALL_MARK "install"
 #define SNAPSHOT_BLOCK (256u * 1024)
 #define SNAPSHOT_CONF_MAX (64u * 1024)
 
@@ -29,6 +32,10 @@ struct snapshot_info {
 
 void snapshot_name(uint64_t index, uint64_t term, char *out);
 bool snapshot_parse(const char *name, uint64_t *index, uint64_t *term);
+/* Makes INSTALL_MARK, flushed; reads it (false: not there, or torn); removes it. */
+int install_begin(struct disk *disk, uint64_t index, uint64_t term) MUST_USE;
+bool install_marked(struct disk *disk, uint64_t *index, uint64_t *term);
+int install_end(struct disk *disk) MUST_USE;
 /* Writes, flushes, renames. */
 int snapshot_write(struct disk *disk, const struct snapshot_info *info, const void *conf, uint32_t conf_len,
                    const struct meta *m) MUST_USE;

@@ -29,12 +29,7 @@ static int fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *
     s->log_first = raftlog_first_index(&nm->log);
     s->log_last = nm->applied;
     s->snapshot = nm->newest.index;
-    s->nameservers = arena_alloc(a, 1, sizeof *s->nameservers);
-    if (s->nameservers == NULL)
-        return DFS_ENOMEM;
-    s->n_nameservers = 1;
-    s->nameservers[0] = (struct wire_nm_info){.id = nm->id.raft_id, .addr = str_of(nm->address), .state = NM_LEADER};
-    return 0;
+    return members_fill_status(nm, s, a);
 }
 
 static void fill_statfs(const struct nm *nm, struct msg_statfs_reply *s)

@@ -317,6 +317,16 @@ int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg)
     return start(c, &(struct client_request){.kind = OP_STATUS, .cb = cb, .arg = arg});
 }
 
+int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_NM_REMOVE, .limit = id, .cb = cb, .arg = arg});
+}
+
+int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_NM_TRANSFER, .limit = id, .cb = cb, .arg = arg});
+}
+
 int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
             void *arg)
 {

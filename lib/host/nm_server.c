@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/flags.h"
 #include "base/rand.h"
 #include "host/snapshot.h"
 
@@ -118,8 +119,29 @@ static int want_init(struct nm_server *s, enum init_mode mode, bool *init, char 
     return err;
 }
 
+/* "a:1,b:2" into the configuration; text keeps the addresses. */
+static int parse_join(const char *list, struct nm_config *cfg, char text[][HOST_ADDRESS_MAX])
+{
+    while (*list != '\0') {
+        size_t len = strcspn(list, ",");
+        char one[HOST_ADDRESS_MAX];
+        if (cfg->n_join == NM_JOIN_MAX || len == 0 || len >= sizeof one)
+            return DFS_EINVAL;
+        memcpy(one, list, len);
+        one[len] = '\0';
+        int err = parse_address(one, 4610, text[cfg->n_join], HOST_ADDRESS_MAX);
+        if (err)
+            return err;
+        cfg->join[cfg->n_join] = text[cfg->n_join];
+        cfg->n_join++;
+        list += len + (list[len] == ',');
+    }
+    return cfg->n_join > 0 ? 0 : DFS_EINVAL;
+}
+
 static int open_core(struct nm_server *s, const struct nm_options *o, char *why, size_t why_len)
 {
+    char join[NM_JOIN_MAX][HOST_ADDRESS_MAX];
     uint64_t random[5];
     struct nm_config cfg = {
         .address = s->advertised,
@@ -135,6 +157,10 @@ static int open_core(struct nm_server *s, const struct nm_options *o, char *why,
     int err = want_init(s, o->init, &cfg.init, why, why_len);
     if (err)
         return err;
+    if (o->join && (err = parse_join(o->join, &cfg, join)) != 0) {
+        snprintf(why, why_len, "--join %s: not a list of HOST:PORT", o->join);
+        return err;
+    }
     if ((err = entropy_get(random, sizeof random)) != 0) {
         snprintf(why, why_len, "the system gives no random numbers");
         return err;

@@ -13,6 +13,7 @@ struct nm_options {
     const char *data, *listen, *advertise; /* advertise: NULL for the bound address */
     const char *software;
     enum init_mode init;
+    const char *join; /* "HOST:PORT[,…]": join their cluster; NULL: do not */
     uint32_t max_conns;
     bool relaxed;
     uint64_t heartbeat, serve_lease, down_after, grant_lifetime, reader_grace, session_ttl, snapshot_log_bytes;

@@ -83,7 +83,7 @@ static struct str get_text(struct loader *l, char *dst, uint32_t max)
 }
 
 struct counts {
-    uint32_t servers;
+    uint32_t servers, members;
     uint64_t inodes, names, trashed, sessions, removed;
 };
 
@@ -100,6 +100,8 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
         *fields[i] = get64(l);
     m->trash_keep_ns = (int64_t)get64(l);
     *n = (struct counts){.servers = get32(l)};
+    n->members = get32(l);
+    m->next_member = get32(l);
     n->inodes = get64(l);
     n->names = get64(l);
     n->trashed = get64(l);
@@ -107,7 +109,8 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     n->removed = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
-    check(l, n->servers <= META_MAX_SERVERS && m->next_removal > 0 && m->trash_emptied <= m->next_removal);
+    check(l, n->servers <= META_MAX_SERVERS && n->members <= META_MAX_MEMBERS);
+    check(l, m->next_removal > 0 && m->trash_emptied <= m->next_removal);
     check(l, (uint64_t)m->trash_keep_ns <= META_TRASH_KEEP_MAX_MS * NS_PER_MS);
 }
 
@@ -129,6 +132,21 @@ static void load_server(struct meta *m, struct loader *l)
     *s = v;
     s->addr = xstrndup(a.p, a.len);
     s->domain = xstrndup(d.p, d.len);
+}
+
+static void load_member(struct meta *m, struct loader *l, uint32_t *last)
+{
+    char addr[WIRE_ADDR_MAX + 1];
+    uint32_t id = get32(l);
+    uint64_t hi = get64(l), lo = get64(l);
+    struct str a = get_text(l, addr, WIRE_ADDR_MAX);
+    check(l, id > *last && id < m->next_member && meta_server_fields_fine(a, STR("")));
+    if (l->err != 0)
+        return;
+    *last = id;
+    struct meta_member *v = meta_member_add(m, id, a);
+    v->uuid_hi = hi;
+    v->uuid_lo = lo;
 }
 
 /* Returns the chunk's id, 0 on error. */
@@ -362,9 +380,12 @@ static void load_tables(struct meta *m, struct loader *l)
     struct counts n;
     struct last_name last_name = {.dir = 0};
     uint64_t last_ino = 0, last_session = 0, last_number = 0;
+    uint32_t last_member = 0;
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
         load_server(m, l);
+    for (uint32_t i = 0; i < n.members && l->err == 0; i++)
+        load_member(m, l, &last_member);
     for (uint64_t i = 0; i < n.inodes && l->err == 0; i++)
         load_inode(m, l, &last_ino);
     for (uint64_t i = 0; i < n.names && l->err == 0; i++)

@@ -26,6 +26,7 @@ struct meta *meta_new(void)
     m->next_removal = 1;
     m->trash_keep_ns = META_TRASH_KEEP_NS;
     m->next_session = 1;
+    m->next_member = 1;
     m->next_generation = 2;
     meta_root_new(m, ROOT_INO);
     meta_root_new(m, TRASH_INO);
@@ -64,6 +65,7 @@ void meta_free(struct meta *m)
         free((char *)(uintptr_t)m->servers[i].domain);
     }
     free(m->servers);
+    meta_members_close(m);
     free(m->removed.v);
     free(m->reaped);
     names_close(&m->names);
@@ -102,6 +104,7 @@ static void open_epoch(struct meta *m, const struct stamp *st, const struct msg_
         m->cluster_lo = o->cluster_lo;
         root->mtime_ns = root->ctime_ns = st->time_ns;
     }
+    meta_member_found(m, o);
     m->epoch = st->index;
     m->first_grantable = max_u64(m->reserved, 1);
     m->reserved = min_u64(m->first_grantable + META_RESERVE_STEP, META_SERIAL_MAX);
@@ -137,6 +140,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_trash_keep: return meta_op_trash_keep(m, &cmd->trash_keep, reply);
     case MSG_TYPE_publish: return meta_op_publish(m, st, &cmd->publish, reply);
     case MSG_TYPE_ss_register: return meta_apply_register(m, &cmd->ss_register, reply);
+    case MSG_TYPE_nm_join: return meta_apply_join(m, &cmd->nm_join, reply);
+    case MSG_TYPE_nm_remove: return meta_apply_leave(m, &cmd->nm_remove, reply);
     case MSG_TYPE_server_state: meta_apply_server_state(m, &cmd->server_state); return 0;
     case MSG_TYPE_expire: meta_apply_expire(m, &cmd->expire); return 0;
     case MSG_TYPE_reclaim: meta_apply_reclaim(m, st, &cmd->reclaim); return 0;
@@ -175,7 +180,7 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
     struct msg reply;
     int rv;
     *out = (struct meta_result){0};
-    reply.type = 0;
+    memset(&reply, 0, sizeof reply); /* what an operation does not fill is the same on every member */
     m->index = st->index;
     m->n_reaped = 0;
     m->text[0] = '\0';
@@ -224,6 +229,8 @@ int meta_check(const struct meta *m, const struct msg *cmd)
         return cmd->session_open.nonce != 0 ? 0 : DFS_EINVAL;
     if (cmd->type == MSG_TYPE_ss_register)
         return meta_server_fields_fine(cmd->ss_register.addr, cmd->ss_register.domain) ? 0 : DFS_EINVAL;
+    if (cmd->type == MSG_TYPE_nm_join || cmd->type == MSG_TYPE_nm_remove)
+        return 0;
     if (id == NULL || id->number == 0)
         return DFS_EINVAL;
     if (cmd->type == MSG_TYPE_session_close)

@@ -27,6 +27,7 @@
 #define META_TRASH_KEEP_MAX_MS (100ULL * 365 * 86400 * 1000)
 #define META_MAX_SERVERS 4096u
 #define META_MAX_REPLICAS 16u
+#define META_MAX_MEMBERS 15u /* NameServers */
 
 struct meta;
 
@@ -114,6 +115,16 @@ struct meta_server {
 uint32_t meta_n_servers(const struct meta *m);
 const struct meta_server *meta_server_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
 const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id); /* NULL: unknown */
+
+struct meta_member { /* a NameServer that belongs to the cluster */
+    uint32_t id;
+    uint64_t uuid_hi, uuid_lo;
+    char *addr;
+};
+uint32_t meta_n_members(const struct meta *m);
+const struct meta_member *meta_member_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
+const struct meta_member *meta_member_by_id(const struct meta *m, uint32_t id);
+uint32_t meta_next_member(const struct meta *m); /* ids below were given; those that are no members were removed */
 
 /* --- snapshots --- */
 

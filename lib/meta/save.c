@@ -59,6 +59,8 @@ static void save_head(const struct meta *m, struct saver *s)
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         put64(s, fields[i]);
     put32(s, m->n_servers);
+    put32(s, m->n_members);
+    put32(s, m->next_member);
     put64(s, m->inodes.count);
     put64(s, m->names.count);
     put64(s, m->trash.count);
@@ -78,6 +80,17 @@ static void save_servers(const struct meta *m, struct saver *s)
         put8(s, v->state);
         put_text(s, v->addr, strlen(v->addr));
         put_text(s, v->domain, strlen(v->domain));
+    }
+}
+
+static void save_members(const struct meta *m, struct saver *s)
+{
+    for (uint32_t i = 0; i < m->n_members; i++) {
+        const struct meta_member *v = &m->members[i];
+        put32(s, v->id);
+        put64(s, v->uuid_hi);
+        put64(s, v->uuid_lo);
+        put_text(s, v->addr, strlen(v->addr));
     }
 }
 
@@ -200,6 +213,7 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
         return DFS_ENOMEM;
     save_head(m, &s);
     save_servers(m, &s);
+    save_members(m, &s);
     int rv = save_inodes(m, &s);
     save_names(m, &s);
     if (rv == 0)

@@ -3,11 +3,12 @@
  *
  *   block    u32 length (1..65536), u32 CRC32C, bytes; the CRC goes on from the block before, so that blocks cannot
  *            be swapped. A block of length 0 ends the stream; its CRC is that of the block before.
- *   stream   head, servers, inodes, names, trashed, sessions, removed
+ *   stream   head, servers, members, inodes, names, trashed, sessions, removed
  *   head     u64 magic, u32 version, u32 chunk size, u64 index, epoch, cluster hi, lo, first grantable, reserved,
  *            horizon, next inode, next session, next generation, next removal, trash emptied below, i64 trash keep ns,
- *            u32 servers, u64 inodes, names, trashed, sessions, removed
+ *            u32 servers, members, next member, u64 inodes, names, trashed, sessions, removed
  *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, text16 address, domain; in id order from 1
+ *   member   u32 id, u64 uuid hi, lo, text16 address; in id order
  *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the
  *            flag 2 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
  *            then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the

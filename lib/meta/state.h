@@ -135,6 +135,8 @@ struct meta {
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
+    struct meta_member members[META_MAX_MEMBERS]; /* in id order */
+    uint32_t n_members, next_member;
     uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
     size_t heap_bytes; /* directories, chunk arrays, long chains, symlink targets, session results: estimated */
 
@@ -221,6 +223,14 @@ int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct 
 void meta_apply_server_state(struct meta *m, const struct msg_server_state *s);
 struct meta_server *meta_server_add(struct meta *m); /* a blank one with the next id */
 bool meta_server_fields_fine(struct str addr, struct str domain);
+
+/* --- member.c --- */
+
+void meta_member_found(struct meta *m, const struct msg_open_epoch *o);
+int meta_apply_join(struct meta *m, const struct msg_nm_join *j, struct msg *reply);
+int meta_apply_leave(struct meta *m, const struct msg_nm_remove *r, struct msg *reply);
+struct meta_member *meta_member_add(struct meta *m, uint32_t id, struct str addr); /* there must be room */
+void meta_members_close(struct meta *m);
 
 /* --- session.c --- */
 

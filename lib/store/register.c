@@ -12,9 +12,10 @@
 
 #include "store/impl.h"
 
-#define BACKOFF_MIN (100 * NS_PER_MS)
-#define BACKOFF_MAX (2 * NS_PER_SEC)
-#define CALL_TIMEOUT (1 * NS_PER_SEC)
+/* Short: a failover of the NameServers must be over, for us too, within the serve lease. */
+#define BACKOFF_MIN (50 * NS_PER_MS)
+#define BACKOFF_MAX (300 * NS_PER_MS)
+#define CALL_TIMEOUT (600 * NS_PER_MS)
 #define REDIRECTS_MAX 4u
 
 const char *register_address(const struct ss *ss)

@@ -100,6 +100,8 @@ void fx_call(struct effects *fx, const char *addr, const struct msg *m, struct p
 void fx_disk(struct effects *fx, struct disk_op *op);
 /* Asks the host to write a snapshot beside the loop (a forked child, or in place in the simulator). */
 void fx_snapshot(struct effects *fx, uint64_t token);
+/* Moves all effects of `from` behind those of fx. */
+void fx_move(struct effects *fx, struct effects *from);
 /* A line for the log. */
 void fx_log(struct effects *fx, int level, const char *event, const char *fmt, ...) PRINTF_LIKE(4, 5);
 /* The process must end now, and say why: a failed write or fsync under the NameServer's log, say (A2). */

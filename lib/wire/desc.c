@@ -140,7 +140,7 @@ const char *wire_class_name(enum msg_class class)
 {
     static const char *const names[] = {
         [CLASS_NONE] = "none",         [CLASS_LINK] = "link", [CLASS_READ] = "read",       [CLASS_LEADER] = "leader",
-        [CLASS_MUTATION] = "mutation", [CLASS_DATA] = "data", [CLASS_COMMAND] = "command",
+        [CLASS_MUTATION] = "mutation", [CLASS_DATA] = "data", [CLASS_COMMAND] = "command", [CLASS_PEER] = "peer",
     };
 
     return (size_t) class < ARRAY_LEN(names) ? names[class] : "unknown";

@@ -212,6 +212,22 @@ void fx_disk(struct effects *fx, struct disk_op *op) { add(fx, EFF_DISK)->op = o
 
 void fx_snapshot(struct effects *fx, uint64_t token) { add(fx, EFF_SNAPSHOT)->token = token; }
 
+void fx_move(struct effects *fx, struct effects *from)
+{
+    for (uint32_t i = 0; i < from->n; i++) {
+        struct effect *old = &from->v[i];
+        struct effect *e = add(fx, old->kind);
+
+        *e = *old;
+        if (old->addr.p != NULL)
+            e->addr = keep(fx, old->addr.p, old->addr.len);
+        if (old->text.p != NULL)
+            e->text = keep(fx, old->text.p, old->text.len);
+        *old = (struct effect){0};
+    }
+    fx_reset(from);
+}
+
 static struct str keep_text(struct effects *fx, const char *event, const char *fmt, va_list ap)
 {
     char text[WIRE_TEXT_MAX];

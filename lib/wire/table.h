@@ -116,6 +116,21 @@
     F(i64, time_ns)                                                                                                    \
     L(command, commands, 65536)
 
+/* Begins every message between NameServers: a stranger, a removed member, or one under another's id is refused. */
+#define REC_peer(F, R, L)                                                                                              \
+    F(u32, from) /* raft ids */                                                                                        \
+    F(u32, to)                                                                                                         \
+    F(u64, uuid_hi) /* the sender's, from its data folder */                                                           \
+    F(u64, uuid_lo)                                                                                                    \
+    F(addr, addr) /* the sender's */
+
+/* An entry of the log on its way to another member; its bytes are in the payload, one behind the other. */
+#define REC_peer_entry(F, R, L)                                                                                        \
+    F(u64, term)                                                                                                       \
+    F(u8, type)                                                                                                        \
+    F(u32, length)                                                                                                     \
+    F(u32, crc) /* CRC32C of its bytes */
+
 #define REC_session(F, R, L)                                                                                           \
     F(u64, id)                                                                                                         \
     F(i64, idle_since_ns) /* expires only if still idle since then */
@@ -141,7 +156,9 @@
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
     X(command)                                                                                                         \
-    X(batch)
+    X(batch)                                                                                                           \
+    X(peer)                                                                                                            \
+    X(peer_entry)
 
 /* --- connection --- */
 
@@ -374,7 +391,9 @@
     F(u64, cluster_hi)                                                                                                 \
     F(u64, cluster_lo)                                                                                                 \
     F(u32, leader)                                                                                                     \
-    F(addr, addr)
+    F(addr, addr)                                                                                                      \
+    F(u64, uuid_hi)                                                                                                    \
+    F(u64, uuid_lo)
 #define MSG_reserve(F, R, L) F(u64, chunks_below) /* chunk serials below this may be granted in this epoch */
 #define MSG_horizon(F, R, L) F(u64, chunks_below) /* unpublished grants below this are dead (B15) */
 #define MSG_server_state(F, R, L)                                                                                      \
@@ -424,6 +443,87 @@
     L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \
     F(blob, crcs)          /* one u32 per block of each piece, in order */
 
+/* --- NameServer to NameServer --- */
+
+/* Joins a cluster: the state machine gives the uuid an id; the leader adds it to the configuration, first without a vote,
+ * and with one when it has caught up. The same uuid again gives the same id. */
+#define MSG_nm_join(F, R, L)                                                                                           \
+    F(u64, uuid_hi)                                                                                                    \
+    F(u64, uuid_lo)                                                                                                    \
+    F(addr, addr)
+#define MSG_nm_join_reply(F, R, L)                                                                                     \
+    F(u32, id)                                                                                                         \
+    F(u64, cluster_hi)                                                                                                 \
+    F(u64, cluster_lo)
+
+/* Takes a NameServer out of the cluster for good: its id is never given again. One that is out already is no error. */
+#define MSG_nm_remove(F, R, L) F(u32, id)
+#define MSG_nm_remove_reply(F, R, L) F(u8, reserved)
+
+/* Hands leadership to this member; 0: to the one that is furthest. Answered when it is on its way. */
+#define MSG_nm_transfer(F, R, L) F(u32, id)
+#define MSG_nm_transfer_reply(F, R, L) F(u8, reserved)
+
+/* Raft's messages (Ongaro's thesis, figure 3.1). Each is answered at once by an empty reply, which says only that it
+ * arrived; raft's own answers are messages of their own. */
+#define MSG_peer_vote(F, R, L)                                                                                         \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, last_index) /* of the candidate's log */                                                                    \
+    F(u64, last_term)                                                                                                  \
+    F(u8, disrupt) /* 1: a transfer; vote even if there is a leader */                                                 \
+    F(u8, pre)     /* 1: only asks whether an election would have a chance */
+#define MSG_peer_vote_reply(F, R, L) F(u8, reserved)
+
+#define MSG_peer_vote_result(F, R, L)                                                                                  \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u8, granted)                                                                                                     \
+    F(u8, pre)
+#define MSG_peer_vote_result_reply(F, R, L) F(u8, reserved)
+
+#define MSG_peer_append(F, R, L)                                                                                       \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, previous_index) /* of the entry before these */                                                             \
+    F(u64, previous_term)                                                                                              \
+    F(u64, commit)                                                                                                     \
+    L(peer_entry, entries, 64) /* none: a heartbeat */
+#define MSG_peer_append_reply(F, R, L) F(u8, reserved)
+
+#define MSG_peer_append_result(F, R, L)                                                                                \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, rejected) /* 0, or the previous_index that does not fit */                                                  \
+    F(u64, last_index)
+#define MSG_peer_append_result_reply(F, R, L) F(u8, reserved)
+
+/* The receiver needs what is only in the leader's snapshot: it fetches that by snapshot_fetch. */
+#define MSG_peer_snapshot(F, R, L)                                                                                     \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, last_index)                                                                                                 \
+    F(u64, last_term)
+#define MSG_peer_snapshot_reply(F, R, L) F(u8, reserved)
+
+/* Take over: hold an election at once. */
+#define MSG_peer_timeout(F, R, L)                                                                                      \
+    R(peer, peer)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, last_index)                                                                                                 \
+    F(u64, last_term)
+#define MSG_peer_timeout_reply(F, R, L) F(u8, reserved)
+
+#define MSG_snapshot_fetch(F, R, L)                                                                                    \
+    R(peer, peer)                                                                                                      \
+    F(u64, index)                                                                                                      \
+    F(u64, term)                                                                                                       \
+    F(u64, offset) /* in the snapshot's file */                                                                        \
+    F(u32, length)
+#define MSG_snapshot_fetch_reply(F, R, L)                                                                       \
+    F(u8, eof)                                                                                                         \
+    F(u32, crc) /* CRC32C of the bytes, which are the payload */
+
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */
 #define DFS_MESSAGES(X)                                                                                                \
     X(hello, 0x0001, LINK)                                                                                             \
@@ -459,6 +559,16 @@
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
+    X(nm_join, 0x0501, MUTATION)                                                                                       \
+    X(nm_remove, 0x0502, MUTATION)                                                                                     \
+    X(nm_transfer, 0x0503, LEADER)                                                                                     \
+    X(peer_vote, 0x0510, PEER)                                                                                         \
+    X(peer_vote_result, 0x0511, PEER)                                                                                  \
+    X(peer_append, 0x0512, PEER)                                                                                       \
+    X(peer_append_result, 0x0513, PEER)                                                                                \
+    X(peer_snapshot, 0x0514, PEER)                                                                                     \
+    X(peer_timeout, 0x0515, PEER)                                                                                      \
+    X(snapshot_fetch, 0x0516, PEER)                                                                                    \
     X(chunk_write, 0x0401, DATA)                                                                                       \
     X(chunk_read, 0x0402, DATA)
 

@@ -281,7 +281,8 @@ void audit_restart(struct work *w)
 {
     struct cluster *c = w->cluster;
     uint64_t before = walk_all(w, NULL);
-    for (uint32_t i = 0; i <= CLUSTER_SERVERS; i++)
+    cluster_check_states(c);
+    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
         node_crash(&c->nodes[i], true, 0);
     if (!run_until(w, whole, 60 * NS_PER_SEC, "the restarted cluster"))
         return;

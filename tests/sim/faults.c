@@ -10,7 +10,29 @@ static void crash(struct cluster *c, struct node *n)
     node_crash(n, draw_power(c), sim_below(c->sim, c->swarm.downtime));
 }
 
-static void fault_crash_nm(struct cluster *c) { crash(c, cluster_nm(c)); }
+/* The leader, or any. */
+static void fault_crash_nm(struct cluster *c)
+{
+    crash(c, sim_chance(c->sim, 500) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, c->n_names)]);
+}
+
+/* A NameServer is cut off from some or all of the others, in one direction or both, and perhaps from everybody else. */
+static void fault_partition(struct cluster *c)
+{
+    uint32_t victim = (uint32_t)(sim_chance(c->sim, 500) ? cluster_nm(c) - c->nodes : (long)sim_below(c->sim, c->n_names));
+    uint64_t until = c->sim->now + sim_below(c->sim, 6 * NS_PER_SEC);
+    unsigned in = sim_chance(c->sim, 700), out = sim_chance(c->sim, 700) || !in;
+    uint32_t among = sim_chance(c->sim, 300) ? c->n_nodes : c->n_names;
+    for (uint32_t i = 0; i < among; i++) {
+        if (i == victim || sim_chance(c->sim, 200))
+            continue;
+        if (in)
+            c->blocked[i][victim] = until;
+        if (out)
+            c->blocked[victim][i] = until;
+    }
+    sim_note(c->sim, c->nodes[victim].name, "partition", until, in * 2 + out);
+}
 
 static void fault_crash_ss(struct cluster *c) { crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS))); }
 
@@ -23,7 +45,7 @@ static void fault_crash_client(struct cluster *c)
 static void fault_crash_all(struct cluster *c)
 {
     bool power = draw_power(c);
-    for (uint32_t i = 0; i <= CLUSTER_SERVERS; i++)
+    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
         node_crash(&c->nodes[i], power, sim_below(c->sim, c->swarm.downtime));
 }
 
@@ -34,7 +56,8 @@ static void fault_stall(struct cluster *c) { (void)net_stall(&c->net, sim_below(
 static void fault_pause(struct cluster *c)
 {
     uint64_t most = sim_chance(c->sim, 200) ? 10 * NS_PER_SEC : NS_PER_SEC;
-    node_pause(&c->nodes[sim_below(c->sim, c->n_nodes)], sim_below(c->sim, most));
+    struct node *n = sim_chance(c->sim, 300) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, c->n_nodes)];
+    node_pause(n, sim_below(c->sim, most));
 }
 
 static void fault_alter(struct cluster *c) { net_alter(&c->net); }
@@ -43,7 +66,7 @@ static void fault_alter(struct cluster *c) { net_alter(&c->net); }
 static void fault_disk_error(struct cluster *c)
 {
     static const enum disk_kind kinds[] = {DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_CREATE};
-    struct node *n = &c->nodes[sim_below(c->sim, 1 + CLUSTER_SERVERS)];
+    struct node *n = &c->nodes[sim_below(c->sim, cluster_n_servers(c))];
     enum disk_kind kind = kinds[sim_below(c->sim, ARRAY_LEN(kinds))];
     if (!n->up)
         return;
@@ -61,6 +84,7 @@ static const struct {
     {offsetof(struct swarm, crash_ss), fault_crash_ss},
     {offsetof(struct swarm, crash_client), fault_crash_client},
     {offsetof(struct swarm, crash_all), fault_crash_all},
+    {offsetof(struct swarm, partition), fault_partition},
     {offsetof(struct swarm, cut), fault_cut},
     {offsetof(struct swarm, stall), fault_stall},
     {offsetof(struct swarm, pause), fault_pause},
@@ -83,7 +107,8 @@ static void on_strike(void *arg, uint64_t kind, uint64_t first)
 void faults_stop(struct cluster *c)
 {
     c->quiet = true;
-    for (uint32_t i = 0; i <= CLUSTER_SERVERS; i++)
+    memset(c->blocked, 0, sizeof c->blocked);
+    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
         if (c->nodes[i].disk_faulty)
             node_crash(&c->nodes[i], true, 0);
 }

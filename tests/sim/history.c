@@ -25,15 +25,26 @@ static bool boot(struct work *w)
 {
     struct cluster *c = w->cluster;
     for (uint32_t i = 0; i < c->n_nodes; i++)
-        node_start(&c->nodes[i]);
+        if (!c->latecomer || i != c->n_names - 1)
+            node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
     if (up && call_wait(w, &w->own, OP_MKDIR, "/shared") != 0)
         sim_fail(c->sim, "mkdir /shared in a new cluster: %s", dfs_errname(w->own.status));
     return !c->sim->failed;
 }
 
+static void on_late(void *arg, uint64_t unused, uint64_t unused2)
+{
+    (void)unused;
+    (void)unused2;
+    node_start(arg);
+}
+
 static bool work_under_faults(struct work *w)
 {
+    struct cluster *c = w->cluster;
+    if (c->latecomer)
+        sim_plan(c->sim, c->swarm.latecomer, on_late, &c->nodes[c->n_names - 1], 0, 0);
     faults_start(w->cluster);
     work_start(w, w->cluster->swarm.ops);
     return run_until(w, is_done, 3600 * NS_PER_SEC, "the clients' work under faults");
@@ -43,6 +54,7 @@ static bool work_after_faults(struct work *w)
 {
     struct cluster *c = w->cluster;
     faults_stop(c);
+    node_start(&c->nodes[c->n_names - 1]);
     sim_note(c->sim, "sim", "quiet", w->ops, w->unknown_ops);
     settle(c->sim);
     if (!run_until(w, is_whole, HEAL_LIMIT, "the cluster to heal"))

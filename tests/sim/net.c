@@ -181,6 +181,12 @@ static void end_feed(struct net *net, struct conn *c, int side, uint32_t n)
     sim_note(sim_of(net), e->node->name, "bytes", c->id, done);
 }
 
+static uint64_t blocked_until(const struct net *net, const struct node *from, const struct node *to)
+{
+    const struct cluster *cl = net->cluster;
+    return cl->blocked[from - cl->nodes][to - cl->nodes];
+}
+
 static void on_deliver(void *arg, uint64_t id, uint64_t side64)
 {
     struct net *net = arg;
@@ -190,8 +196,9 @@ static void on_deliver(void *arg, uint64_t id, uint64_t side64)
     if (!c || !c->end[side].link || node_defer(c->end[side].node, on_deliver, net, id, side64))
         return;
     struct conn_end *e = &c->end[side];
-    if (e->stalled_until > s->now) {
-        sim_plan(s, e->stalled_until - s->now, on_deliver, net, id, side64);
+    uint64_t blocked = blocked_until(net, c->end[!side].node, e->node);
+    if (max_u64(e->stalled_until, blocked) > s->now) {
+        sim_plan(s, max_u64(e->stalled_until, blocked) - s->now, on_deliver, net, id, side64);
         return;
     }
     e->planned = false;
@@ -222,6 +229,11 @@ static void on_connect(void *arg, uint64_t id, uint64_t unused)
     if (!c || !c->end[0].link || node_defer(c->end[0].node, on_connect, net, id, 0))
         return;
     struct node *target = c->end[1].node;
+    uint64_t blocked = max_u64(blocked_until(net, c->end[0].node, target), blocked_until(net, target, c->end[0].node));
+    if (blocked > sim_of(net)->now) {
+        sim_plan(sim_of(net), blocked - sim_of(net)->now, on_connect, net, id, 0);
+        return;
+    }
     if (!target->up) {
         end_break(net, c, 0, DFS_EUNREACH, 0);
         return;

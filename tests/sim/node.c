@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc.h"
 #include "base/log.h"
+#include "meta/meta.h"
 #include "support/memdisk.h"
 
 struct now node_now(const struct node *n)
@@ -187,6 +189,11 @@ static void on_turn(void *arg, uint64_t life, uint64_t unused)
     carry_out(n);
     learn_self(n);
     net_flush(&n->cluster->net, n);
+    if (n->nm) {
+        cluster_check_leader(n->cluster);
+        if (sim_chance(n->cluster->sim, 2))
+            cluster_check_states(n->cluster);
+    }
     arm(n);
 }
 
@@ -217,11 +224,22 @@ static uint64_t fresh(struct node *n)
     return mix64(sim_below(n->cluster->sim, UINT64_MAX) ^ ++n->cluster->next_uuid);
 }
 
+/* A join that was interrupted before it had an identity is begun again. */
+static bool has_identity(const struct node *n)
+{
+    uint8_t byte;
+    size_t got = 0;
+    return n->disks[0]->ops->read(n->disks[0], "identity", 0, &byte, 1, &got) == 0 && got == 1;
+}
+
 static int open_nm(struct node *n, char *why, size_t len)
 {
     struct swarm *w = &n->cluster->swarm;
+    bool first = n == &n->cluster->nodes[0];
     struct nm_config cfg = {.address = n->address,
-                            .init = !n->initialised,
+                            .init = first && !n->initialised,
+                            .n_join = !first && !has_identity(n) ? n->cluster->n_names : 0,
+                            .trust_lease = w->sabotage == SABOTAGE_TRUST_LEASE,
                             .cluster_hi = fresh(n),
                             .cluster_lo = fresh(n),
                             .uuid_hi = fresh(n),
@@ -232,6 +250,8 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .reader_grace = 4 * NS_PER_SEC,
                             .snapshot_log_bytes = w->snapshot_bytes,
                             .log_segment_bytes = w->log_segment};
+    for (uint32_t i = 0; i < cfg.n_join; i++)
+        cfg.join[i] = n->cluster->nodes[i].address;
     int err = nm_open(&cfg, n->disks[0], node_now(n), &n->nm, why, len);
     n->initialised |= err == 0;
     return err;
@@ -242,28 +262,30 @@ static int open_ss(struct node *n, char *why, size_t len)
     struct swarm *w = &n->cluster->swarm;
     struct ss_config cfg = {.address = n->address,
                             .domain = "",
-                            .nameservers = {cluster_nm(n->cluster)->address},
-                            .n_nameservers = 1,
+                            .n_nameservers = n->cluster->n_names,
                             .uuid_hi = fresh(n),
                             .uuid_lo = fresh(n),
                             .incarnation = fresh(n),
                             .seed = fresh(n),
                             .relaxed = w->sabotage == SABOTAGE_SS_ACK_EARLY,
                             .segment_size = w->segment_size};
+    for (uint32_t i = 0; i < n->cluster->n_names; i++)
+        cfg.nameservers[i] = n->cluster->nodes[i].address;
     return ss_open(&cfg, n->disks, n->n_disks, node_now(n), &n->ss, why, len);
 }
 
 static void open_client(struct node *n)
 {
     struct swarm *w = &n->cluster->swarm;
-    struct client_config cfg = {.nameservers = {cluster_nm(n->cluster)->address},
-                                .n_nameservers = 1,
+    struct client_config cfg = {.n_nameservers = n->cluster->n_names,
                                 .program = "sim",
                                 .nonce = fresh(n),
                                 .seed = fresh(n),
                                 .timeout = w->client_timeout,
                                 .call_timeout = w->client_timeout / 4,
                                 .trust_payload = w->sabotage == SABOTAGE_TRUST_PAYLOAD};
+    for (uint32_t i = 0; i < n->cluster->n_names; i++)
+        cfg.nameservers[i] = n->cluster->nodes[i].address;
     n->client = client_new(&cfg);
 }
 
@@ -282,6 +304,8 @@ void node_start(struct node *n)
     int err = 0;
     if (n->up)
         return;
+    if (n == &n->cluster->nodes[n->cluster->n_names - 1])
+        n->cluster->latecomer = false;
     n->life++;
     n->wall_skew = draw_skew(s);
     n->self = (struct link_self){.role = roles[n->kind], .software = "sim"};
@@ -400,7 +424,10 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage)
     *c = (struct cluster){.sim = sim};
     swarm_draw(&c->swarm, sim, sabotage);
     net_init(&c->net, c);
-    add_node(c, NODE_NM, "nm", 1);
+    c->n_names = c->swarm.names;
+    c->latecomer = c->swarm.latecomer > 0;
+    for (uint32_t i = 0; i < c->n_names; i++)
+        add_node(c, NODE_NM, "nm", i + 1);
     for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
         add_node(c, NODE_SS, "ss", i + 1);
     for (uint32_t i = 0; i < c->swarm.clients; i++)
@@ -419,9 +446,61 @@ void cluster_close(struct cluster *c)
     }
 }
 
+struct node *cluster_nm(struct cluster *c)
+{
+    for (uint32_t i = 0; i < c->n_names; i++)
+        if (c->nodes[i].up && nm_leads(c->nodes[i].nm, c->sim->now))
+            return &c->nodes[i];
+    for (uint32_t i = 0; i < c->n_names; i++)
+        if (c->nodes[i].up && nm_serving(c->nodes[i].nm))
+            return &c->nodes[i];
+    return &c->nodes[0];
+}
+
+void cluster_check_leader(struct cluster *c)
+{
+    const struct node *leader = NULL;
+    for (uint32_t i = 0; i < c->n_names; i++) {
+        const struct node *n = &c->nodes[i];
+        if (!n->up || !nm_leads(n->nm, c->sim->now))
+            continue;
+        if (leader)
+            sim_fail(c->sim, "%s and %s both lead", leader->name, n->name);
+        leader = n;
+    }
+    c->leaders += leader && leader != c->last_leader;
+    c->last_leader = leader ? leader : c->last_leader;
+}
+
+static int hash_bytes(void *arg, const void *p, size_t len)
+{
+    uint64_t *hash = arg;
+    *hash = mix64(*hash ^ crc32c(0, p, len));
+    return 0;
+}
+
+void cluster_check_states(struct cluster *c)
+{
+    uint64_t hash[CLUSTER_NAMES] = {0};
+    for (uint32_t i = 0; i < c->n_names; i++) {
+        const struct node *n = &c->nodes[i];
+        if (n->up && meta_save(nm_meta(n->nm), hash_bytes, &hash[i]) != 0)
+            sim_fail(c->sim, "the state of %s cannot be saved", n->name);
+        for (uint32_t k = 0; k < i && n->up; k++)
+            if (c->nodes[k].up && nm_applied(c->nodes[k].nm) == nm_applied(n->nm) && hash[i] != hash[k])
+                sim_fail(c->sim, "%s and %s hold different states at index %" PRIu64, n->name, c->nodes[k].name,
+                         nm_applied(n->nm));
+    }
+}
+
 bool cluster_whole(struct cluster *c)
 {
-    if (!cluster_nm(c)->up || !nm_serving(cluster_nm(c)->nm))
+    struct node *leader = cluster_nm(c);
+    uint32_t names = c->n_names - c->latecomer;
+    for (uint32_t i = 0; i < names; i++)
+        if (!c->nodes[i].up)
+            return false;
+    if (!nm_serving(leader->nm) || nm_voters(leader->nm) != names)
         return false;
     for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
         if (!cluster_ss(c, i)->up || !ss_registered(cluster_ss(c, i)->ss))

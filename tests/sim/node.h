@@ -14,10 +14,11 @@ enum node_kind { NODE_NM, NODE_SS, NODE_CLIENT };
 
 #define NODE_DISKS 2
 #define NODE_DISK_BYTES (512 * MIB)
-/* One NameServer, the StorageServers, then the clients. */
+/* The NameServers (as many as the seed draws), the StorageServers, then the clients. */
+#define CLUSTER_NAMES 5
 #define CLUSTER_SERVERS 3
 #define CLUSTER_CLIENTS 4
-#define CLUSTER_NODES (1 + CLUSTER_SERVERS + CLUSTER_CLIENTS)
+#define CLUSTER_NODES (CLUSTER_NAMES + CLUSTER_SERVERS + CLUSTER_CLIENTS)
 
 struct node {
     struct cluster *cluster;
@@ -31,7 +32,7 @@ struct node {
     struct link_self self;
     struct effects fx;
     bool up, turn_planned, dying;
-    bool initialised; /* NODE_NM: --init was done */
+    bool initialised; /* NODE_NM: --init or --join was done */
     bool disk_faulty; /* a disk call fails, or will: the process may give up */
     uint64_t life;    /* counts starts and ends: what was planned for an earlier life is stale */
     uint64_t paused_until, armed;
@@ -43,18 +44,26 @@ struct cluster {
     struct swarm swarm;
     struct net net;
     struct node nodes[CLUSTER_NODES];
-    uint32_t n_nodes;
+    uint32_t n_nodes, n_names;
+    uint64_t blocked[CLUSTER_NODES][CLUSTER_NODES]; /* from, to: nothing arrives before then */
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
-    uint32_t crashes, cuts, snapshots; /* for the summary */
+    uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
+    const struct node *last_leader;
+    bool latecomer; /* the last NameServer has not been started yet */
 };
 
 void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage);
 void cluster_close(struct cluster *c);
-static inline struct node *cluster_nm(struct cluster *c) { return &c->nodes[0]; }
-static inline struct node *cluster_ss(struct cluster *c, uint32_t i) { return &c->nodes[1 + i]; }
-static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[1 + CLUSTER_SERVERS + i]; }
-/* Whether the NameServer serves and every StorageServer is registered. */
+/* The NameServer that leads; the first one if none does. */
+struct node *cluster_nm(struct cluster *c);
+static inline uint32_t cluster_n_servers(const struct cluster *c) { return c->n_names + CLUSTER_SERVERS; }
+static inline struct node *cluster_ss(struct cluster *c, uint32_t i) { return &c->nodes[c->n_names + i]; }
+static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[cluster_n_servers(c) + i]; }
+/* At most one NameServer may lead at any instant; two of the same log index must hold the same. */
+void cluster_check_leader(struct cluster *c);
+void cluster_check_states(struct cluster *c);
+/* Whether a NameServer serves, all are up and members, and every StorageServer is registered. */
 bool cluster_whole(struct cluster *c);
 
 /* Starts the core; a core that refuses its own disks fails the run. */

@@ -10,6 +10,7 @@ static const struct {
     [SABOTAGE_SS_ACK_EARLY] = {"ss-ack-early", "StorageServers acknowledge before their segments are flushed"},
     [SABOTAGE_TRUST_PAYLOAD] = {"trust-payload", "payload bytes change on the way and clients do not check them"},
     [SABOTAGE_WIPE_REPLICA] = {"wipe-replica", "a StorageServer comes back without its data folders' contents"},
+    [SABOTAGE_TRUST_LEASE] = {"serve-after-lease", "a NameServer answers reads though its lease is over"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 
@@ -51,6 +52,10 @@ static void arrange_for(struct swarm *w)
     case SABOTAGE_WIPE_REPLICA:
         w->crash_ss = 3 * NS_PER_SEC;
         break;
+    case SABOTAGE_TRUST_LEASE:
+        w->names = 3;
+        w->pause = w->partition = 2 * NS_PER_SEC;
+        break;
     default:
         break;
     }
@@ -59,6 +64,9 @@ static void arrange_for(struct swarm *w)
 void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
 {
     *w = (struct swarm){.sabotage = sabotage};
+    w->names = sim_chance(s, 600) ? 3 : sim_chance(s, 800) ? 1 : 5;
+    if (w->names > 1 && sim_chance(s, 400))
+        w->latecomer = 2 * NS_PER_SEC + sim_below(s, 20 * NS_PER_SEC);
     w->clients = 2 + (uint32_t)sim_below(s, 3);
     w->actors = w->clients + (uint32_t)sim_below(s, 4);
     w->ops = 15 + (uint32_t)sim_below(s, 40);
@@ -73,6 +81,7 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->crash_ss = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->crash_client = draw_rate(s, 3 * NS_PER_SEC, 20 * NS_PER_SEC);
     w->crash_all = draw_rate(s, 2 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->partition = w->names > 1 ? draw_rate(s, NS_PER_SEC, 10 * NS_PER_SEC) : 0;
     w->cut = draw_rate(s, NS_PER_SEC / 20, 10 * NS_PER_SEC);
     w->stall = draw_rate(s, NS_PER_SEC / 4, 10 * NS_PER_SEC);
     w->pause = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
@@ -82,6 +91,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
     w->snapshot_bytes = sim_chance(s, 500) ? 1024 + sim_below(s, 20 * KIB) : 0;
+    if (w->latecomer && sim_chance(s, 700))
+        w->snapshot_bytes = 1024 + sim_below(s, 4 * KIB);
     w->segment_size = (1 + sim_below(s, 4)) * MIB;
     w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : 0;
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);

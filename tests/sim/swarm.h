@@ -15,6 +15,7 @@ enum sabotage {
     SABOTAGE_TRUST_PAYLOAD, /* bytes change on the way, and clients do not check them */
     SABOTAGE_WIPE_REPLICA,  /* a StorageServer's chunks are gone after a restart */
     SABOTAGE_WRONG_ORACLE,  /* the model forgets an acknowledged put: are its checks looking at all? */
+    SABOTAGE_TRUST_LEASE,   /* a NameServer that led once answers as if it still did */
     SABOTAGE_END,
 };
 
@@ -24,13 +25,15 @@ enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
 
 struct swarm {
     enum sabotage sabotage;
+    uint32_t names;                                    /* NameServers */
+    uint64_t latecomer;                                /* ns: the last of them joins so late; 0: with the others */
     uint32_t clients, actors, ops;                     /* actors in all; operations of each */
     uint32_t max_file;                                 /* bytes */
     uint64_t net_delay, disk_delay, turn_delay, think; /* ns, the most */
     uint32_t split;                                    /* per mille: a delivery is cut somewhere */
     uint32_t disk_stall;                               /* per mille: an operation takes 20 times as long */
     /* mean ns between two faults of a kind; 0: never */
-    uint64_t crash_nm, crash_ss, crash_client, crash_all, cut, stall, pause, corrupt, disk_error;
+    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error;
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */
     uint64_t client_timeout;

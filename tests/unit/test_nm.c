@@ -410,7 +410,7 @@ static void test_status_tells_who_leads(void **state)
     assert_int_equal(rig_heartbeat(r, 1, 10, NULL), 0);
     assert_int_equal(rig_call(r, &m, &reply), 0);
     assert_int_equal(reply->status_reply.leader, 1);
-    assert_int_equal(reply->status_reply.term, 1);
+    assert_int_equal(reply->status_reply.term, 2);
     assert_int_equal(reply->status_reply.epoch, 2);
     assert_int_equal(reply->status_reply.log_first, 1);
     assert_int_equal(reply->status_reply.sessions, 1);

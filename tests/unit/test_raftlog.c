@@ -32,6 +32,8 @@ static int on_record(void *arg, const struct log_record *rec)
     struct bench *b = arg;
 
     assert_true(b->n < 64);
+    if (rec->index <= b->n) /* a cut */
+        b->n = rec->index - 1;
     b->sum[b->n] = rec->len > 0 ? rec->body[0] : 0;
     for (uint32_t i = 1; i < rec->len; i++)
         assert_int_equal(rec->body[i], rec->body[0]);
@@ -83,7 +85,8 @@ static void append(struct bench *b, uint8_t fill, uint32_t len)
 
     memset(rec->data + LOG_RECORD_HEADER, fill, len);
     assert_true(raftlog_room(&b->log, len));
-    raftlog_append(&b->log, 1, 1, rec, len, b->now, &b->fx);
+    raftlog_append(&b->log, b->log.last_index + 1, 1, 1, rec, len);
+    raftlog_write(&b->log, b->now, &b->fx);
     buf_unref(rec);
     run(b, &b->fx);
     assert_int_equal(settle(b), 0);
@@ -150,7 +153,7 @@ static void test_every_flipped_byte_is_noticed(void **state)
         char name[DISK_NAME_MAX + 1];
         uint64_t size = b.log.seg[s].size, end = b.log.seg[s].end;
 
-        log_segment_name(b.log.seg[s].first_index, name);
+        log_segment_name(b.log.seg[s].number, name);
         for (uint64_t at = 0; at < size; at++) {
             int err;
 
@@ -215,7 +218,7 @@ static void test_a_missing_segment_is_damage(void **state)
     assert_true(b.log.n_seg >= 4);
     char name[DISK_NAME_MAX + 1];
 
-    log_segment_name(b.log.seg[1].first_index, name);
+    log_segment_name(b.log.seg[1].number, name);
     assert_int_equal(b.disk->ops->unlink(b.disk, name), 0);
     assert_int_equal(open_log(&b), DFS_ECORRUPT);
     stop(&b);
@@ -355,6 +358,124 @@ static void test_trims_from_the_oldest(void **state)
     stop(&b);
 }
 
+static void append_at(struct bench *b, uint64_t index, uint64_t term, uint8_t fill)
+{
+    struct buf *rec = raftlog_buf(480);
+
+    memset(rec->data + LOG_RECORD_HEADER, fill, 480);
+    raftlog_append(&b->log, index, term, 1, rec, 480);
+    raftlog_write(&b->log, b->now, &b->fx);
+    buf_unref(rec);
+    run(b, &b->fx);
+    assert_int_equal(settle(b), 0);
+}
+
+/* What gathers while a write is under way goes with one write, and is read back record by record. */
+static void test_several_records_in_one_write(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    start(&b, false);
+    for (uint32_t round = 0; round < 4; round++) {
+        for (uint32_t i = 0; i < 3 && raftlog_room(&b.log, 480); i++) {
+            struct buf *rec = raftlog_buf(480);
+
+            memset(rec->data + LOG_RECORD_HEADER, 7, 480);
+            raftlog_append(&b.log, b.log.last_index + 1, 1, 1, rec, 480);
+            buf_unref(rec);
+        }
+        raftlog_write(&b.log, b.now, &b.fx);
+        run(&b, &b.fx);
+        assert_in_range(memdisk_pending(b.disk), 1, 2);
+        assert_int_equal(settle(&b), 0);
+        assert_int_equal(b.log.durable_index, b.log.last_index);
+    }
+    assert_true(b.log.last_index >= 9 && b.log.n_seg == 2);
+    memdisk_crash(b.disk, CRASH_DROP_ALL);
+    uint64_t last = b.log.last_index;
+
+    assert_int_equal(open_log(&b), 0);
+    assert_int_equal(b.n, last);
+    stop(&b);
+}
+
+static int on_again(void *arg, const struct log_record *rec)
+{
+    uint64_t *next = arg;
+
+    assert_int_equal(rec->index, (*next)++);
+    assert_int_equal(rec->body[0], rec->index < 5 ? 0x10 : 0x20);
+    return 0;
+}
+
+/* What a deposed leader had sent is replaced, over several segments, twice; names of segments still rise. */
+static void test_a_cut_replaces_what_followed(void **state)
+{
+    struct bench b;
+    uint64_t offset, length, next = 2;
+    char name[DISK_NAME_MAX + 1];
+
+    (void)state;
+    start(&b, false);
+    for (uint8_t i = 2; i < 30; i++)
+        append_at(&b, i, 3, 0x10);
+    append_at(&b, 20, 4, 0x11);
+    raftlog_rewind(&b.log, 5);
+    assert_int_equal(b.log.durable_index, 4);
+    append_at(&b, 5, 2, 0x20); /* a lower term may win: the higher one was never committed */
+    for (uint8_t i = 6; i < 25; i++)
+        append_at(&b, i, 5, 0x20);
+    for (uint32_t again = 0; again < 2; again++) {
+        assert_int_equal(b.log.last_index, 24);
+        assert_int_equal(b.log.durable_index, 24);
+        next = 2;
+        assert_int_equal(raftlog_read(&b.log, b.disk, 2, 24, on_again, &next, b.why, sizeof b.why), 0);
+        assert_int_equal(next, 25);
+        for (uint64_t i = 2; i < 25; i++) {
+            uint8_t window[4096];
+            size_t got;
+
+            assert_true(raftlog_locate(&b.log, i, name, &offset, &length));
+            assert_int_equal(b.disk->ops->read(b.disk, name, offset, window, min_u64(length, sizeof window), &got), 0);
+            next = i;
+            assert_int_equal(raftlog_parse(&b.log, name, offset, window, got, i, on_again, &next), 0);
+            assert_true(next > i);
+        }
+        memdisk_crash(b.disk, CRASH_DROP_ALL);
+        assert_int_equal(open_log(&b), 0);
+        assert_int_equal(b.n, 24);
+        assert_int_equal(b.sum[10], 0x20);
+        assert_int_equal(b.sum[2], 0x10);
+    }
+    stop(&b);
+}
+
+static void test_an_empty_log_begins_behind_a_snapshot(void **state)
+{
+    struct bench b;
+
+    (void)state;
+    start(&b, false);
+    fill_two_segments(&b);
+    assert_int_equal(raftlog_reset(&b.cfg, b.disk, 100, &b.log), 0);
+    assert_int_equal(b.log.last_index, 99);
+    raftlog_close(&b.log);
+    assert_int_equal(raftlog_open(&b.cfg, b.disk, 99, NULL, NULL, &b.log, b.why, sizeof b.why), DFS_ECORRUPT);
+    b.cfg.may_be_empty = true;
+    raftlog_close(&b.log);
+    assert_int_equal(raftlog_open(&b.cfg, b.disk, 98, NULL, NULL, &b.log, b.why, sizeof b.why), DFS_ECORRUPT);
+    raftlog_close(&b.log);
+    assert_int_equal(raftlog_open(&b.cfg, b.disk, 99, NULL, NULL, &b.log, b.why, sizeof b.why), 0);
+    assert_int_equal(raftlog_repair(&b.log, b.disk, b.why, sizeof b.why), 0);
+    assert_int_equal(settle(&b), 0);
+    append_at(&b, 100, 9, 1);
+    raftlog_close(&b.log);
+    assert_int_equal(raftlog_open(&b.cfg, b.disk, 99, NULL, NULL, &b.log, b.why, sizeof b.why), 0);
+    assert_int_equal(b.log.last_index, 100);
+    stop(&b);
+}
+
 static void test_vote_survives_the_loss_of_either_slot(void **state)
 {
     struct disk *d = memdisk_new(1, MIB);
@@ -413,6 +534,9 @@ int main(void)
         cmocka_unit_test(test_a_record_larger_than_a_segment_fits),
         cmocka_unit_test(test_without_space_it_refuses_and_recovers),
         cmocka_unit_test(test_trims_from_the_oldest),
+        cmocka_unit_test(test_several_records_in_one_write),
+        cmocka_unit_test(test_a_cut_replaces_what_followed),
+        cmocka_unit_test(test_an_empty_log_begins_behind_a_snapshot),
         cmocka_unit_test(test_vote_survives_the_loss_of_either_slot),
         cmocka_unit_test(test_identity_is_whole_or_refused),
     };

@@ -1,0 +1,265 @@
+/* SPDX-License-Identifier: MIT */
+/* Several NameServers: joining, failing over, and what those may not do that were left behind. */
+#include "group_rig.h"
+
+static void fill(struct group *g, uint32_t leader, const char *prefix, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        char path[64];
+
+        snprintf(path, sizeof path, "/%s%u", prefix, i);
+        assert_int_equal(group_mkdir(g, leader, path), 0);
+    }
+}
+
+static struct group *three(void)
+{
+    struct group *g = group_new(0);
+
+    group_join(g, 1);
+    group_join(g, 2);
+    return g;
+}
+
+static uint32_t new_leader(struct group *g)
+{
+    for (uint32_t i = 0; i < 400 && group_leader(g) < 0; i++)
+        group_pass(g, GROUP_STEP);
+    assert_true(group_leader(g) >= 0);
+    return (uint32_t)group_leader(g);
+}
+
+/* What the first NameServer logged while it was alone is read back from its log for the newcomer. */
+static void test_newcomers_get_the_whole_log(void **state)
+{
+    struct group *g = group_new(0);
+
+    (void)state;
+    fill(g, 0, "alone", 50);
+    group_join(g, 1);
+    group_join(g, 2);
+    fill(g, 0, "three", 5);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 1);
+    group_assert_same(g, 0, 2);
+    assert_int_equal(nm_id(g->m[1].nm), 2);
+    assert_int_equal(nm_id(g->m[2].nm), 3);
+    group_free(g);
+}
+
+/* The log does not reach back: a snapshot is fetched; and after a restart its log goes on behind it. */
+static void test_a_newcomer_takes_over_a_snapshot(void **state)
+{
+    struct group *g = group_new(1500);
+
+    (void)state;
+    fill(g, 0, "alone", 60);
+    group_join(g, 1);
+    assert_non_null(strstr(g->m[1].logged, "nm.snapshot_installed"));
+    fill(g, 0, "two", 3);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 1);
+    group_kill(g, 1);
+    group_start(g, 1, false, false);
+    group_pass(g, NS_PER_SEC);
+    fill(g, 0, "again", 3);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 1);
+    group_free(g);
+}
+
+static void test_another_takes_over_when_the_leader_dies(void **state)
+{
+    struct group *g = three();
+    uint64_t died;
+    uint32_t leader;
+
+    (void)state;
+    fill(g, 0, "a", 3);
+    group_kill(g, 0);
+    died = g->now.mono;
+    leader = new_leader(g);
+    assert_in_range(g->now.mono - died, 800 * NS_PER_MS, 2 * NS_PER_SEC); /* an election, and the lease's wait */
+    assert_int_equal(group_lookup(g, leader, "/a2"), 0);
+    fill(g, leader, "b", 3);
+    group_start(g, 0, false, false);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, leader);
+    assert_int_equal(group_mkdir(g, 0, "/c"), DFS_ENOTLEADER);
+    group_free(g);
+}
+
+/* A5: a leader that is cut off answers nothing once its lease is over, though it does not know of its successor; what
+ * it took into its log is not said to have failed, and is replaced when it comes back. */
+static void test_a_leader_that_is_cut_off_answers_nothing(void **state)
+{
+    struct group *g = three();
+    uint32_t leader;
+
+    (void)state;
+    fill(g, 0, "a", 1);
+    g->m[0].cut = true;
+    assert_int_equal(group_lookup(g, 0, "/a0"), 0); /* the lease still runs */
+    group_pass(g, 250 * NS_PER_MS);
+    assert_int_equal(group_mkdir(g, 0, "/lost"), DFS_EUNKNOWN);
+    assert_int_not_equal(group_lookup(g, 0, "/a0"), 0);
+    leader = new_leader(g);
+    assert_int_equal(group_lookup(g, leader, "/lost"), DFS_ENOENT);
+    fill(g, leader, "b", 2);
+    g->m[0].cut = false;
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, leader);
+    group_kill(g, 0); /* and its log, which holds the entry that was replaced, opens */
+    group_start(g, 0, false, false);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, leader);
+    group_free(g);
+}
+
+/* No NameServer serves before the lease of any earlier leader is over. */
+static void test_never_two_leaders_at_once(void **state)
+{
+    struct group *g = three();
+
+    (void)state;
+    fill(g, 0, "a", 1);
+    for (uint32_t round = 0; round < 4; round++) {
+        uint32_t leader = new_leader(g);
+
+        assert_int_equal(group_lookup(g, leader, "/a0"), 0);
+        g->m[leader].cut = true;
+        for (uint32_t i = 0; i < 200; i++) {
+            uint32_t n = 0;
+
+            group_pass(g, GROUP_STEP);
+            for (uint32_t k = 0; k < 3; k++)
+                n += nm_leads(g->m[k].nm, g->now.mono);
+            assert_true(n <= 1);
+        }
+        g->m[leader].cut = false;
+        group_pass(g, NS_PER_SEC);
+    }
+    group_free(g);
+}
+
+static void test_leadership_is_handed_over(void **state)
+{
+    struct group *g = three();
+    struct msg m = {.type = MSG_TYPE_nm_transfer, .nm_transfer = {3}};
+
+    (void)state;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), 0);
+    group_pass(g, 2 * NS_PER_SEC);
+    assert_int_equal(group_leader(g), 2);
+    m.nm_transfer.id = 9;
+    assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), DFS_ENOENT);
+    group_free(g);
+}
+
+static void test_one_that_is_removed_stays_out(void **state)
+{
+    struct group *g = three();
+    struct msg m = {.type = MSG_TYPE_nm_remove, .nm_remove = {3}};
+    uint32_t term_before;
+
+    (void)state;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), 0);
+    group_pass(g, 2 * NS_PER_SEC);
+    assert_int_equal(nm_voters(g->m[0].nm), 2);
+    assert_non_null(strstr(g->m[2].logged, "nm.removed"));
+    term_before = (uint32_t)strlen(g->m[0].logged);
+    group_kill(g, 2);
+    group_start(g, 2, false, false);
+    group_pass(g, 3 * NS_PER_SEC); /* it does not disturb the others */
+    assert_int_equal(group_leader(g), 0);
+    assert_null(strstr(g->m[0].logged + term_before, "nm.raft_state"));
+    fill(g, 0, "after", 2);
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), 0); /* once more is no error */
+    m.nm_remove.id = 77;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), DFS_ENOENT);
+    group_free(g);
+}
+
+/* A8: an empty folder does not come back under an id that voted; not even by joining again at the same address. */
+static void test_a_wiped_folder_is_no_member(void **state)
+{
+    struct group *g = three();
+    struct msg m = {.type = MSG_TYPE_nm_join, .nm_join = {555, 555, str_of(g->m[2].address)}};
+    char why[512];
+
+    (void)state;
+    group_kill(g, 2);
+    memdisk_free(g->m[2].disk);
+    g->m[2].disk = memdisk_new(99, 64 * MIB);
+    assert_int_equal(group_open(g, 2, false, false, why, sizeof why), DFS_ENOENT);
+    assert_non_null(strstr(why, "--join"));
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), DFS_EIDENTITY);
+    m = (struct msg){.type = MSG_TYPE_nm_remove, .nm_remove = {3}};
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), 0);
+    group_pass(g, NS_PER_SEC);
+    group_join(g, 2);
+    assert_int_equal(nm_id(g->m[2].nm), 4);
+    group_free(g);
+}
+
+/* Whoever is not a member, or shows another's id, is refused, whatever it says. */
+static void test_strangers_are_refused(void **state)
+{
+    struct group *g = three();
+    struct msg m = {.type = MSG_TYPE_peer_vote};
+
+    (void)state;
+    m.peer_vote.peer = (struct wire_peer){.from = 2, .to = 1, .uuid_hi = 1, .uuid_lo = 1, .addr = STR("1.2.3.4:5")};
+    m.peer_vote.term = 1000;
+    m.peer_vote.last_index = 1000;
+    m.peer_vote.last_term = 1000;
+    m.peer_vote.disrupt = 1;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), DFS_EIDENTITY);
+    m.peer_vote.peer.to = 2;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), DFS_EIDENTITY);
+    m.type = MSG_TYPE_peer_append;
+    m.peer_append = (struct msg_peer_append){
+        .peer = {.from = 9, .to = 1, .addr = STR("1.2.3.4:5")}, .term = 1, .previous_index = 5, .previous_term = 0};
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), DFS_EPROTO);
+    assert_int_equal(group_leader(g), 0);
+    fill(g, 0, "a", 1);
+    group_free(g);
+}
+
+/* All at once, and every entry that nobody knew to be committed. */
+static void test_all_restart(void **state)
+{
+    struct group *g = three();
+
+    (void)state;
+    fill(g, 0, "a", 30);
+    for (uint32_t i = 0; i < 3; i++)
+        group_kill(g, i);
+    for (uint32_t i = 0; i < 3; i++)
+        group_start(g, i, false, false);
+    uint32_t leader = new_leader(g);
+
+    assert_int_equal(group_lookup(g, leader, "/a29"), 0);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 1);
+    group_assert_same(g, 0, 2);
+    group_free(g);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_newcomers_get_the_whole_log),
+        cmocka_unit_test(test_a_newcomer_takes_over_a_snapshot),
+        cmocka_unit_test(test_another_takes_over_when_the_leader_dies),
+        cmocka_unit_test(test_a_leader_that_is_cut_off_answers_nothing),
+        cmocka_unit_test(test_never_two_leaders_at_once),
+        cmocka_unit_test(test_leadership_is_handed_over),
+        cmocka_unit_test(test_one_that_is_removed_stays_out),
+        cmocka_unit_test(test_a_wiped_folder_is_no_member),
+        cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_all_restart),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* dfs-ss: a StorageServer. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -7,6 +8,7 @@
 #include "host/ss_server.h"
 
 #define POOL_THREADS 8u
+#define KEPT_MEMORY (8 << 20)
 
 static const char usage[] =
     "Usage: dfs-ss --data DIR [--data DIR...] --nm HOST:PORT[,HOST:PORT...] [OPTION...]\n"
@@ -106,6 +108,9 @@ int main(int argc, char **argv)
         (status = daemon_init(&d, "dfs-ss", &o.common, POOL_THREADS)) != 0)
         return status;
     d.log.who = "ss";
+    /* Buffers of a megabyte come and go with every frame: some are kept, not given back and faulted in again. */
+    mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+    mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
     o.ss.max_conns = d.max_conns;
     if (o.common.insecure)
         log_warn(&d.log, "ss.insecure", "reason=\"--insecure: whoever reaches this port may read and write\"");

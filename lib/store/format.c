@@ -139,7 +139,7 @@ void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t seg
     put_u64(out + 8, segment);
     put_u32(out + 16, generation);
     put_u32(out + 20, r->position);
-    put_u32(out + 24, r->batch);
+    put_u32(out + 24, r->durable);
     put_u32(out + 28, r->prev);
     out[32] = r->kind;
     out[33] = r->flags;
@@ -170,7 +170,7 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
         get_u32(p + 4) != crc32c(seed, p + 8, RECORD_HEADER - 8))
         return false;
     r->position = position;
-    r->batch = get_u32(p + 24);
+    r->durable = get_u32(p + 24);
     r->prev = get_u32(p + 28);
     r->kind = p[32];
     r->flags = p[33];
@@ -187,7 +187,7 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
     r->crcs_crc = get_u32(p + 104);
     r->prev_chunk = get_u64(p + 112);
     r->epoch = get_u64(p + 120);
-    return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->batch <= position &&
+    return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->durable <= position &&
            r->prev < position && r->sequence <= UINT32_MAX && get_u32(p + 100) == blocks_touched(r->offset, r->length);
 }
 

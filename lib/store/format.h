@@ -66,7 +66,7 @@ uint32_t segment_seed(const struct segment_header *h);
 
 struct record {
     uint32_t position;   /* where the header stands in the segment (CONSISTENCY D21) */
-    uint32_t batch;      /* position of the first record written with the same flush */
+    uint32_t durable;    /* up to here the segment was flushed when this record was written */
     uint32_t prev;       /* position of the record before; 0 for the first */
     uint64_t prev_chunk; /* its chunk: names what was lost if that header is damaged */
     uint8_t kind;

@@ -22,6 +22,9 @@
 #define SEGMENT_MAX (1024u * 1024 * 1024)
 #define BATCH_BYTES (8u * 1024 * 1024)
 #define BATCH_RECORDS 256u
+/* Payload that is worth a write beside a flush, and how much may be written and not flushed. */
+#define AHEAD_MIN (1u * 1024 * 1024)
+#define EARLY_BYTES (16u * 1024 * 1024)
 /* Payload of writes accepted and not answered, and of reads under way; beyond: EAGAIN. */
 #define INFLIGHT_WRITE_BYTES (64u * 1024 * 1024)
 #define INFLIGHT_READ_BYTES (64u * 1024 * 1024)
@@ -57,6 +60,7 @@ static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
     return (uint64_t)kind << 56 | (uint64_t)(a & 0xffffff) << 32 | b;
 }
+#define TOKEN_AHEAD 0x100u /* in b of TOKEN_BATCH: a write ahead of its flush */
 static inline uint32_t token_a(uint64_t t) { return (uint32_t)(t >> 32) & 0xffffff; }
 static inline uint32_t token_b(uint64_t t) { return (uint32_t)t; }
 
@@ -101,9 +105,15 @@ struct grave {
 
 struct lane { /* one class of segments of one disk */
     struct segment *active, *next;
-    struct list queue;  /* struct write.link: waiting for the next batch */
-    struct list flight; /* in the batch being written */
-    bool busy;
+    struct list queue;    /* struct write.link: waiting for the next batch */
+    struct list early;    /* written ahead, or being so: the next flush covers them */
+    struct list flight;   /* the flush under way covers them */
+    bool writing;         /* ahead of the flush */
+    bool flushing;
+    int sick;             /* an error: nothing is submitted before all that is under way came back */
+    uint32_t early_bytes; /* in the segment */
+    uint32_t durable;     /* up to here the active segment is flushed */
+    uint32_t covers;      /* and up to here once the flush under way is done */
 };
 
 struct store { /* one data folder */

@@ -125,7 +125,7 @@ void scan_free(struct scan *s)
 
 /* --- beyond a bad spot --- */
 
-/* The first valid record behind `bad`, and whether any belongs to a later batch. *dirty: a byte there is not zero. */
+/* The first valid record behind `bad`, and whether any was written after a flush of that spot. *dirty: a byte there is not zero. */
 static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint64_t bad, struct record *first,
                           bool *later, uint32_t *dirty)
 {
@@ -143,7 +143,7 @@ static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint6
         if (!found)
             *first = r;
         found = true;
-        if (r.batch > bad) {
+        if (r.durable > bad) {
             *later = true;
             return true;
         }
@@ -159,7 +159,7 @@ static void walk(struct window *w, struct scan *s, uint32_t seed)
     while (pos + RECORD_HEADER <= s->size) {
         if (header_at(w, s, seed, pos, &r)) {
             if (!crcs_good(w, s, &r))
-                r.kind = 0; /* judged later, once the last batch is known */
+                r.kind = 0; /* judged later, once the end is known */
             record_add(s, &r);
             pos = record_layout(s->header.class, pos, r.offset, r.length).end;
             continue;
@@ -174,15 +174,15 @@ static void walk(struct window *w, struct scan *s, uint32_t seed)
     s->end = (uint32_t)pos;
 }
 
-/* A record whose CRC array is bad is a torn tail in the last batch and damage before it; in the last batch of a segment
- * that was not closed, payloads count as well. */
+/* A record whose CRC array is bad is a torn tail where nothing proves that it was flushed, and damage before that; there,
+ * in a segment that was not closed, payloads count as well. */
 static void judge(struct window *w, struct scan *s)
 {
     bool closed = round_up(s->size, RECORD_ALIGN) <= s->end;
-    uint32_t last_batch = s->n_records ? s->records[s->n_records - 1].batch : 0, kept = 0;
+    uint32_t proven = s->n_records ? s->records[s->n_records - 1].durable : 0, kept = 0;
     for (uint32_t i = 0; i < s->n_records; i++) {
         const struct record *r = &s->records[i];
-        bool last = !closed && r->batch == last_batch;
+        bool last = !closed && r->position >= proven;
         bool good = r->kind != 0 && (!last || payload_good(w, s, r));
         if (w->err)
             return;

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a segment from its first record to its last, after a crash or for a check; changes nothing.
  *
- * A flush covers a batch, and a batch is written only after the one before was flushed. So of a bad spot:
- *   - nothing valid behind it, or only records of its own batch: a torn tail. No record from there on was ever
- *     acknowledged (or, if a bit flipped in the last batch, the peers know more than we do: CONSISTENCY B10).
+ * A record is acknowledged only after a flush that covers it and all before it, and each record says up to where the
+ * segment was flushed when it was written. So of a bad spot:
+ *   - no valid record behind it that says the spot was flushed: a torn tail. No record from there on was ever
+ *     acknowledged (or, if a bit flipped in what was written last, the peers know more than we do: CONSISTENCY B10).
  *     The segment ends there: what is left of each chunk is a prefix of its history.
- *   - a record of a later batch behind it: damage to something acknowledged. Never cut; reported, with the chunk it
+ *   - a record behind it that says so: damage to something acknowledged. Never cut; reported, with the chunk it
  *     hit where that can be known. */
 #ifndef DFS_STORE_SCAN_H
 #define DFS_STORE_SCAN_H

@@ -94,6 +94,7 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
         st->number = (uint8_t)i;
         for (int class = 0; class < SEGMENT_CLASSES; class ++) {
             list_init(&st->lanes[class].queue);
+            list_init(&st->lanes[class].early);
             list_init(&st->lanes[class].flight);
         }
     }

@@ -29,12 +29,39 @@ static struct record_layout layout_of(const struct write *w, uint64_t position)
     return record_layout(w->class, position, w->record.offset, w->record.length);
 }
 
-static void lane_seal(struct ss *ss, struct lane *l)
+/* Nothing more is appended. A segment that ends as it should gets a last record, which says that all before it is
+ * durable: only then may payloads be punched, since a hole behind what is proven would look like a torn tail. */
+static void lane_seal(struct ss *ss, struct lane *l, bool good, struct effects *fx)
 {
     struct segment *s = l->active;
+    struct buf *buf = good ? buf_new(RECORD_HEADER) : NULL;
     s->state = SEG_SEALED;
     l->active = NULL;
+    ss->clean_look = true;
     segment_check(ss, s);
+    if (!buf)
+        return;
+    struct record r = {.kind = RECORD_SEAL,
+                       .position = s->end,
+                       .durable = s->end,
+                       .prev = s->last,
+                       .prev_chunk = s->last_chunk};
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, s->header.id);
+    record_put(buf->data, &r, s->header.id, s->header.generation, s->seed);
+    struct disk_op *op =
+        ss_disk_op(&ss->stores[s->disk], DISK_WRITE, name, 1, token_make(TOKEN_SEGMENT, 0, s->slot));
+    op->offset = s->end;
+    op->flush = true;
+    op->data[0] = slice_take(buf, 0, RECORD_HEADER);
+    s->end += RECORD_HEADER;
+    s->pins++; /* until it is written */
+    fx_disk(fx, op);
+}
+
+static bool fits(const struct write *w, const struct segment *s)
+{
+    return layout_of(w, s->end).end + RECORD_HEADER <= s->header.size;
 }
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
@@ -42,8 +69,8 @@ static struct segment *lane_segment(struct ss *ss, struct store *st, struct lane
                                     struct now now, struct effects *fx)
 {
     struct write *first = CONTAINER_OF(list_first(&l->queue), struct write, link);
-    if (l->active && layout_of(first, l->active->end).end > l->active->header.size)
-        lane_seal(ss, l);
+    if (l->active && !fits(first, l->active))
+        lane_seal(ss, l, true, fx);
     if (!l->active && l->next && l->next->state == SEG_READY) {
         l->active = l->next;
         l->active->state = SEG_ACTIVE;
@@ -65,7 +92,7 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
     for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < BATCH_BYTES; e = e->next) {
         const struct write *w = CONTAINER_OF(e, struct write, link);
         struct record_layout lay = layout_of(w, at);
-        if (lay.end > s->header.size)
+        if (lay.end + RECORD_HEADER > s->header.size)
             break;
         *meta += (uint32_t)(lay.end - at) - w->record.length;
         payload += w->record.length;
@@ -151,6 +178,8 @@ static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
         list_push(ahead ? &l->early : &l->flight, &w->link);
         w->segment = s;
         s->pins++;
+        s->unsettled++;
+        s->payload += w->record.length;
         uint64_t start = s->end;
         uint32_t front = record_fill(s, w, l->durable, buf->data + at);
         slice_push(op, &n_data, slice_take(buf_ref(buf), from, at + front - from));
@@ -194,12 +223,12 @@ static void lane_turn(struct ss *ss, struct store *st, enum segment_class class,
     if (l->flushing && !worth_ahead(ss, l))
         return;
     struct write *first = list_empty(&l->queue) ? NULL : CONTAINER_OF(list_first(&l->queue), struct write, link);
-    bool fits = first && l->active && layout_of(first, l->active->end).end <= l->active->header.size;
-    if (idle && early && !fits) {
+    bool room = first && l->active && fits(first, l->active);
+    if (idle && early && !room) {
         flush_submit(ss, st, l, fx);
         return;
     }
-    if (!idle && !fits)
+    if (!idle && !room)
         return; /* another segment is begun only when all of this one is durable */
     struct segment *s = lane_segment(ss, st, l, class, now, fx);
     if (s) {
@@ -252,7 +281,7 @@ void append_event(struct ss *ss, const struct event *ev, struct effects *fx)
         int sick = l->sick;
         l->sick = 0;
         if (l->active && !st->failed)
-            lane_seal(ss, l);
+            lane_seal(ss, l, false, fx);
         writes_end(ss, &l->flight, sick, fx);
         writes_end(ss, &l->early, sick, fx);
         l->early_bytes = 0;

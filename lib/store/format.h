@@ -38,6 +38,7 @@ struct identity {
     uint64_t uuid_hi, uuid_lo;       /* of the server, the same in all its folders */
     uint64_t folder_hi, folder_lo;
     uint64_t epoch;  /* the highest seen in an order (CONSISTENCY B16) */
+    uint64_t scrubbed; /* segments up to this id were verified in this pass */
     uint32_t server; /* id; 0: not registered yet */
 };
 

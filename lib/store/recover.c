@@ -125,6 +125,7 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
         found_add(&rc->tombs, r->chunk, r->copy, s->slot);
     if (r->kind != RECORD_DATA || r->length == 0)
         return;
+    s->payload += r->length;
     struct chunk *c = chunk_for(rc, r, s);
     if (!c)
         return;
@@ -177,7 +178,7 @@ static void bury_all(struct recovery *rc)
         if (o)
             open_forget(ss, o);
         uint32_t *strays, n = strays_of(&rc->strays, t, &strays);
-        chunk_bury(ss, dead ? c : NULL, t->segment, strays, n);
+        chunk_bury(ss, dead ? c : NULL, t->chunk, t->copy, t->segment, strays, n);
         free(strays);
     }
 }
@@ -230,6 +231,7 @@ static void take_segment(struct recovery *rc, struct scan *sc, const char *name)
     s->cut = open;
     for (uint32_t i = 0; i < sc->n_records; i++)
         on_record(rc, s, &sc->records[i], open);
+    s->keep = sc->n_damage > 0;
     for (uint32_t i = 0; i < sc->n_damage; i++) {
         const struct scan_damage *d = &sc->damage[i];
         ss_note(ss, "folder=%u file=%s offset=%u chunk=%" PRIu64 " known=%d what=\"a record is damaged\"",
@@ -290,8 +292,22 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     return err;
 }
 
+/* What was noted of a chunk while its records came in, in the order of segments, may be behind what is known now. */
+static void settle_open(struct ss *ss)
+{
+    LIST_FOR_EACH (e, &ss->open_lru) {
+        struct open_chunk *o = CONTAINER_OF(e, struct open_chunk, lru);
+        const struct chunk *c = index_find(&ss->index, o->id);
+        if (!c || c->version != o->version || c->copy != o->copy)
+            open_forget(ss, o);
+        else if (c->sequence > o->sequence)
+            o->sequence = c->sequence;
+    }
+}
+
 int recover_finish(struct ss *ss, char *why, size_t why_len)
 {
+    settle_open(ss);
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
         struct disk *d = ss->stores[s->disk].disk;
@@ -302,6 +318,7 @@ int recover_finish(struct ss *ss, char *why, size_t why_len)
         int err = s->cut ? d->ops->truncate(d, name, s->end) : 0;
         if (!err)
             err = d->ops->sync(d, name); /* what is served must be durable, and a killed process may not have flushed */
+        s->closed = !err;
         if (err) {
             snprintf(why, why_len, "data folder %u: cutting the tail of file \"%s\": %s", s->disk, name,
                      dfs_strerror(err));

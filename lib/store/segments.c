@@ -76,26 +76,101 @@ void segment_create(struct ss *ss, struct store *st, enum segment_class class, s
         .class = (uint8_t) class,
         .size = ss->segment_size[class],
     };
+    st->free -= min_u64(st->free, h.size);
     st->lanes[class].next = segment_add(ss, st->number, &h, SEG_CREATING);
     segment_op(ss, st->lanes[class].next, DISK_CREATE, (struct slice){0}, fx);
 }
 
+/* --- graves --- */
+
+static void tomb_add(struct ss *ss, struct grave *g, uint32_t slot)
+{
+    struct segment *t = segment_at(ss, slot);
+    if (t->tombs == t->cap_tombs) {
+        t->cap_tombs = t->cap_tombs ? t->cap_tombs * 2 : 8;
+        t->tomb_list = xrealloc(t->tomb_list, t->cap_tombs, sizeof *t->tomb_list);
+    }
+    g->tomb = slot;
+    g->at = t->tombs;
+    t->tomb_list[t->tombs++] = g;
+}
+
+static void tomb_remove(struct ss *ss, struct grave *g)
+{
+    struct segment *t = segment_at(ss, g->tomb);
+    t->tomb_list[g->at] = t->tomb_list[--t->tombs];
+    t->tomb_list[g->at]->at = g->at;
+    ss->clean_look = true;
+    segment_check(ss, t);
+}
+
+static void grave_unref(struct ss *ss, struct grave *g)
+{
+    if (--g->refs)
+        return;
+    tomb_remove(ss, g);
+    free(g);
+}
+
+static int by_moved(const void *a, const void *b)
+{
+    const struct moved_tomb *x = a, *y = b;
+    if (x->chunk != y->chunk)
+        return x->chunk < y->chunk ? -1 : 1;
+    return x->copy < y->copy ? -1 : x->copy > y->copy;
+}
+
+/* A tombstone does not wait for records in its own segment: both go together. */
+static void drop_own_graves(struct ss *ss, struct segment *s)
+{
+    uint32_t kept = 0, n = s->n_graves;
+    for (uint32_t i = 0; i < n; i++)
+        if (s->graves[i]->tomb == s->slot)
+            grave_unref(ss, s->graves[i]);
+        else
+            s->graves[kept++] = s->graves[i];
+    s->n_graves = kept;
+}
+
+void tombs_relink(struct ss *ss, struct segment *from, struct moved_tomb *v, uint32_t n)
+{
+    if (n)
+        qsort(v, n, sizeof *v, by_moved);
+    for (uint32_t i = from->tombs; n && i-- > 0;) {
+        struct grave *g = from->tomb_list[i];
+        struct moved_tomb key = {.chunk = g->chunk, .copy = g->copy}, *to = bsearch(&key, v, n, sizeof *v, by_moved);
+        if (!to)
+            continue;
+        tomb_remove(ss, g);
+        tomb_add(ss, g, to->slot);
+    }
+    uint32_t last = UINT32_MAX;
+    for (uint32_t i = 0; i < n; i++) {
+        if (v[i].slot != last)
+            drop_own_graves(ss, segment_at(ss, v[i].slot));
+        last = v[i].slot;
+    }
+}
+
+static void segment_free(struct segment *s)
+{
+    free(s->graves);
+    free(s->tomb_list);
+    free(s->moved);
+    free(s);
+}
+
 static void segment_forget(struct ss *ss, struct segment *s)
 {
-    for (uint32_t i = 0; i < s->n_graves; i++) {
-        struct grave *g = s->graves[i];
-        if (--g->refs)
-            continue;
-        struct segment *tomb = segment_at(ss, g->tomb);
-        if (tomb) {
-            tomb->tombs--;
-            segment_check(ss, tomb);
-        }
-        free(g);
-    }
-    free(s->graves);
     ss->segments[s->slot] = NULL;
-    free(s);
+    for (uint32_t i = 0; i < s->n_graves; i++)
+        grave_unref(ss, s->graves[i]);
+    for (uint32_t i = 0; i < s->n_moved; i++) {
+        struct chunk *c = index_find(&ss->index, s->moved[i]);
+        if (c)
+            index_untouch(c, s->slot);
+    }
+    segment_free(s);
 }
 
 void store_fail(struct ss *ss, struct store *st, int err, const char *what, struct effects *fx)
@@ -148,12 +223,21 @@ void segment_event(struct ss *ss, const struct event *ev, struct effects *fx)
         s->state = SEG_READY;
     } else if (s->state == SEG_HEADING) {
         store_fail(ss, st, ev->status, "writing a segment's header", fx);
+    } else if (s->state == SEG_SEALED) { /* its last record */
+        s->closed = ev->status == 0;
+        if (s->closed)
+            segment_tail(ss, s, fx);
+        else if (ev->status != DFS_ENOSPC)
+            store_fail(ss, st, ev->status, "sealing a segment", fx);
+        segment_unpin(ss, s);
     } else if (s->state == SEG_UNLINKING) {
         if (ev->status)
             fx_log(fx, LOG_WARN, "store.unlink_failed", "folder=%u segment=%" PRIx64 " error=%s", s->disk, s->header.id,
                    dfs_errname(ev->status));
-        else
+        else {
+            st->free += s->header.size - min_u64(s->punched, s->header.size); /* about */
             segment_forget(ss, s);
+        }
     }
 }
 
@@ -175,23 +259,21 @@ void segments_close(struct ss *ss)
 {
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
-        for (uint32_t k = 0; s && k < s->n_graves; k++)
-            if (--s->graves[k]->refs == 0)
-                free(s->graves[k]);
+        for (uint32_t k = 0; s && k < s->tombs; k++)
+            free(s->tomb_list[k]);
         if (s)
-            free(s->graves);
-        free(s);
+            segment_free(s);
     }
     free(ss->segments);
 }
 
-/* --- graves --- */
+/* --- burying --- */
 
 static void grave_mark(struct ss *ss, struct grave *g, uint32_t slot)
 {
     struct segment *s = segment_at(ss, slot);
     if (!s || slot == g->tomb)
-        return;
+        return; /* a tombstone does not wait for its own segment */
     if (s->n_graves && s->graves[s->n_graves - 1] == g)
         return; /* marked already: graves are dug one at a time */
     if (s->n_graves == s->cap_graves) {
@@ -202,23 +284,63 @@ static void grave_mark(struct ss *ss, struct grave *g, uint32_t slot)
     g->refs++;
 }
 
-void chunk_bury(struct ss *ss, struct chunk *c, uint32_t tomb, const uint32_t *strays, uint32_t n_strays)
+void grave_extend(struct ss *ss, const struct segment *s, uint64_t chunk, uint64_t copy, uint32_t slot)
+{
+    for (uint32_t i = 0; i < s->n_graves; i++)
+        if (s->graves[i]->chunk == chunk && s->graves[i]->copy >= copy) {
+            grave_mark(ss, s->graves[i], slot);
+            return;
+        }
+}
+
+void chunk_bury(struct ss *ss, struct chunk *c, uint64_t chunk, uint64_t copy, uint32_t tomb, const uint32_t *strays,
+                uint32_t n_strays)
 {
     struct grave *g = xcalloc(1, sizeof *g);
     const uint32_t *touched = NULL;
     uint32_t n = c ? chunk_segments(c, &touched) : 0;
+    g->chunk = chunk;
+    g->copy = copy;
     g->tomb = tomb;
     for (uint32_t i = 0; i < n; i++)
         grave_mark(ss, g, touched[i]);
     for (uint32_t i = 0; i < n_strays; i++)
         grave_mark(ss, g, strays[i]);
-    struct segment *t = segment_at(ss, tomb);
-    if (g->refs && t)
-        t->tombs++;
+    if (g->refs)
+        tomb_add(ss, g, tomb);
     else
         free(g);
     if (c) {
         ss->stores[c->disk].chunks--;
         index_remove(&ss->index, c);
     }
+}
+
+/* --- cleaning --- */
+
+int64_t segment_dead(const struct segment *s) { return (int64_t)s->payload - s->live_bytes; }
+
+uint64_t store_reserve(const struct ss *ss) { return 2ULL * ss->segment_size[CLASS_SMALL]; }
+
+uint32_t segment_drain(struct segment *s)
+{
+    uint32_t drain = s->phase + 1U;
+    s->phase ^= 1;
+    return drain;
+}
+
+bool segment_drained(const struct segment *s, uint32_t drain) { return s->readers[drain - 1] == 0; }
+
+void segment_tail(struct ss *ss, struct segment *s, struct effects *fx)
+{
+    struct store *st = &ss->stores[s->disk];
+    uint64_t from = round_up(s->end, DFS_BLOCK);
+    if (st->failed || st->no_punch || from >= s->header.size)
+        return;
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, s->header.id);
+    struct disk_op *op = ss_disk_op(st, DISK_PUNCH, name, 0, token_make(TOKEN_CLEAN, st->number, CLEAN_TAIL));
+    op->offset = from;
+    op->length = s->header.size - from;
+    fx_disk(fx, op);
 }

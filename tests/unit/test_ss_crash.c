@@ -286,7 +286,7 @@ static void damage_in_the_middle_is_never_cut(void **state)
 static void any_disk_call_may_fail(void **state)
 {
     (void)state;
-    const enum disk_kind kinds[] = {DISK_CREATE, DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_UNLINK, DISK_STAT};
+    const enum disk_kind kinds[] = {DISK_CREATE, DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_PUNCH, DISK_UNLINK, DISK_STAT};
     const int errors[] = {DFS_EIO, DFS_ENOSPC};
     for (uint32_t k = 0; k < ARRAY_LEN(kinds); k++)
         for (uint32_t at = 1; at <= 12; at++)

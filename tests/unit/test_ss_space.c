@@ -184,12 +184,118 @@ static void chunks_of_any_kind_take_little_more_than_their_bytes(void **state)
     end();
 }
 
+/* Power cuts while jobs are in every possible state: what was acknowledged is there, what was deleted stays away. */
+static void cleaning_may_be_cut_off_anywhere(void **state)
+{
+    (void)state;
+    for (uint32_t seed = 1; seed <= 40; seed++) {
+        begin(100 + seed, 128 * KIB, 256 * MIB);
+        load->chunks = 60;
+        load->least = 2000;
+        load->most = seed % 2 ? 20000 : 150000;
+        load->unit = 512;
+        for (uint32_t i = 0; i < load->chunks; i++)
+            assert_int_equal(write_new(i), 0);
+        for (int round = 0; round < 4; round++) {
+            for (uint32_t i = 0; i < 60; i++)
+                change();
+            removals_done();
+            assert_int_equal(rig_chunks(rig, 0), load->chunks);
+            rig->shuffle = true;
+            for (uint32_t i = (uint32_t)rng_below(&rig->rng, 10); i-- > 0;)
+                change();
+            removals_done();
+            for (uint32_t i = 0; i < 10; i++)
+                assert_int_equal(write_parts((uint32_t)rng_below(&rig->rng, load->chunks), 0, 4), 0);
+            rig->now.mono += 110 * NS_PER_MS;
+            rig_turn(rig, 0);
+            for (uint32_t i = (uint32_t)rng_below(&rig->rng, 60); i-- > 0 && rig_step(rig);)
+                rig_turn(rig, 0);
+            rig->shuffle = false;
+            if (round % 2)
+                rig_kill(rig, 0);
+            else
+                rig_crash(rig, 0, CRASH_RANDOM);
+            rig_start(rig);
+            assert_int_equal(rig_chunks(rig, 0), load->chunks);
+            check_content();
+        }
+        end();
+    }
+}
+
+/* A full server refuses writes, obeys deletions, compacts, and takes writes again by itself. */
+static void a_full_server_recovers_by_itself(void **state)
+{
+    (void)state;
+    for (uint32_t large = 0; large < 2; large++) {
+        uint32_t n = 0;
+        begin(9, large ? 4 * MIB : 128 * KIB, large ? 64 * MIB : 16 * MIB);
+        load->unit = 1;
+        load->least = load->most = large ? 300000 : 9000;
+        int err = 0;
+        while (n < CHUNKS && (err = write_new(n)) == 0)
+            n++;
+        assert_int_equal(err, DFS_ENOSPC);
+        assert_true(n > (large ? 100 : 1200));
+        load->chunks = n;
+        check_content();
+        assert_int_equal(write_new(n), DFS_ENOSPC);
+        for (uint32_t i = 0; i < n; i += 2) /* every other one: no segment dies as a whole */
+            order_removal(load->id[i]);
+        removals_done();
+        rest();
+        rig_pass(rig, 10 * NS_PER_SEC);
+        for (uint32_t i = 0; i < n * 3 / 4; i += 2)
+            assert_int_equal(write_new(i), 0);
+        for (uint32_t i = n * 3 / 4; i < n; i++)
+            if (i % 2 == 0)
+                load->length[i] = 0;
+        for (uint32_t i = n; i-- > 0;) /* closes the gaps */
+            if (load->length[i] == 0) {
+                load->id[i] = load->id[--n];
+                load->length[i] = load->length[n];
+                memcpy(load->seed[i], load->seed[n], sizeof load->seed[i]);
+            }
+        load->chunks = n;
+        check_content();
+        rig_crash(rig, 0, CRASH_DROP_ALL);
+        rig_start(rig);
+        check_content();
+        end();
+    }
+}
+
+static void scrub_finds_what_has_rotted(void **state)
+{
+    (void)state;
+    uint64_t size;
+    begin(11, 128 * KIB, 64 * MIB);
+    load->unit = 1;
+    load->least = load->most = 5000;
+    load->chunks = 60;
+    for (uint32_t i = 0; i < load->chunks; i++)
+        assert_int_equal(write_new(i), 0);
+    rest();
+    uint32_t logs = rig->logs;
+    assert_non_null(memdisk_peek(rig->disks[0][0], "seg-0000000000000001.log", &size));
+    assert_true(memdisk_flip(rig->disks[0][0], "seg-0000000000000001.log", 4096 + 3000, 1));
+    rig_pass(rig, 200 * NS_PER_SEC); /* the next pass */
+    assert_int_equal(rig->logs, logs + 1);
+    assert_non_null(strstr(rig->last_log, "store.damaged chunk=1000"));
+    assert_int_equal(rig_read(rig, 0, 1000, 0, 5000, back, NULL), DFS_ECORRUPT); /* before anybody asked */
+    end();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(small_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(large_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(chunks_of_any_kind_take_little_more_than_their_bytes),
+        cmocka_unit_test(cleaning_may_be_cut_off_anywhere),
+        cmocka_unit_test(a_full_server_recovers_by_itself),
+        cmocka_unit_test(scrub_finds_what_has_rotted),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

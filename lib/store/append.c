@@ -29,39 +29,40 @@ static struct record_layout layout_of(const struct write *w, uint64_t position)
     return record_layout(w->class, position, w->record.offset, w->record.length);
 }
 
-/* Nothing more is appended. A segment that ends as it should gets a last record, which says that all before it is
+/* Nothing more is appended. A segment that ends as it should gets its summary, which also says that all before it is
  * durable: only then may payloads be punched, since a hole behind what is proven would look like a torn tail. */
 static void lane_seal(struct ss *ss, struct lane *l, bool good, struct effects *fx)
 {
     struct segment *s = l->active;
-    struct buf *buf = good ? buf_new(RECORD_HEADER) : NULL;
+    uint32_t len = 0, position = 0;
+    struct buf *buf = good ? segment_summary(s, s->header.size, &position, &len) : NULL;
     s->state = SEG_SEALED;
     l->active = NULL;
     ss->clean_look = true;
     segment_check(ss, s);
     if (!buf)
         return;
-    struct record r = {.kind = RECORD_SEAL,
-                       .position = s->end,
-                       .durable = s->end,
-                       .prev = s->last,
-                       .prev_chunk = s->last_chunk};
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
-    record_put(buf->data, &r, s->header.id, s->header.generation, s->seed);
     struct disk_op *op =
         ss_disk_op(&ss->stores[s->disk], DISK_WRITE, name, 1, token_make(TOKEN_SEGMENT, 0, s->slot));
-    op->offset = s->end;
+    op->offset = position;
     op->flush = true;
-    op->data[0] = slice_take(buf, 0, RECORD_HEADER);
-    s->end += RECORD_HEADER;
+    op->data[0] = slice_take(buf, 0, len);
+    s->summary_at = position;
+    s->summary_len = len;
     s->pins++; /* until it is written */
     fx_disk(fx, op);
 }
 
+static bool room_for(const struct segment *s, uint64_t end, uint32_t records)
+{
+    return round_up(end, RECORD_ALIGN) + summary_size(s->n_records + records) <= s->header.size;
+}
+
 static bool fits(const struct write *w, const struct segment *s)
 {
-    return layout_of(w, s->end).end + RECORD_HEADER <= s->header.size;
+    return room_for(s, layout_of(w, s->end).end, 1);
 }
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
@@ -92,7 +93,7 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
     for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < BATCH_BYTES; e = e->next) {
         const struct write *w = CONTAINER_OF(e, struct write, link);
         struct record_layout lay = layout_of(w, at);
-        if (lay.end + RECORD_HEADER > s->header.size)
+        if (!room_for(s, lay.end, n + 1))
             break;
         *meta += (uint32_t)(lay.end - at) - w->record.length;
         payload += w->record.length;
@@ -117,6 +118,7 @@ static uint32_t record_fill(struct segment *s, struct write *w, uint32_t durable
         memcpy(p + RECORD_HEADER, w->crcs, 4ULL * lay.n_crcs);
     uint32_t used = RECORD_HEADER + 4 * lay.n_crcs, front = (uint32_t)lay.payload - s->end;
     memset(p + used, 0, front - used);
+    segment_note(s, r);
     s->last = r->position;
     s->last_chunk = r->chunk;
     s->end = (uint32_t)lay.end;

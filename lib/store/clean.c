@@ -18,12 +18,15 @@
 
 #define PUNCHES_AT_ONCE 8u
 
-static uint64_t footprint(const struct segment *s) { return s->end - min_u64(s->punched, s->end); }
+static uint64_t footprint(const struct segment *s)
+{
+    return s->end - min_u64(s->punched, s->end) + s->summary_len;
+}
 
 /* Bytes a copy of the segment's live data would take, about. */
 static uint64_t needed(const struct segment *s)
 {
-    uint64_t overhead = s->header.class == CLASS_LARGE ? DFS_BLOCK + DFS_BLOCK / 2 : RECORD_HEADER + 8;
+    uint64_t overhead = s->header.class == CLASS_LARGE ? DFS_BLOCK + DFS_BLOCK / 2 : RECORD_HEADER + SUMMARY_ENTRY + 8;
     uint64_t extents = (uint64_t)s->live, stuck = min_u64(s->stuck, extents * DFS_BLOCK);
     uint64_t bytes = (uint64_t)s->live_bytes + stuck;
     return min_u64(bytes + bytes / 1024 + extents * overhead + s->tombs * RECORD_HEADER, footprint(s));
@@ -37,13 +40,14 @@ static bool usable(const struct segment *s)
 /* The segment that gives most back for the least copying, if the folder's dead bytes are worth it. */
 static struct segment *pick_compact(struct ss *ss, const struct store *st)
 {
-    uint64_t used = 0, live = 0, best_cost = 100;
+    uint64_t used = 0, live = 0, best_cost = 100, slack = ss->segment_size[CLASS_SMALL] / 4;
     struct segment *best = NULL;
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
         if (!s || s->disk != st->number || s->state != SEG_SEALED)
             continue;
         used += footprint(s);
+        slack += SEGMENT_HEADER;
         live += needed(s);
         uint64_t cost = needed(s) * 100 / (footprint(s) + 1); /* per cent that would be copied */
         if (usable(s) && cost < best_cost) {
@@ -52,7 +56,7 @@ static struct segment *pick_compact(struct ss *ss, const struct store *st)
         }
     }
     bool tight = st->free < 4 * store_reserve(ss);
-    uint64_t allowed = live + live / (tight ? 32 : CLEAN_SLACK) + SEGMENT_HEADER;
+    uint64_t allowed = live + live / (tight ? 32 : CLEAN_SLACK) + slack;
     return best && used > allowed && best_cost <= 95 ? best : NULL;
 }
 
@@ -62,7 +66,11 @@ static struct segment *pick_punch(struct ss *ss, const struct store *st)
     int64_t most = 0;
     for (uint32_t i = 0; i < ss->n_segments && !st->no_punch; i++) {
         struct segment *s = ss->segments[i];
-        if (!usable(s) || !s->closed || s->disk != st->number || s->header.class != CLASS_LARGE || !s->live)
+        if (!usable(s) || !s->closed || s->disk != st->number || !s->live)
+            continue;
+        if (s->tail) /* its end was to be punched, and perhaps was */
+            return s;
+        if (s->header.class != CLASS_LARGE)
             continue;
         int64_t fresh = segment_dead(s) - s->punch_seen;
         if (fresh >= s->header.size / 16 && fresh > most) {
@@ -323,9 +331,9 @@ static bool take_window(struct ss *ss, struct clean *j, struct effects *fx)
             break;
         if (r.kind == RECORD_DATA) {
             record_live(ss, s->slot, &r, &j->runs);
-            if (j->kind == CLEAN_PUNCH)
+            if (j->kind == CLEAN_PUNCH && s->header.class == CLASS_LARGE)
                 note_holes(j, &r);
-            else
+            else if (j->kind != CLEAN_PUNCH)
                 keep_record(ss, j, &r, at, fx);
         } else if (r.kind == RECORD_DELETE && j->kind == CLEAN_COMPACT) {
             move_tomb(ss, j, &r);
@@ -339,11 +347,16 @@ static bool take_window(struct ss *ss, struct clean *j, struct effects *fx)
 static void read_next(struct ss *ss, struct store *st, struct clean *j, struct effects *fx)
 {
     uint32_t len = j->kind == CLEAN_PUNCH ? RECORD_HEADER : CLEAN_WINDOW;
-    if (j->position + RECORD_HEADER <= j->segment->end && !j->failed) {
+    bool walk = j->kind != CLEAN_PUNCH || j->segment->header.class == CLASS_LARGE;
+    if (walk && j->position + RECORD_HEADER <= j->segment->end && !j->failed) {
         job_read(ss, st, j, len, fx);
         return;
     }
     if (j->kind == CLEAN_PUNCH && !j->failed) {
+        uint64_t punched = j->punched;
+        hole_add(j, round_up(j->segment->end, DFS_BLOCK), j->segment->summary_at / DFS_BLOCK * DFS_BLOCK);
+        j->punched = punched; /* what is behind the end does not count as taken */
+        j->segment->tail = false;
         j->drain = segment_drain(j->segment);
         return; /* clean_turn goes on */
     }

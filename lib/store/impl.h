@@ -89,6 +89,9 @@ struct segment {
     uint8_t disk;
     enum segment_state state;
     bool cut;      /* found at start: ends at `end`, the rest of the file goes */
+    uint8_t *entries; /* for the summary, while it is not written */
+    uint32_t n_records, cap_records;
+    uint32_t summary_at, summary_len; /* 0: it has none */
     uint32_t end;  /* the next record goes here */
     uint32_t last; /* position of the last record, and its chunk */
     uint64_t last_chunk;
@@ -99,6 +102,7 @@ struct segment {
     uint32_t readers[2];       /* of the pins: reads that began in each phase (segment_drain) */
     uint8_t phase;
     bool closed;               /* its end is proven: holes may be punched */
+    bool tail;                 /* found at start: what was preallocated in vain may still be taken */
     bool cleaning;             /* a job is on it */
     bool keep;                 /* something in it cannot be read: it goes only when nothing in it is needed */
     uint64_t payload, punched; /* bytes written, and given back */
@@ -125,7 +129,7 @@ struct grave {
 #define CLEAN_WINDOW (1280u * 1024) /* more than the largest record takes */
 #define CLEAN_PERIOD (100 * NS_PER_MS)
 #define CLEAN_WAIT 20u  /* periods after a job that failed */
-#define CLEAN_SLACK 10u /* a folder is compacted when more than 1/10 of what is live is dead as well */
+#define CLEAN_SLACK 12u /* a folder is compacted when more than 1/12 of what is live is dead as well */
 #define SCRUB_PAUSE (60 * NS_PER_SEC)
 #define SCRUB_RATE (16u * 1024 * 1024)
 
@@ -305,6 +309,9 @@ void segments_collect(struct ss *ss, struct effects *fx); /* unlinks what is dea
 void segments_close(struct ss *ss);
 int64_t segment_dead(const struct segment *s); /* bytes of payload nobody needs */
 void segment_tail(struct ss *ss, struct segment *s, struct effects *fx); /* returns what was preallocated in vain */
+void segment_note(struct segment *s, const struct record *r); /* of a new record, for the summary */
+/* The summary, to be written at *position of a file of this size; NULL: out of memory. The entries are dropped. */
+struct buf *segment_summary(struct segment *s, uint32_t size, uint32_t *position, uint32_t *len);
 /* Reads that begin from now on are told apart from those before; drained: of those before, none is left. */
 uint32_t segment_drain(struct segment *s);
 bool segment_drained(const struct segment *s, uint32_t drain);

@@ -22,6 +22,9 @@ struct scan_damage {
 
 struct scan {
     struct segment_header header;
+    bool quick;          /* in: where the summary is whole, it is believed, and the records are not read */
+    bool closed;         /* a seal record or trailer proves that all up to `end` was durable */
+    bool summarized;     /* records come from the summary; their prev, durable, CRCs, session… are not known */
     bool empty;          /* never used: the header was not written, or not completely, and no record follows */
     bool header_damaged; /* records were found all the same; header is what they say */
     uint64_t size;       /* of the file */
@@ -33,7 +36,8 @@ struct scan {
     uint32_t n_damage, cap_damage;
 };
 
-/* On entry s is zero but for header.cluster_* and header.uuid_*: those of the server, in case the header is damaged.
+/* On entry s is zero but for quick, header.cluster_* and header.uuid_*: those of the server, in case the header is
+ * damaged.
  * 0; DFS_ECORRUPT: the header is damaged and nothing can be made of the rest; DFS_EVERSION; DFS_EIO; DFS_ENOMEM. */
 int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, struct scan *s) MUST_USE;
 void scan_free(struct scan *s);

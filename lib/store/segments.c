@@ -4,6 +4,7 @@
  * else while creating or writing (the disk is given up). A failed unlink costs space only. */
 #include <stdlib.h>
 
+#include "base/crc.h"
 #include "store/impl.h"
 
 struct segment *segment_add(struct ss *ss, uint8_t disk, const struct segment_header *h, enum segment_state state)
@@ -154,6 +155,7 @@ void tombs_relink(struct ss *ss, struct segment *from, struct moved_tomb *v, uin
 
 static void segment_free(struct segment *s)
 {
+    free(s->entries);
     free(s->graves);
     free(s->tomb_list);
     free(s->moved);
@@ -223,7 +225,7 @@ void segment_event(struct ss *ss, const struct event *ev, struct effects *fx)
         s->state = SEG_READY;
     } else if (s->state == SEG_HEADING) {
         store_fail(ss, st, ev->status, "writing a segment's header", fx);
-    } else if (s->state == SEG_SEALED) { /* its last record */
+    } else if (s->state == SEG_SEALED) { /* its summary */
         s->closed = ev->status == 0;
         if (s->closed)
             segment_tail(ss, s, fx);
@@ -334,13 +336,52 @@ bool segment_drained(const struct segment *s, uint32_t drain) { return s->reader
 void segment_tail(struct ss *ss, struct segment *s, struct effects *fx)
 {
     struct store *st = &ss->stores[s->disk];
-    uint64_t from = round_up(s->end, DFS_BLOCK);
-    if (st->failed || st->no_punch || from >= s->header.size)
+    uint64_t from = round_up(s->end, DFS_BLOCK), to = (s->summary_at ? s->summary_at : s->header.size) / DFS_BLOCK * DFS_BLOCK;
+    if (st->failed || st->no_punch || from >= to)
         return;
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
     struct disk_op *op = ss_disk_op(st, DISK_PUNCH, name, 0, token_make(TOKEN_CLEAN, st->number, CLEAN_TAIL));
     op->offset = from;
-    op->length = s->header.size - from;
+    op->length = to - from;
     fx_disk(fx, op);
+}
+
+/* --- summary --- */
+
+void segment_note(struct segment *s, const struct record *r)
+{
+    if (s->n_records == s->cap_records) {
+        s->cap_records = s->cap_records ? s->cap_records * 2 : 16;
+        s->entries = xrealloc(s->entries, s->cap_records, SUMMARY_ENTRY);
+    }
+    summary_put(s->entries + (size_t)s->n_records++ * SUMMARY_ENTRY, r);
+}
+
+struct buf *segment_summary(struct segment *s, uint32_t size, uint32_t *position, uint32_t *len)
+{
+    uint64_t wanted = summary_size(s->n_records);
+    if (size < wanted || s->end > (size - wanted) / RECORD_ALIGN * RECORD_ALIGN)
+        return NULL;
+    *position = (uint32_t)((size - wanted) / RECORD_ALIGN * RECORD_ALIGN);
+    *len = size - *position;
+    struct buf *buf = buf_new(*len);
+    if (buf) {
+        uint32_t used = s->n_records * SUMMARY_ENTRY;
+        struct summary m = {*position, s->end, s->n_records, crc32c(0, s->entries, used)};
+        struct record r = {.kind = RECORD_SEAL,
+                           .position = *position,
+                           .durable = s->end,
+                           .prev = s->last,
+                           .prev_chunk = s->last_chunk};
+        memset(buf->data, 0, *len);
+        record_put(buf->data, &r, s->header.id, s->header.generation, s->seed);
+        if (used)
+            memcpy(buf->data + RECORD_HEADER, s->entries, used);
+        trailer_put(buf->data + *len - SUMMARY_TRAILER, &m, s->header.id, s->seed);
+    }
+    free(s->entries);
+    s->entries = NULL;
+    s->cap_records = 0;
+    return buf;
 }

@@ -163,8 +163,8 @@ static void workload(uint32_t chunks, uint32_t least, uint32_t most, uint32_t un
 static void small_chunks_take_little_more_than_their_bytes(void **state)
 {
     (void)state;
-    begin(5, 128 * KIB, 256 * MIB);
-    workload(1500, 500, 30000, 1, 4000, 1.2);
+    begin(5, 256 * KIB, 256 * MIB);
+    workload(2500, 500, 30000, 1, 4000, 1.2);
     end();
 }
 

@@ -298,6 +298,10 @@ struct ss {
     uint32_t n_notes;
 };
 
+/* ss.c */
+/* A core that knows what one folder holds, for looking only: nothing is changed, and it must not be run. */
+int ss_look(struct disk *d, struct ss **out, char *why, size_t why_len) MUST_USE;
+
 /* segments.c */
 struct segment *segment_add(struct ss *ss, uint8_t disk, const struct segment_header *h, enum segment_state state);
 struct segment *segment_at(const struct ss *ss, uint32_t slot); /* NULL: gone */

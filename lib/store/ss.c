@@ -150,6 +150,21 @@ int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, 
     return err;
 }
 
+int ss_look(struct disk *d, struct ss **out, char *why, size_t why_len)
+{
+    struct ss *ss = ss_new(&(struct ss_config){.rebuild = true}, &d, 1, (struct now){0});
+    why[0] = 0;
+    int err = identity_open(ss, why, why_len);
+    if (!err)
+        err = recover_store(ss, &ss->stores[0], why, why_len);
+    if (err) {
+        ss_close(ss);
+        ss = NULL;
+    }
+    *out = ss;
+    return err;
+}
+
 void ss_close(struct ss *ss)
 {
     if (!ss)

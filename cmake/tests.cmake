@@ -40,7 +40,7 @@ dfs_c_tests(uv 120)
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.c)
 if(sim_sources AND TARGET dfs_group AND TARGET dfs_store AND TARGET dfs_client)
     dfs_test_executable(dfs-sim ${sim_sources})
-    add_test(NAME sim COMMAND dfs-sim --count 300 --long)
+    add_test(NAME sim COMMAND dfs-sim --count 200 --long)
     add_test(NAME sim_replay COMMAND dfs-sim --seed 100000 --count 10 --twice)
     add_test(NAME sim_sabotage COMMAND dfs-sim --every-sabotage)
     set_tests_properties(sim sim_replay sim_sabotage PROPERTIES LABELS sim TIMEOUT 36000

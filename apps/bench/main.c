@@ -7,6 +7,7 @@
 
 #include "base/flags.h"
 #include "base/rand.h"
+#include "base/stdfds.h"
 #include "bench.h"
 
 #define MAX_CONNECTIONS 10000u
@@ -207,6 +208,7 @@ static int run_workloads(struct bench *b, const char *name)
 int main(int argc, char **argv)
 {
     struct arguments a = {.opt = {.depth = 1}};
+    stdfds_fill();
     int rc = parse_arguments(argc, argv, &a);
     if (rc != 0)
         return rc == 2 ? 2 : 0;

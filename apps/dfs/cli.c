@@ -45,6 +45,12 @@ static void on_signal(uv_signal_t *h, int number)
     raise(number);
 }
 
+void cli_signals_default(struct cli *cli)
+{
+    for (unsigned i = 0; i < ARRAY_LEN(cli->signals); i++)
+        uv_signal_stop(&cli->signals[i]);
+}
+
 int cli_open(struct cli *cli)
 {
     static const int numbers[] = {SIGINT, SIGTERM};

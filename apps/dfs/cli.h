@@ -13,13 +13,15 @@
 #include "base/list.h"
 #include "dfs/dfs.h"
 
-/* Files moved at once by a recursive put, get or rm, and the bytes they may keep in memory together. */
+/* Files moved at once by a recursive put, get or chmod, and the bytes they may keep in memory together. */
 #define CLI_FLIGHT_MAX 32u
 #define CLI_FLIGHT_BYTES (64 * MIB)
 
 struct options {
     const char *nm;
-    bool json, recursive, parents, symbolic, long_form, all, human, force, help;
+    const char *time, *to;
+    uint64_t depth;
+    bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
 };
 
 struct progress {
@@ -60,8 +62,14 @@ int verb_stat(struct cli *cli);
 int verb_mkdir(struct cli *cli);
 int verb_rmdir(struct cli *cli);
 int verb_rm(struct cli *cli);
+int verb_trash(struct cli *cli);
 int verb_mv(struct cli *cli);
 int verb_ln(struct cli *cli);
+int verb_chmod(struct cli *cli);
+int verb_chown(struct cli *cli);
+int verb_touch(struct cli *cli);
+int verb_xattr(struct cli *cli);
+int verb_du(struct cli *cli);
 int verb_df(struct cli *cli);
 int verb_status(struct cli *cli);
 
@@ -72,6 +80,8 @@ void cli_warn(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LI
 int cli_open(struct cli *cli);
 /* Closes everything, flushes stdout, gives the exit status. */
 int cli_close(struct cli *cli);
+/* Ctrl-C ends us at once from now on, also while a write waits for standard output's reader; for who has nothing to undo. */
+void cli_signals_default(struct cli *cli);
 /* stdout cannot be written: says so, or ends as SIGPIPE ends cat. */
 void cli_stdout_failed(struct cli *cli);
 
@@ -126,6 +136,8 @@ void json_string(FILE *out, const char *s);
 /* "key":"…" and, if s is not UTF-8, "key_base64":"…" beside a lossy "key". */
 void json_name(FILE *out, const char *key, const char *s);
 void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
+/* The same without the last brace. */
+void json_attr_open(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
 
 /* --- xfer_put.c, xfer_get.c: one file --- */
 typedef void (*xfer_done)(void *arg, int status, const char *error);
@@ -143,9 +155,11 @@ struct xfer_wait {
 void on_xfer_wait(void *arg, int status, const char *error);
 int xfer_finish(struct cli *cli, struct xfer_wait *w, int err, const char *named);
 
-/* --- tree_put.c, tree_get.c, tree_rm.c: directories; failures are reported and counted --- */
+/* --- tree_put.c, tree_get.c, tree_set.c: directories; failures are reported and counted --- */
 void tree_put(struct cli *cli, const char *local, const char *remote);
 void tree_get(struct cli *cli, const char *remote, const char *local);
-void tree_rm(struct cli *cli, const char *remote);
+/* Calls set() for everything below remote, and for remote itself; it fills in what is to be changed, false: nothing. */
+typedef bool (*tree_set_fn)(void *arg, const struct dfs_attr *a, struct dfs_setattr *out);
+void tree_set(struct cli *cli, const char *remote, const struct dfs_attr *attr, tree_set_fn set, void *arg);
 
 #endif

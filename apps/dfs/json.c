@@ -78,7 +78,7 @@ void json_name(FILE *out, const char *key, const char *s)
     fputc('"', out);
 }
 
-void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target)
+void json_attr_open(FILE *out, const char *path, const struct dfs_attr *a, const char *target)
 {
     char mtime[40];
     text_time(a->mtime_ns, mtime);
@@ -93,5 +93,10 @@ void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char
         fputc(',', out);
         json_name(out, "target", target);
     }
+}
+
+void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target)
+{
+    json_attr_open(out, path, a, target);
     fputc('}', out);
 }

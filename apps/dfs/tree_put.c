@@ -26,33 +26,56 @@ static void put_file(struct tree *t, char *local, char *remote, uint64_t size)
         job_fail(j, error);
 }
 
+/* The other name a link is made under. */
+static char *link_temp(const struct job *j)
+{
+    char *other = xcalloc(1, strlen(j->path2) + 32);
+    sprintf(other, "%s.dfs-link-%d", j->path2, (int)getpid());
+    return other;
+}
+
+static void on_link_temp_gone(void *arg, int status, const struct dfs_result *r)
+{
+    (void)status;
+    (void)r;
+    job_end(arg);
+}
+
+/* It could not be renamed (a directory is in its way, say): the other name must not stay. */
+static void link_failed(struct job *j, const char *error)
+{
+    if (j->step < 2) {
+        job_fail(j, error);
+        return;
+    }
+    char *other = link_temp(j);
+    cli_fail(j->tree->cli, j->path, "%s", error);
+    if (dfs_unlink(j->tree->cli->client, other, on_link_temp_gone, j) != 0)
+        job_end(j);
+    free(other);
+}
+
 /* A link that exists is replaced in one step: made under another name, then renamed. */
 static void on_link(void *arg, int status, const struct dfs_result *r)
 {
     struct job *j = arg;
     struct dfs_client *c = j->tree->cli->client;
-    char target[PATH_MAX + 1], *other;
+    char target[PATH_MAX + 1], *other = link_temp(j);
+    int again = DFS_EINVAL; /* 0: on_link comes once more */
     if (status == DFS_EEXIST && j->step == 0) {
         ssize_t n = readlink(j->path, target, sizeof target - 1);
         target[n > 0 ? n : 0] = 0;
-        other = xcalloc(1, strlen(j->path2) + 32);
-        sprintf(other, "%s.dfs-link-%d", j->path2, (int)getpid());
         j->step = 1;
-        status = dfs_symlink(c, target, other, on_link, j);
-        free(other);
-        if (status == 0)
-            return;
+        status = again = dfs_symlink(c, target, other, on_link, j);
     } else if (status == 0 && j->step == 1) {
-        other = xcalloc(1, strlen(j->path2) + 32);
-        sprintf(other, "%s.dfs-link-%d", j->path2, (int)getpid());
         j->step = 2;
-        status = dfs_rename(c, other, j->path2, 0, on_link, j);
-        free(other);
-        if (status == 0)
-            return;
+        status = again = dfs_rename(c, other, j->path2, 0, on_link, j);
     }
+    free(other);
+    if (again == 0)
+        return;
     if (status) {
-        job_fail(j, *r->error ? r->error : dfs_strerror(status));
+        link_failed(j, *r->error ? r->error : dfs_strerror(status));
         return;
     }
     j->tree->cli->progress.files++;

@@ -29,14 +29,14 @@ int verb_ln(struct cli *cli)
 {
     const char *target = cli->args[0], *path = cli->args[1];
     struct dfs_attr attr;
-    if (!cli->opt.symbolic) {
-        cli_fail(cli, path, "hard links are not supported yet; -s makes a symbolic link");
-        return 1;
-    }
     bool into = cli_stat(cli, path, &attr) == 0 && attr.type == DFS_DIRECTORY;
     char *base = path_base(target), *at = into ? path_join(path, base) : xstrdup(path);
     struct call k = CALL(cli);
-    if (call_wait(&k, dfs_symlink(cli->client, target, at, on_call, &k)) != 0)
+    int err = call_wait(&k, cli->opt.symbolic ? dfs_symlink(cli->client, target, at, on_call, &k)
+                                              : dfs_link(cli->client, target, at, on_call, &k));
+    if (err == DFS_EPERM)
+        cli_fail(cli, target, "a directory can have one name only (-s makes a symbolic link)");
+    else if (err)
         cli_fail(cli, at, "%s", k.error);
     call_free(&k);
     free(base);

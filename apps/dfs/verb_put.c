@@ -10,7 +10,11 @@ static void put_one(struct cli *cli, const char *src, const char *dst, const str
         tree_put(cli, src, dst);
         return;
     }
-    xfer_finish(cli, &w, xfer_put(cli, src, dst, on_xfer_wait, &w, w.error), src);
+    int err = xfer_put(cli, src, dst, on_xfer_wait, &w, w.error);
+    char *both = xcalloc(1, strlen(src) + strlen(dst) + sizeof " to ");
+    sprintf(both, "%s to %s", src, dst); /* "no such file" may be about either */
+    xfer_finish(cli, &w, err, err ? src : both);
+    free(both);
 }
 
 int verb_put(struct cli *cli)

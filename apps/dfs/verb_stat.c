@@ -22,6 +22,34 @@ static void print(const char *path, const struct dfs_attr *a, const char *target
     printf("%-10s inode %" PRIu64 ", generation %" PRIu64 ", links %u\n", "identity", a->ino, a->generation, a->nlink);
 }
 
+static void take_xattrs(void *arg, const struct dfs_result *r)
+{
+    const struct cli *cli = arg;
+    for (size_t i = 0; i < r->n_xattrs; i++) {
+        if (cli->opt.json) {
+            fputs(i ? "," : ",\"xattrs\":[", stdout);
+            json_string(stdout, r->xattrs[i].name);
+        } else {
+            printf("%-10s ", i ? "" : "xattrs");
+            text_name(stdout, r->xattrs[i].name);
+            printf(" (%zu bytes)\n", r->xattrs[i].size);
+        }
+    }
+    if (cli->opt.json && r->n_xattrs)
+        putchar(']');
+}
+
+static void print_xattrs(struct cli *cli, const char *path)
+{
+    struct call k = CALL(cli);
+    k.take = take_xattrs;
+    k.take_arg = cli;
+    int err = call_wait(&k, dfs_listxattr(cli->client, path, DFS_NOFOLLOW, on_call, &k));
+    if (err && err != DFS_ENOENT) /* it went meanwhile */
+        cli_fail(cli, path, "%s", k.error);
+    call_free(&k);
+}
+
 int verb_stat(struct cli *cli)
 {
     size_t printed = 0;
@@ -34,9 +62,12 @@ int verb_stat(struct cli *cli)
         } else {
             fputs(printed++ ? (cli->opt.json ? ",\n" : "\n") : "", stdout);
             if (cli->opt.json)
-                json_attr(stdout, cli->args[i], &k.attr, k.target);
+                json_attr_open(stdout, cli->args[i], &k.attr, k.target);
             else
                 print(cli->args[i], &k.attr, k.target);
+            print_xattrs(cli, cli->args[i]);
+            if (cli->opt.json)
+                putchar('}');
         }
         call_free(&k);
     }

@@ -2,6 +2,26 @@
 /* status and df: the cluster on one screen. */
 #include "cli.h"
 
+static uint64_t inodes_of(const struct dfs_totals *t) { return t->files + t->directories + t->symlinks; }
+
+/* The end of an object. */
+static void removed_json(const struct dfs_totals *trash, const struct dfs_totals *reclaiming)
+{
+    printf(",\"trash_files\":%" PRIu64 ",\"trash_bytes\":%" PRIu64 ",\"reclaiming\":%" PRIu64
+           ",\"reclaiming_bytes\":%" PRIu64 "}\n",
+           trash->files, trash->bytes, inodes_of(reclaiming), reclaiming->bytes);
+}
+
+static void removed_text(const struct dfs_totals *trash, const struct dfs_totals *reclaiming)
+{
+    char size[32];
+    if (inodes_of(trash) > 0)
+        printf("%" PRIu64 " files in the trash, %s\n", trash->files, text_size(trash->bytes, size));
+    if (inodes_of(reclaiming) > 0)
+        printf("%" PRIu64 " files removed for good, %s, their space not yet given back\n", reclaiming->files,
+               text_size(reclaiming->bytes, size));
+}
+
 static void take_df(void *arg, const struct dfs_result *r)
 {
     const struct cli *cli = arg;
@@ -10,8 +30,9 @@ static void take_df(void *arg, const struct dfs_result *r)
     char size[32], used[32], avail[32];
     if (cli->opt.json) {
         printf("{\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"available\":%" PRIu64 ",\"files\":%" PRIu64
-               ",\"directories\":%" PRIu64 ",\"chunks\":%" PRIu64 "}\n",
+               ",\"directories\":%" PRIu64 ",\"chunks\":%" PRIu64,
                f->capacity, f->used, left, f->files, f->directories, f->chunks);
+        removed_json(&f->trash, &f->reclaiming);
         return;
     }
     printf("%12s %12s %12s %5s %12s %12s\n", "Size", "Used", "Available", "Use%", "Files", "Directories");
@@ -19,6 +40,7 @@ static void take_df(void *arg, const struct dfs_result *r)
            text_size(left, avail), f->capacity ? (unsigned)((double)f->used * 100 / (double)f->capacity + 0.5) : 0, f->files,
            f->directories);
     printf("Sizes are raw: a file with two copies counts twice.\n");
+    removed_text(&f->trash, &f->reclaiming);
 }
 
 int verb_df(struct cli *cli)
@@ -53,9 +75,10 @@ static void status_json(const struct dfs_status *s)
     }
     printf("],\"files\":%" PRIu64 ",\"directories\":%" PRIu64 ",\"symlinks\":%" PRIu64 ",\"chunks\":%" PRIu64
            ",\"bytes\":%" PRIu64 ",\"goal\":%u,\"sessions\":%" PRIu64 ",\"log_first\":%" PRIu64 ",\"log_last\":%" PRIu64
-           ",\"snapshot\":%" PRIu64 "}\n",
+           ",\"snapshot\":%" PRIu64,
            s->files, s->directories, s->symlinks, s->chunks, s->bytes, s->goal, s->sessions, s->log_first, s->log_last,
            s->snapshot);
+    removed_json(&s->trash, &s->reclaiming);
 }
 
 static void status_text(const struct dfs_status *s)
@@ -67,6 +90,7 @@ static void status_text(const struct dfs_status *s)
     printf("cluster %s\n", s->cluster);
     printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n", s->files,
            s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
+    removed_text(&s->trash, &s->reclaiming);
     if (s->n_servers == 0)
         printf("no StorageServer yet: nothing can be stored (dfs-ss --data DIR --nm HOST:PORT adds one)\n");
     else if (s->n_servers == 1)

@@ -99,7 +99,7 @@ static void on_get(void *arg, int status, const struct dfs_result *r)
     } else if (g->saved_errno) {
         error = strerror(g->saved_errno);
     } else if (status == DFS_EISDIR) {
-        error = "is a directory (-r fetches it with all it holds)";
+        error = strchr(g->cli->verb->flags, 'r') ? "is a directory (-r fetches it with all it holds)" : "is a directory";
     }
     g->done(g->arg, status, error);
     get_free(g);
@@ -132,6 +132,7 @@ static int open_target(struct get *g, const char *local)
         g->direct = true;
         g->fd = STDOUT_FILENO;
         fflush(stdout);
+        cli_signals_default(g->cli);
         return 0;
     }
     bool there = stat(local, &st) == 0;

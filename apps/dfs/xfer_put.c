@@ -11,7 +11,7 @@
 
 /* Two chunks may be asked for again; the rest is what is read ahead. */
 #define SPOOL_BYTES (192 * MIB)
-#define PIPE_WAIT_MS 500
+#define PIPE_WAIT_MS 500 /* for a part that libdfs asks for, however it trickles in */
 
 struct put {
     struct cli *cli;
@@ -44,13 +44,14 @@ static int file_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *
     return read_at(((struct put *)arg)->fd, offset, buf, len, got);
 }
 
-/* Takes what standard input has into the spool. 0, or DFS_EAGAIN if it had nothing for a while. */
-static int spool_more(struct put *p)
+/* Takes what standard input has into the spool. 0, or DFS_EAGAIN if it had nothing until then (uv_hrtime). */
+static int spool_more(struct put *p, uint64_t until)
 {
     uint8_t buf[64 * 1024];
     struct pollfd in = {.fd = STDIN_FILENO, .events = POLLIN};
     size_t want = (size_t)min_u64(sizeof buf, SPOOL_BYTES - p->have % SPOOL_BYTES);
-    if (poll(&in, 1, PIPE_WAIT_MS) <= 0)
+    uint64_t now = uv_hrtime();
+    if (poll(&in, 1, now < until ? (int)((until - now) / NS_PER_MS) : 0) <= 0)
         return DFS_EAGAIN;
     ssize_t n = read(STDIN_FILENO, buf, want);
     if (n < 0)
@@ -70,8 +71,9 @@ static int spool_more(struct put *p)
 static int spool_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
 {
     struct put *p = arg;
+    uint64_t until = uv_hrtime() + PIPE_WAIT_MS * NS_PER_MS;
     while (!p->ended && p->have < offset + len) {
-        int err = spool_more(p);
+        int err = uv_hrtime() < until ? spool_more(p, until) : DFS_EAGAIN;
         if (err)
             return err;
     }
@@ -140,7 +142,7 @@ int xfer_put(struct cli *cli, const char *local, const char *remote, xfer_done d
     p->arg = arg;
     int err = open_source(p, local, &o, error);
     if (!err) {
-        struct dfs_source source = {p->spooled ? spool_read : file_read, on_progress, p};
+        struct dfs_source source = {p->spooled ? spool_read : file_read, on_progress, p, !p->spooled};
         err = dfs_put(cli->client, remote, &source, &o, on_put, p);
         if (err)
             snprintf(error, 320, "%s", dfs_strerror(err));

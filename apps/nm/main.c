@@ -2,6 +2,7 @@
 /* dfs-nm: the NameServer. */
 #include <stdio.h>
 
+#include "base/stdfds.h"
 #include "host/daemon.h"
 #include "host/nm_server.h"
 
@@ -62,6 +63,7 @@ int main(int argc, char **argv)
     char why[1024], listen[HOST_ADDRESS_MAX];
     struct daemon d;
     struct nm_server *server;
+    stdfds_fill();
     int status = parse(&o, argc, argv);
     if (status >= 0)
         return status;

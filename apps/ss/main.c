@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/stdfds.h"
 #include "host/daemon.h"
 #include "host/ss_server.h"
 #include "tool.h"
@@ -115,6 +116,7 @@ int main(int argc, char **argv)
     char why[1024];
     struct daemon d;
     struct ss_server *server;
+    stdfds_fill();
     int status = parse(&o, argc, argv);
     if (status >= 0)
         return status;

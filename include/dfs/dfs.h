@@ -8,6 +8,8 @@
  * 0 or a negative DFS_E… (dfs/error.h). A call that returns non-zero will not call back. *Acknowledged* means that the
  * callback came with status 0: the change then survives the power loss of every machine at once.
  *
+ * Signals: opening a client makes the process ignore SIGPIPE, unless it has a handler for it.
+ *
  * Threads: a client belongs to its loop's thread. Two clients in two threads share nothing. */
 #ifndef DFS_DFS_H
 #define DFS_DFS_H
@@ -63,12 +65,24 @@ struct dfs_nameserver {
     const char *address, *state;
 };
 
+/* What lies below a directory, itself not counted. A file with several names counts once, in the directory with the
+ * lowest inode number among those that name it. */
+struct dfs_totals {
+    uint64_t files, directories, symlinks;
+    uint64_t bytes; /* of files, one copy of each */
+};
+struct dfs_usage { /* of a directory in the one asked about */
+    const char *name;
+    struct dfs_totals totals;
+};
+
 struct dfs_status {
     char cluster[37];
     uint32_t leader; /* 0: none */
     uint64_t term, epoch, log_first, log_last, snapshot, sessions;
     uint64_t files, directories, symlinks, chunks, bytes;
     uint8_t goal; /* default goal in force */
+    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
     const struct dfs_nameserver *nameservers;
     size_t n_nameservers;
     const struct dfs_server *servers;
@@ -77,16 +91,43 @@ struct dfs_status {
 
 struct dfs_statfs {
     uint64_t capacity, used, files, directories, chunks; /* raw bytes of all servers; counts */
+    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
+};
+
+struct dfs_xattr {
+    const char *name;
+    size_t size; /* of the value */
+};
+
+struct dfs_trashed { /* something in the trash */
+    uint64_t id;
+    int64_t removed_ns;
+    uint32_t uid;     /* who removed it */
+    const char *path; /* where it was; empty: that was too long to be kept */
+    struct dfs_attr attr;
+    struct dfs_totals totals; /* itself and what lies below it */
 };
 
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
-    struct dfs_attr attr; /* stat, mkdir, create, symlink, put, get: of the object */
-    const char *target;   /* stat of a symlink */
+    struct dfs_attr attr; /* stat, mkdir, create, symlink, setattr, link, usage, trash_restore, put, get: of the object */
+    const char *target;   /* stat of a symlink; trash_restore: where it is now */
     const struct dfs_entry *entries; /* readdir */
     size_t n_entries;
-    bool eof;                        /* readdir: that was the last page */
+    struct dfs_totals totals;        /* usage; remove, trash_empty: what was removed */
+    uint64_t id;                     /* remove: in the trash; 0: it is not there */
+    const void *value;               /* getxattr */
+    size_t value_len;
+    const struct dfs_xattr *xattrs;  /* listxattr: in bytewise order of name */
+    size_t n_xattrs;
+    const struct dfs_trashed *trash; /* trash_list */
+    size_t n_trash;
+    uint64_t keep_ms;                /* trash_list: how long the trash keeps things */
+    const struct dfs_usage *usage;   /* usage: one page of the directories in it */
+    size_t n_usage;
+    const char *next;                /* usage: where the next page starts */
+    bool eof;                        /* readdir, usage, trash_list: that was the last page */
     const struct dfs_status *status; /* status */
     struct dfs_statfs fs;            /* statfs */
     uint64_t bytes;                  /* put, get, read: payload moved */
@@ -102,7 +143,10 @@ void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
-#define DFS_EXCL 4u     /* create, put, rename: fail if it exists */
+#define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */
+#define DFS_REPLACE 64u /* setxattr: fail if it does not exist */
+#define DFS_TREE 16u    /* remove: a directory with all it holds */
+#define DFS_KEEP 32u    /* remove: into the trash */
 #define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
@@ -114,17 +158,59 @@ int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_
 int dfs_unlink(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
 int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
 int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned flags, dfs_cb cb, void *arg);
+
+/* Changes of attributes; what is not named in `what` stays. ctime always moves. */
+#define DFS_SET_MODE 1u
+#define DFS_SET_UID 2u /* with this or the next a file loses its setuid bit, and its setgid bit if its group may run it */
+#define DFS_SET_GID 4u
+#define DFS_SET_MTIME 8u
+#define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
+struct dfs_setattr {
+    unsigned what;
+    uint32_t mode, uid, gid;
+    int64_t mtime_ns;
+};
+/* flags: DFS_NOFOLLOW. The mode of a symbolic link cannot be changed: DFS_ENOTSUP. */
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
+/* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
+int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
+/* Extended attributes of files and directories: names begin with "user." and have at most 255 bytes; a value has at most
+ * 64 KiB, all of an inode together 128 KiB (DFS_ENOSPC). flags: DFS_NOFOLLOW; set: DFS_EXCL, DFS_REPLACE. DFS_ENODATA:
+ * there is none of this name; DFS_ENOTSUP: another prefix; DFS_EPERM: a symbolic link. */
+int dfs_setxattr(struct dfs_client *c, const char *path, const char *name, const void *p, size_t len, unsigned flags,
+                 dfs_cb cb, void *arg);
+int dfs_getxattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg);
+int dfs_listxattr(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
+int dfs_removexattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg);
+/* Takes a file, or with DFS_TREE a directory with all it holds, away in one step. What loses its last name is reclaimed in
+ * the background, or, with DFS_KEEP, waits in the trash, where dfs_trash_restore finds it until its time is over. */
+int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
+/* One page of the trash, oldest first, behind the entry `after` (0 for the first); limit 0: 1000. */
+int dfs_trash_list(struct dfs_client *c, uint64_t after, uint32_t limit, dfs_cb cb, void *arg);
+/* Puts an entry back to where it was, or to another path (NULL: none). DFS_EEXIST: that name is taken; DFS_ENOENT: the
+ * directory is gone, or there is no such entry. */
+int dfs_trash_restore(struct dfs_client *c, uint64_t id, const char *to, dfs_cb cb, void *arg);
+/* Gives up one entry, or (id 0) all there are now. */
+int dfs_trash_empty(struct dfs_client *c, uint64_t id, dfs_cb cb, void *arg);
+/* How long the whole cluster's trash keeps things; 0: there is none, and DFS_KEEP means nothing. */
+int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg);
+/* How much lies below path, without walking, and below each directory in it: one page of those, behind `after` ("" for
+ * the first, then result.next); limit 0: 1000. */
+int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
- * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back.
+ * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,
+ * or, if the source is seekable, any part. Without that, a put of more than two chunks fails when a server that has some of
+ * it is lost before the end.
  * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second. Any other non-zero return ends the put with that
  * error. */
 struct dfs_source {
     int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
     void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */
     void *arg;
+    bool seekable; /* a file, memory */
 };
 struct dfs_put_options {
     uint32_t mode;     /* 0: 0644 */
@@ -167,6 +253,10 @@ int dfs_sync_readlink(struct dfs_sync *s, const char *path, char *buf, size_t le
 int dfs_sync_unlink(struct dfs_sync *s, const char *path);
 int dfs_sync_rmdir(struct dfs_sync *s, const char *path);
 int dfs_sync_rename(struct dfs_sync *s, const char *from, const char *to, unsigned flags);
+int dfs_sync_setattr(struct dfs_sync *s, const char *path, const struct dfs_setattr *set, unsigned flags);
+int dfs_sync_link(struct dfs_sync *s, const char *path, const char *to);
+int dfs_sync_remove(struct dfs_sync *s, const char *path, unsigned flags);
+int dfs_sync_usage(struct dfs_sync *s, const char *path, struct dfs_totals *out);
 int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o);
 int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink);
 /* Whole small files from and to memory. */

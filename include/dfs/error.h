@@ -25,6 +25,9 @@
     X(ENOTSUP, 16, "not supported", 0)                                                                                 \
     X(EBUSY, 17, "busy", 1)                                                                                            \
     X(EMFILE, 18, "too many open files", 1)                                                                            \
+    X(EPERM, 19, "operation not permitted", 0)                                                                         \
+    X(EMLINK, 20, "too many links", 0)                                                                                 \
+    X(ENODATA, 21, "no such attribute", 0)                                                                             \
     X(ECORRUPT, 32, "stored data is damaged", 0)                                                                       \
     X(EPROTO, 33, "protocol error", 0)                                                                                 \
     X(ETOOBIG, 34, "message or value over its limit", 0)                                                               \

@@ -32,6 +32,7 @@ struct client *client_new(const struct client_config *cfg)
     c->free_slot = UINT32_MAX;
     c->next_number = c->next_write = 1;
     session_init(c);
+    hold_init(c);
     blocks_init(c);
     return c;
 }
@@ -47,6 +48,7 @@ static void op_free(struct op *op)
     arena_close(&op->arena);
     free((char *)op->req.path);
     free((char *)op->req.path2);
+    free((void *)(uintptr_t)op->req.value);
     op->c->active--;
     free(op);
 }
@@ -144,8 +146,11 @@ static int request_check(const struct client_request *r)
         return DFS_EINVAL;
     if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_GET)
         err = path_check(r->path);
-    if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || (r->kind == OP_READDIR && r->path2)))
+    if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || r->kind == OP_LINK || op_is_xattr(r->kind) ||
+                 (r->kind <= OP_USAGE && r->path2)))
         err = path_check(r->path2);
+    if (!err && r->value_len > WIRE_BLOB_MAX)
+        err = DFS_ETOOBIG;
     if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))
         err = DFS_EINVAL;
     if (!err && r->kind == OP_GET && !r->sink.write)
@@ -165,6 +170,7 @@ int client_start(struct client *c, const struct client_request *r)
     op->req = *r;
     op->req.path = xstrdup(r->path ? r->path : "");
     op->req.path2 = xstrdup(r->path2 ? r->path2 : "");
+    op->req.value = r->value_len ? memcpy(xcalloc(r->value_len, 1), r->value, r->value_len) : NULL;
     arena_init(&op->arena, OP_ARENA_MAX);
     list_init(&op->link);
     list_push(&c->starting, &op->link);
@@ -225,6 +231,7 @@ void client_free(struct client *c)
     ops_cancel(&c->running);
     ops_deliver(c);
     rpc_stop(&c->session_rpc);
+    hold_close(c);
     grants_close(c);
     for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
         free(c->names[i]);

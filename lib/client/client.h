@@ -30,7 +30,11 @@ struct client_config {
 };
 
 enum client_op_kind {
-    OP_STAT = 1, OP_READDIR, OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_STATFS, OP_STATUS,
+    OP_STAT = 1, OP_READDIR, OP_USAGE, OP_TRASH_LIST, OP_GETXATTR, OP_LISTXATTR,
+    OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
+    OP_SETATTR, OP_LINK, OP_REMOVE, OP_TRASH_RESTORE, OP_TRASH_EMPTY, OP_TRASH_KEEP, OP_SETXATTR,
+    OP_REMOVEXATTR,
+    OP_STATFS, OP_STATUS,
     OP_PUT, OP_GET, OP_END_SESSION,
 };
 
@@ -38,13 +42,17 @@ enum client_op_kind {
 struct client_request {
     enum client_op_kind kind;
     const char *path;
-    const char *path2; /* symlink: target; rename: to; readdir: after */
+    const char *path2; /* symlink: target; rename, link: to; readdir, usage: after; xattr: name */
+    const void *value; /* setxattr */
+    size_t value_len;
     unsigned flags;    /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
     uint32_t mode, limit;
+    struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length;
+    uint64_t offset, length; /* of a get */
+    uint64_t id;             /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms */
     dfs_cb cb;
     void *arg;
 };

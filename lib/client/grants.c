@@ -71,6 +71,7 @@ static void on_grant(struct rpc *r, int status, const struct event *ev, struct e
         pool_fail(p, DFS_EPROTO, NULL);
         return;
     }
+    c->grant_lifetime = m->lifetime_ms * NS_PER_MS;
     for (uint32_t i = 0; i < m->n_chunks; i++) {
         if (m->chunks[i].n_replicas == 0)
             continue;
@@ -142,7 +143,9 @@ struct grant *grant_acquire(struct client *c, uint8_t goal, struct task *t, stru
 {
     struct pool *p = pool_get(c, goal);
     struct grant *g = pool_pop(c, p);
-    if (!g)
+    if (g)
+        hold_arm(c);
+    else
         list_push(&p->waiters, &t->link);
     if (!g || (p->batch > 1 && p->n_free < p->batch / 2))
         pool_refill(p, fx);

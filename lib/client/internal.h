@@ -4,7 +4,7 @@
  * Three layers, each using only the one above it:
  *   task   one thing that sends a call, waits for its answer, or sleeps before trying again      (task.c)
  *   rpc    a task towards the NameServers: leader, session, numbers, retry                       (rpc.c, session.c)
- *   op     what the user asked for: path operations (path.c), put (put*.c), get (get*.c)
+ *   op     what the user asked for: path operations (path.c), put (put*.c, hold.c), get (get*.c)
  *
  *                    client_start            turn               last answer              end of the step
  *   op:   (caller) --------------> starting ------> running ---------------------> ended -----------------> callback, freed
@@ -133,6 +133,11 @@ struct client {
     struct list need_session, need_window, numbered;
 
     struct pool *pools[MAX_REPLICAS + 1];
+    uint64_t grant_lifetime; /* ns, as last told; 0: never granted */
+    uint32_t puts;           /* running */
+    struct task hold_timer;  /* asleep while grants are in use (hold.c) */
+    struct rpc hold_rpc;
+    bool hold_busy;
     uint64_t next_write; /* request numbers of chunk writes */
     struct {
         uint32_t server;
@@ -190,6 +195,14 @@ void suspect_add(struct client *c, uint32_t server);
 bool suspect_is(const struct client *c, uint32_t server);
 void suspects_clear(struct client *c);
 
+/* --- hold.c --- */
+void hold_init(struct client *c);
+/* A grant is in use from now on. */
+void hold_arm(struct client *c);
+/* No put runs any more. */
+void hold_disarm(struct client *c);
+void hold_close(struct client *c);
+
 /* --- blocks.c --- */
 void blocks_init(struct client *c);
 /* CRC32C of each 4096-byte block of the chunk's grid that [off, off+len) touches, the range's bytes only. */
@@ -199,10 +212,20 @@ void blocks_crc(const void *p, uint32_t len, uint32_t *out); /* starting on a bl
 uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crcs, uint32_t len);
 uint32_t payload_crc(const struct payload *p, uint32_t off, uint32_t len);
 
+/* --- xattr.c --- */
+static inline bool op_is_xattr(enum client_op_kind k)
+{
+    return k == OP_GETXATTR || k == OP_LISTXATTR || k == OP_SETXATTR || k == OP_REMOVEXATTR;
+}
+void xattr_build(struct rpc *r, struct msg *m);
+void xattr_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
+
 /* --- path.c, put.c, get.c: first step and cleanup of an op --- */
 void path_begin(struct op *op, struct effects *fx);
 void put_begin(struct op *op, struct effects *fx);
 void put_free(struct op *op);
+/* The lowest chunk the put has a grant for; UINT64_MAX if none. */
+uint64_t put_lowest_chunk(const struct op *op);
 void get_begin(struct op *op, struct effects *fx);
 void get_free(struct op *op);
 

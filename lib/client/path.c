@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations that are one request to the NameServer: build the message, take over the answer. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "client/internal.h"
 
@@ -9,12 +10,74 @@
 static struct str path_of(const struct op *op) { return str_of(op->req.path); }
 static struct str path2_of(const struct op *op) { return str_of(op->req.path2); }
 
+static uint32_t setattr_flags(const struct client_request *q)
+{
+    static const struct {
+        unsigned ours;
+        uint32_t theirs;
+    } table[] = {{DFS_SET_MODE, SETATTR_MODE},   {DFS_SET_UID, SETATTR_UID},
+                 {DFS_SET_GID, SETATTR_GID},     {DFS_SET_MTIME, SETATTR_MTIME},
+                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW}};
+    uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        flags |= q->set.what & table[i].ours ? table[i].theirs : 0;
+    return flags;
+}
+
+static void build_remove(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct op *op = r->t.op;
+    const struct client_request *q = &op->req;
+    if (q->kind == OP_REMOVE) {
+        m->type = MSG_TYPE_remove;
+        m->remove = (struct msg_remove){rpc_id(r), ROOT_INO, path_of(op),
+                                        (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0),
+                                        op->c->cfg.uid};
+    } else if (q->kind == OP_TRASH_LIST) {
+        m->type = MSG_TYPE_trash_list;
+        m->trash_list = (struct msg_trash_list){q->id, q->limit ? q->limit : READDIR_PAGE};
+    } else if (q->kind == OP_TRASH_RESTORE) {
+        m->type = MSG_TYPE_trash_restore;
+        m->trash_restore = (struct msg_trash_restore){rpc_id(r), q->id, ROOT_INO, path_of(op)};
+    } else if (q->kind == OP_TRASH_EMPTY) {
+        struct wire_trash_id *one = arena_alloc(a, 1, sizeof *one);
+        if (!one)
+            abort(); /* the arena of a message has room for one number */
+        one->id = q->id;
+        m->type = MSG_TYPE_trash_empty;
+        m->trash_empty = (struct msg_trash_empty){rpc_id(r), one, q->id != 0};
+    } else {
+        m->type = MSG_TYPE_trash_keep;
+        m->trash_keep = (struct msg_trash_keep){rpc_id(r), q->id};
+    }
+}
+
+static void build_more(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct op *op = r->t.op;
+    const struct client_request *q = &op->req;
+    if (op_is_xattr(q->kind)) {
+        xattr_build(r, m);
+    } else if (q->kind == OP_SETATTR) {
+        m->type = MSG_TYPE_setattr;
+        m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
+                                          q->set.gid, q->set.mtime_ns};
+    } else if (q->kind == OP_LINK) {
+        m->type = MSG_TYPE_link;
+        m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
+    } else if (q->kind == OP_USAGE) {
+        m->type = MSG_TYPE_usage;
+        m->usage = (struct msg_usage){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
+    } else {
+        build_remove(r, m, a);
+    }
+}
+
 static void build(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct op *op = r->t.op;
     const struct client_request *q = &op->req;
     uint32_t uid = op->c->cfg.uid, gid = op->c->cfg.gid;
-    (void)a;
     switch (q->kind) {
     case OP_STAT:
         m->type = MSG_TYPE_lookup;
@@ -61,9 +124,8 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         m->type = MSG_TYPE_session_close;
         m->session_close = (struct msg_session_close){rpc_id(r)};
         return;
-    case OP_PUT:
-    case OP_GET:
-        return; /* not here */
+    default:
+        build_more(r, m, a);
     }
 }
 
@@ -83,6 +145,54 @@ static void answer_readdir(struct op *op, const struct msg_readdir_reply *m)
     op->result.attr = attr_of(&m->dir);
     op->result.entries = e;
     op->result.n_entries = m->n_entries;
+    op->result.eof = m->eof != 0;
+}
+
+static struct dfs_totals totals_of(const struct wire_totals *t)
+{
+    return (struct dfs_totals){.files = t->files, .directories = t->directories, .symlinks = t->symlinks,
+                               .bytes = t->bytes};
+}
+
+static void answer_usage(struct op *op, const struct msg_usage_reply *m)
+{
+    struct dfs_usage *u = arena_alloc(&op->arena, m->n_entries, sizeof *u);
+    if (!u) {
+        op_end(op, DFS_ENOMEM, "the list of directories is too large for this program's memory");
+        return;
+    }
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        u[i].name = op_string(op, m->entries[i].name);
+        if (!u[i].name)
+            return;
+        u[i].totals = totals_of(&m->entries[i].totals);
+    }
+    op->result.attr = attr_of(&m->attr);
+    op->result.totals = totals_of(&m->totals);
+    op->result.usage = u;
+    op->result.n_usage = m->n_entries;
+    op->result.next = op_string(op, m->next);
+    op->result.eof = m->eof != 0;
+}
+
+static void answer_trash(struct op *op, const struct msg_trash_list_reply *m)
+{
+    struct dfs_trashed *t = arena_alloc(&op->arena, m->n_entries, sizeof *t);
+    if (!t) {
+        op_end(op, DFS_ENOMEM, "the list of the trash is too large for this program's memory");
+        return;
+    }
+    for (uint32_t i = 0; i < m->n_entries; i++) {
+        const struct wire_trashed *w = &m->entries[i];
+        t[i] = (struct dfs_trashed){.id = w->id, .removed_ns = w->removed_ns, .uid = w->uid,
+                                    .path = op_string(op, w->path), .attr = attr_of(&w->attr),
+                                    .totals = totals_of(&w->totals)};
+        if (!t[i].path)
+            return;
+    }
+    op->result.trash = t;
+    op->result.n_trash = m->n_entries;
+    op->result.keep_ms = m->keep_ms;
     op->result.eof = m->eof != 0;
 }
 
@@ -148,13 +258,16 @@ static void answer_status(struct op *op, const struct msg_status_reply *m)
     s->chunks = m->chunks;
     s->bytes = m->bytes;
     s->goal = m->goal;
+    s->trash = totals_of(&m->trash);
+    s->reclaiming = totals_of(&m->reclaiming);
     op->result.status = s;
 }
 
 static void answer_statfs(struct op *op, const struct msg_statfs_reply *m)
 {
     op->result.fs = (struct dfs_statfs){.capacity = m->capacity, .used = m->used, .files = m->files,
-                                        .directories = m->directories, .chunks = m->chunks};
+                                        .directories = m->directories, .chunks = m->chunks,
+                                        .trash = totals_of(&m->trash), .reclaiming = totals_of(&m->reclaiming)};
 }
 
 void op_fail_rpc(struct op *op, int status, const struct event *ev)
@@ -207,6 +320,29 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     case MSG_TYPE_symlink_reply:
         op->result.attr = attr_of(&m->symlink_reply.attr);
         break;
+    case MSG_TYPE_setattr_reply:
+        op->result.attr = attr_of(&m->setattr_reply.attr);
+        break;
+    case MSG_TYPE_link_reply:
+        op->result.attr = attr_of(&m->link_reply.attr);
+        break;
+    case MSG_TYPE_remove_reply:
+        op->result.id = m->remove_reply.trash;
+        op->result.totals = totals_of(&m->remove_reply.totals);
+        break;
+    case MSG_TYPE_trash_list_reply:
+        answer_trash(op, &m->trash_list_reply);
+        break;
+    case MSG_TYPE_trash_restore_reply:
+        op->result.attr = attr_of(&m->trash_restore_reply.attr);
+        op->result.target = op_string(op, m->trash_restore_reply.path);
+        break;
+    case MSG_TYPE_trash_empty_reply:
+        op->result.totals = totals_of(&m->trash_empty_reply.totals);
+        break;
+    case MSG_TYPE_usage_reply:
+        answer_usage(op, &m->usage_reply);
+        break;
     case MSG_TYPE_statfs_reply:
         answer_statfs(op, &m->statfs_reply);
         break;
@@ -214,6 +350,7 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
         answer_status(op, &m->status_reply);
         break;
     default:
+        xattr_answer(op, m);
         break;
     }
     op_end_ok(op);
@@ -227,7 +364,7 @@ void path_begin(struct op *op, struct effects *fx)
         return;
     }
     rpc_init(&op->rpc, op->c, op, build, answer);
-    op->rpc.mutation = (k >= OP_MKDIR && k <= OP_RENAME) || k == OP_END_SESSION;
+    op->rpc.mutation = (k >= OP_MKDIR && k < OP_STATFS) || k == OP_END_SESSION;
     op->rpc.needs_session = op->rpc.mutation;
     rpc_start(&op->rpc, fx);
 }

@@ -4,8 +4,8 @@
  * The happy path is: the source's first frame is read, a grant is at hand, frames go to the chain's head as long as the
  * window allows, the source ends, the last acknowledgement arrives, one publish makes the file appear. Possible failures
  * are: a chunk fails (put_chunk.c writes it again, the source is asked for those bytes again), the source fails (nothing
- * appears), the publish is refused because grants are too old or a server was lost (a file of few chunks is written
- * again). A file without bytes is a publish without chunks. */
+ * appears), the publish is refused because grants are too old or a server was lost (a file of few chunks, or from a
+ * source that can be read again, is written again). A file without bytes is a publish without chunks. */
 #include <stdlib.h>
 
 #include "client/put.h"
@@ -138,10 +138,11 @@ static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
 /* Grants too old, or a server lost since: what can still be read again is written again. */
 static bool put_again(struct put *p, int status)
 {
-    if ((status != DFS_ESTALE && status != DFS_ENOSERVERS) || p->n_chunks == 0 || p->n_chunks > PUT_CHUNKS_OPEN ||
-        p->rewrites == PUT_REWRITES)
+    bool readable = p->n_chunks <= PUT_CHUNKS_OPEN || p->op->req.source.seekable;
+    if ((status != DFS_ESTALE && status != DFS_ENOSERVERS) || p->n_chunks == 0 || !readable || p->rewrites == PUT_REWRITES)
         return false;
     p->rewrites++;
+    p->best = 0; /* rewriting much takes long: it is progress, as often as it is allowed */
     p->publishing = false;
     p->first_open = 0;
     p->eof = false;
@@ -190,6 +191,7 @@ static void feed_run(struct task *t, struct effects *fx)
 void put_begin(struct op *op, struct effects *fx)
 {
     op->put = xcalloc(1, sizeof *op->put);
+    op->c->puts++;
     op->put->op = op;
     task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
@@ -197,11 +199,22 @@ void put_begin(struct op *op, struct effects *fx)
     put_pump(op->put, fx);
 }
 
+uint64_t put_lowest_chunk(const struct op *op)
+{
+    uint64_t lowest = UINT64_MAX;
+    for (uint32_t i = 0; op->put && i < op->put->n_chunks; i++)
+        if (op->put->chunks[i]->grant)
+            lowest = min_u64(lowest, op->put->chunks[i]->grant->chunk);
+    return lowest;
+}
+
 void put_free(struct op *op)
 {
     struct put *p = op->put;
     if (!p)
         return;
+    if (--op->c->puts == 0)
+        hold_disarm(op->c);
     task_stop(&p->feed);
     for (uint32_t i = 0; i < p->n_chunks; i++)
         put_chunk_free(p->chunks[i]);

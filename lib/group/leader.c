@@ -10,12 +10,17 @@
 #define LOGGED_SHARE 20u
 #define LOGGED_EVERY (10 * NS_PER_SEC)
 #define REAP_LIMIT 1024u
+/* Inodes freed by one command, and the time between two: other requests come first. */
+#define RECLAIM_LIMIT 1024u
+#define RECLAIM_EVERY (10 * NS_PER_MS)
 /* A wall clock that moves by more than this against the monotonic one was set: ages by it mean nothing for a while. */
 #define CLOCK_SET (1 * (int64_t)NS_PER_SEC)
 
 struct session_use {
     uint64_t session;
-    uint64_t at; /* mono ns */
+    uint64_t at;         /* mono ns */
+    uint64_t hold;       /* serial the horizon does not pass … */
+    uint64_t hold_until; /* … before this, mono ns */
     UT_hash_handle hh;
 };
 
@@ -69,9 +74,10 @@ void leader_open(struct nm *nm)
     l->next_tick = now;
     l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
     l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
-    l->reap_from = now;
+    l->reap_from = l->trash_from = l->next_reclaim = now;
     l->skew = nm->now.wall - (int64_t)now;
     l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
+    l->reclaim_pending = false;
 }
 
 /* --- servers --- */
@@ -203,6 +209,19 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
+bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r)
+{
+    for (uint32_t i = 0; i < meta_n_servers(nm->meta); i++) {
+        const struct meta_server *s = meta_server_at(nm->meta, i);
+        const struct live *l = live_find(&nm->lead, s->id);
+
+        if (s->uuid_hi == r->uuid_hi && s->uuid_lo == r->uuid_lo)
+            return l != NULL && s->incarnation != r->incarnation && !str_eq(str_of(s->addr), r->addr) &&
+                   nm->now.mono - l->last <= 2 * nm->cfg.heartbeat;
+    }
+    return false;
+}
+
 /* What a server holds and nobody knows is collected, but only below the horizon: above it a client may be about to
  * publish it (B15). */
 static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -229,9 +248,31 @@ static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
+static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono);
+
+static void on_hold(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_hold *h = &ev->msg->hold;
+    struct msg reply = {.type = MSG_TYPE_hold_reply};
+    struct session_use *u;
+
+    if (!meta_session_exists(nm->meta, h->session)) {
+        fx_fail(fx, ev->to, DFS_ESESSION, "the session is not known or has expired");
+        return;
+    }
+    u = note_session(&nm->lead, h->session, nm->now.mono);
+    u->hold = h->oldest & CHUNK_SERIAL_MASK;
+    u->hold_until = nm->now.mono + nm->cfg.grant_lifetime;
+    reply.hold_reply.lifetime_ms = (uint32_t)min_u64(nm->cfg.grant_lifetime / NS_PER_MS, UINT32_MAX);
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
 void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     switch (ev->msg->type) {
+    case MSG_TYPE_hold:
+        on_hold(nm, ev, fx);
+        return;
     case MSG_TYPE_grant:
         leader_grant(nm, ev, fx);
         return;
@@ -262,8 +303,20 @@ static void mark_horizon(struct nm *nm)
     }
 }
 
-/* Grants older than their lifetime are dead. The first mark is the epoch's opening, so that what an earlier leader
- * granted lives its full lifetime too (B15). */
+/* The lowest serial a session still holds; UINT64_MAX if none does. */
+static uint64_t held_serial(const struct nm *nm)
+{
+    uint64_t lowest = UINT64_MAX;
+    struct session_use *u, *next;
+
+    HASH_ITER(hh, nm->lead.uses, u, next)
+        if (u->hold_until > nm->now.mono)
+            lowest = min_u64(lowest, u->hold);
+    return lowest;
+}
+
+/* Grants older than their lifetime are dead, unless they are held. The first mark is the epoch's opening, so that what
+ * an earlier leader granted lives its full lifetime too, and who holds it has the time to say so (B15). */
 static void propose_horizon(struct nm *nm)
 {
     struct leader *l = &nm->lead;
@@ -274,7 +327,7 @@ static void propose_horizon(struct nm *nm)
         old++;
     if (old == 0 || l->horizon_pending)
         return;
-    cmd.horizon.chunks_below = l->mark[old - 1].serial;
+    cmd.horizon.chunks_below = min_u64(l->mark[old - 1].serial, held_serial(nm));
     if (cmd.horizon.chunks_below > meta_horizon(nm->meta)) {
         l->horizon_pending = batch_propose(nm, &cmd);
         if (!l->horizon_pending)
@@ -297,7 +350,24 @@ static void propose_reap(struct nm *nm)
     l->reap_pending = batch_propose(nm, &cmd);
 }
 
-void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
+/* In small pieces one after the other while there is something to free; the trash is looked at with every tick. */
+static void propose_reclaim(struct nm *nm)
+{
+    struct leader *l = &nm->lead;
+    struct msg cmd = {.type = MSG_TYPE_reclaim};
+    int64_t before = nm->now.mono < l->trash_from ? INT64_MIN : nm->now.wall - meta_trash_keep(nm->meta);
+
+    if (l->reclaim_pending || nm->now.mono < l->next_reclaim)
+        return;
+    if (!meta_can_reclaim(nm->meta) && meta_oldest_trash(nm->meta) >= before)
+        return;
+    l->next_reclaim = nm->now.mono + RECLAIM_EVERY;
+    cmd.reclaim.trash_before_ns = before;
+    cmd.reclaim.limit = RECLAIM_LIMIT;
+    l->reclaim_pending = batch_propose(nm, &cmd);
+}
+
+static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono)
 {
     struct session_use *u;
 
@@ -308,6 +378,12 @@ void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
         HASH_ADD(hh, l->uses, session, sizeof u->session, u);
     }
     u->at = mono;
+    return u;
+}
+
+void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
+{
+    note_session(l, session, mono);
 }
 
 static void propose_expire(struct nm *nm)
@@ -353,6 +429,7 @@ static void watch_clock(struct nm *nm)
     if (skew - l->skew > CLOCK_SET) {
         l->reap_from = nm->now.mono + nm->cfg.reader_grace;
         l->expire_from = nm->now.mono + nm->cfg.session_ttl;
+        l->trash_from = nm->now.mono + (uint64_t)meta_trash_keep(nm->meta);
     }
     l->skew = skew;
 }
@@ -361,6 +438,8 @@ void leader_tick(struct nm *nm, struct effects *fx)
 {
     struct leader *l = &nm->lead;
 
+    if (meta_can_reclaim(nm->meta))
+        propose_reclaim(nm);
     if (nm->now.mono < l->next_tick)
         return;
     l->next_tick = nm->now.mono + min_u64(max_u64(nm->cfg.down_after / 10, NS_PER_MS), NS_PER_SEC / 4);
@@ -370,11 +449,19 @@ void leader_tick(struct nm *nm, struct effects *fx)
     mark_horizon(nm);
     propose_horizon(nm);
     propose_reap(nm);
+    propose_reclaim(nm);
     propose_expire(nm);
     leader_reserve(nm);
 }
 
-uint64_t leader_deadline(const struct nm *nm) { return nm->lead.next_tick; }
+uint64_t leader_deadline(const struct nm *nm)
+{
+    const struct leader *l = &nm->lead;
+
+    if (l->reclaim_pending || !meta_can_reclaim(nm->meta))
+        return l->next_tick;
+    return min_u64(l->next_tick, l->next_reclaim);
+}
 
 /* --- what was applied --- */
 
@@ -408,6 +495,11 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         l->reap_pending = false;
         for (uint32_t i = 0; i < res->n_removed; i++)
             queue_removal(nm, &res->removed[i]);
+        if (res->n_removed == REAP_LIMIT) /* there may be more: as many a second as are removed */
+            l->next_tick = nm->now.mono;
+        break;
+    case MSG_TYPE_reclaim:
+        l->reclaim_pending = false;
         break;
     case MSG_TYPE_expire:
         l->expire_pending = false;

@@ -39,10 +39,10 @@ struct leader {
         uint64_t at, serial;
     } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
     uint32_t n_marks;
-    bool reserve_pending, horizon_pending, reap_pending, expire_pending;
-    uint64_t next_tick, next_mark, next_expire;
+    bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending;
+    uint64_t next_tick, next_mark, next_expire, next_reclaim;
     int64_t skew;                    /* wall - mono, to notice a clock that was set */
-    uint64_t reap_from, expire_from; /* mono ns: not before */
+    uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
     struct session_use *uses;        /* uthash: sessions that were granted chunks, and when */
 };
 
@@ -59,6 +59,9 @@ uint64_t leader_deadline(const struct nm *nm);
 void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx);
 struct live *live_get(struct nm *nm, uint32_t id); /* made if need be */
 const struct live *live_find(const struct leader *l, uint32_t id);
+/* Whether the server that registers is heard at another address: two processes run copies of one data folder. One that
+ * moved must have been silent for two heartbeats before it is taken at its new place. */
+bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r);
 /* Not heard for so long that nothing new is placed on it, though not yet declared down. */
 bool leader_suspects(const struct nm *nm, const struct live *l);
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);

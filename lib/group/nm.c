@@ -44,6 +44,8 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     switch (type) {
     case MSG_TYPE_unlink:
     case MSG_TYPE_rmdir:
+    case MSG_TYPE_remove:
+    case MSG_TYPE_trash_empty:
     case MSG_TYPE_session_open:
     case MSG_TYPE_session_close:
     case MSG_TYPE_ss_register:
@@ -65,6 +67,11 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
     err = meta_check(nm->meta, ev->msg);
     if (err != 0) {
         fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
+        return;
+    }
+    if (ev->msg->type == MSG_TYPE_ss_register && leader_hears_twin(nm, &ev->msg->ss_register)) {
+        fx_fail(fx, ev->to, DFS_EIDENTITY,
+                "a storage server of this identity is running at another address: is this a copy of its data folder?");
         return;
     }
     err = batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);

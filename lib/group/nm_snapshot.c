@@ -45,17 +45,22 @@ int nm_write_snapshot(const struct nm *nm, struct disk *disk)
     return err;
 }
 
+static void unlink_file(const char *name, struct effects *fx)
+{
+    struct disk_op *op = disk_op_new(DISK_UNLINK, name, 0);
+
+    op->token = TOKEN_SNAPSHOT_UNLINK;
+    fx_disk(fx, op);
+}
+
 static void forget(struct snapshot_ref ref, struct effects *fx)
 {
     char name[DISK_NAME_MAX + 1];
-    struct disk_op *op;
 
     if (ref.index == 0)
         return;
     snapshot_name(ref.index, ref.term, name);
-    op = disk_op_new(DISK_UNLINK, name, 0);
-    op->token = TOKEN_SNAPSHOT_UNLINK;
-    fx_disk(fx, op);
+    unlink_file(name, fx);
 }
 
 void snapshot_done(struct nm *nm, int status, struct effects *fx)
@@ -68,6 +73,7 @@ void snapshot_done(struct nm *nm, int status, struct effects *fx)
     if (status != 0) {
         nm->snapshot_retry = nm->now.mono + SNAPSHOT_RETRY;
         nm->log.bytes = nm->cfg.snapshot_log_bytes;
+        unlink_file(SNAPSHOT_TMP, fx); /* it may have taken the last space, which deletes need */
         fx_log(fx, LOG_ERROR, "nm.snapshot_failed", "index=%" PRIu64 " error=%s", done.index, dfs_errname(status));
         return;
     }

@@ -238,6 +238,75 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
                                              .arg = arg});
 }
 
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SETATTR, .path = path, .set = *s, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_LINK, .path = path, .path2 = to, .cb = cb, .arg = arg});
+}
+
+int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_USAGE, .path = path, .path2 = after, .limit = limit, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_setxattr(struct dfs_client *c, const char *path, const char *name, const void *p, size_t len, unsigned flags,
+                 dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SETXATTR, .path = path, .path2 = name, .value = p,
+                                             .value_len = len, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_getxattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_GETXATTR, .path = path, .path2 = name, .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_listxattr(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_LISTXATTR, .path = path, .path2 = "", .flags = flags, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_removexattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_REMOVEXATTR, .path = path, .path2 = name, .flags = flags,
+                                             .cb = cb, .arg = arg});
+}
+
+int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_REMOVE, .path = path, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_trash_list(struct dfs_client *c, uint64_t after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_LIST, .path = "", .id = after, .limit = limit, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_trash_restore(struct dfs_client *c, uint64_t id, const char *to, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_RESTORE, .id = id, .path = to ? to : "", .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_trash_empty(struct dfs_client *c, uint64_t id, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_EMPTY, .path = "", .id = id, .cb = cb, .arg = arg});
+}
+
+int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRASH_KEEP, .path = "", .id = ms, .cb = cb, .arg = arg});
+}
+
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_STATFS, .cb = cb, .arg = arg});

@@ -165,6 +165,34 @@ int dfs_sync_rename(struct dfs_sync *s, const char *from, const char *to, unsign
     return finish(s, dfs_rename(s->client, from, to, flags, on_done, s));
 }
 
+int dfs_sync_setattr(struct dfs_sync *s, const char *path, const struct dfs_setattr *set, unsigned flags)
+{
+    return finish(s, dfs_setattr(s->client, path, set, flags, on_done, s));
+}
+
+int dfs_sync_link(struct dfs_sync *s, const char *path, const char *to)
+{
+    return finish(s, dfs_link(s->client, path, to, on_done, s));
+}
+
+int dfs_sync_remove(struct dfs_sync *s, const char *path, unsigned flags)
+{
+    return finish(s, dfs_remove(s->client, path, flags, on_done, s));
+}
+
+static void take_totals(void *arg, struct dfs_sync *s, const struct dfs_result *r)
+{
+    (void)s;
+    *(struct dfs_totals *)arg = r->totals;
+}
+
+int dfs_sync_usage(struct dfs_sync *s, const char *path, struct dfs_totals *out)
+{
+    s->take = take_totals;
+    s->take_arg = out;
+    return finish(s, dfs_usage(s->client, path, "", 1, on_done, s));
+}
+
 int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o)
 {
     return finish(s, dfs_put(s->client, path, src, o, on_done, s));
@@ -206,7 +234,7 @@ static void memory_restart(void *arg) { ((struct memory *)arg)->got = 0; }
 int dfs_sync_put_bytes(struct dfs_sync *s, const char *path, const void *p, size_t len)
 {
     struct memory m = {.p = (uint8_t *)(uintptr_t)p, .len = len};
-    return dfs_sync_put(s, path, &(struct dfs_source){.read = memory_read, .arg = &m}, NULL);
+    return dfs_sync_put(s, path, &(struct dfs_source){.read = memory_read, .arg = &m, .seekable = true}, NULL);
 }
 
 int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len, size_t *got)

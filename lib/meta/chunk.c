@@ -73,6 +73,9 @@ void meta_removed_push(struct meta *m, uint64_t id, int64_t time_ns)
     struct removed_queue *q = &m->removed;
     if (q->count == q->cap)
         queue_resize(q, q->cap == 0 ? 16 : q->cap * 2);
+    /* The clock was set back: what went before is gone since now at the latest, and must not block what comes. */
+    for (size_t i = q->count; i > 0 && meta_removed_at(m, i - 1)->time_ns > time_ns; i--)
+        q->v[(q->head + i - 1) & (q->cap - 1)].time_ns = time_ns;
     q->v[(q->head + q->count++) & (q->cap - 1)] = (struct removed){id, time_ns};
 }
 

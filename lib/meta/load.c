@@ -84,7 +84,7 @@ static struct str get_text(struct loader *l, char *dst, uint32_t max)
 
 struct counts {
     uint32_t servers;
-    uint64_t inodes, names, sessions, removed;
+    uint64_t inodes, names, trashed, sessions, removed;
 };
 
 static void load_head(struct meta *m, struct loader *l, struct counts *n)
@@ -94,17 +94,21 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
         l->err = DFS_EVERSION;
     check(l, get32(l) == META_CHUNK_SIZE);
     uint64_t *fields[] = {&m->index,    &m->epoch,   &m->cluster_hi, &m->cluster_lo,   &m->first_grantable,
-                          &m->reserved, &m->horizon, &m->next_ino,   &m->next_session, &m->next_generation};
+                          &m->reserved, &m->horizon, &m->next_ino,   &m->next_session, &m->next_generation,
+                          &m->next_removal, &m->trash_emptied};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         *fields[i] = get64(l);
+    m->trash_keep_ns = (int64_t)get64(l);
     *n = (struct counts){.servers = get32(l)};
     n->inodes = get64(l);
     n->names = get64(l);
+    n->trashed = get64(l);
     n->sessions = get64(l);
     n->removed = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
-    check(l, n->servers <= META_MAX_SERVERS);
+    check(l, n->servers <= META_MAX_SERVERS && m->next_removal > 0 && m->trash_emptied <= m->next_removal);
+    check(l, (uint64_t)m->trash_keep_ns <= META_TRASH_KEEP_MAX_MS * NS_PER_MS);
 }
 
 static void load_server(struct meta *m, struct loader *l)
@@ -160,6 +164,7 @@ static void load_file(struct meta *m, struct loader *l, struct inode *in)
 {
     uint64_t size = get64(l), end = 0, *ids = NULL;
     uint32_t n = get32(l), cap = 0, have = 0;
+    check(l, n <= INODE_CHUNKS_MAX);
     for (; l->err == 0 && have < n; have++) {
         struct chunk *c;
         if (have == cap) { /* grows with what was read, whatever n claims */
@@ -182,7 +187,6 @@ static void load_file(struct meta *m, struct loader *l, struct inode *in)
     if (l->err == 0) {
         meta_file_set_chunks(m, in, ids, n);
         in->size = size;
-        m->file_bytes += size;
     }
     free(ids);
 }
@@ -200,38 +204,57 @@ static void load_symlink(struct meta *m, struct loader *l, struct inode *in)
     m->heap_bytes += heap_cost(t.len);
 }
 
+static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct inode *in)
+{
+    uint32_t len = get32(l);
+    in->flags &= INODE_FLAGS & ~INODE_XATTRS; /* until they are there */
+    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && inode_type(in) != INODE_SYMLINK);
+    uint8_t *data = l->err == 0 ? malloc(len) : NULL;
+    if (l->err == 0 && data == NULL)
+        l->err = DFS_ENOMEM;
+    if (l->err == 0)
+        get(l, data, len);
+    check(l, l->err == 0 && meta_xattrs_fine(data, len));
+    if (l->err == 0)
+        meta_xattrs_put(m, ino, in, data, len);
+    free(data);
+}
+
 static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
 {
     uint64_t ino = get64(l);
     struct inode v = {.type_mode = get16(l)};
     uint8_t type = inode_type(&v);
-    v.goal = get8(l);
-    v.flags = get8(l);
+    uint8_t goal = get8(l), flags = get8(l);
+    v.goal = goal & 31;
+    v.flags = flags & 7;
     v.uid = get32(l);
     v.gid = get32(l);
     v.mtime_ns = (int64_t)get64(l);
     v.ctime_ns = (int64_t)get64(l);
     uint64_t generation = get64(l);
-    check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && v.goal <= META_MAX_REPLICAS &&
-                 type >= INODE_FILE && type <= INODE_SYMLINK && v.flags <= INODE_GOAL_CHOSEN);
+    check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && goal <= META_MAX_REPLICAS &&
+                 type >= INODE_FILE && type <= INODE_SYMLINK && (flags & ~INODE_FLAGS) == 0);
     if (l->err != 0)
         return;
     *last = ino;
     meta_set_generation(&v, generation);
     struct inode *in = idmap_add(&m->inodes, ino);
     *in = v;
+    if (in->flags & INODE_XATTRS)
+        load_xattrs(m, l, ino, in);
     if (type == INODE_FILE)
         load_file(m, l, in);
     else if (type == INODE_SYMLINK)
         load_symlink(m, l, in);
+    else
+        in->dir = meta_dir_new(m, ino);
     if (type == INODE_FILE)
         m->n_files++;
     else if (type == INODE_SYMLINK)
         m->n_symlinks++;
-    else if (ino == ROOT_INO)
-        in->parent = ROOT_INO;
     else
-        m->n_dirs++;
+        m->n_dirs += !meta_is_root(ino);
 }
 
 static bool name_fine(struct str name)
@@ -253,31 +276,41 @@ static void load_name(struct meta *m, struct loader *l, struct last_name *last)
     struct str name = {buf, get8(l)};
     get(l, buf, name.len);
     struct inode *parent = l->err == 0 ? meta_inode(m, dir) : NULL, *in = l->err == 0 ? meta_inode(m, ino) : NULL;
-    check(l, parent != NULL && in != NULL && is_dir(parent) && ino != ROOT_INO && name_fine(name));
+    check(l, parent != NULL && in != NULL && is_dir(parent) && !meta_is_root(ino) && name_fine(name));
     check(l, dir > last->dir || (dir == last->dir && str_cmp(name, (struct str){last->name, last->len}) > 0));
-    check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < UINT16_MAX));
-    if (l->err != 0 || !names_add(&m->names, dir, name, ino))
+    check(l, in == NULL || in->names == 0 || (!is_dir(in) && in->names < INODE_NAMES_MAX));
+    if (l->err == 0 && is_dir(in) && meta_is_above(m, ino, dir))
+        l->err = DFS_ECORRUPT; /* directories that hold each other */
+    if (l->err != 0 || !meta_name_add(m, dir, name, ino))
         return;
-    in->names++;
-    parent->size++;
-    if (is_dir(in)) {
-        in->parent = dir;
-        parent->n++;
-    }
     last->dir = dir;
     last->len = name.len;
     memcpy(last->name, buf, name.len);
 }
 
-static void load_result(struct meta *m, struct loader *l, struct session *s)
+static void load_trashed(struct meta *m, struct loader *l, uint64_t *last)
+{
+    char path[WIRE_PATH_MAX + 1];
+    uint64_t number = get64(l);
+    int64_t time_ns = (int64_t)get64(l);
+    uint32_t uid = get32(l);
+    struct str p = get_text(l, path, WIRE_PATH_MAX);
+    check(l, number > *last && number < m->next_removal && (m->trash.count == 0 || time_ns >= m->trash_newest));
+    if (l->err != 0)
+        return;
+    *last = number;
+    meta_trashed_add(m, number, time_ns, uid, p.len > 0 ? path : NULL);
+}
+
+static void load_result(struct meta *m, struct loader *l, struct session *s, uint64_t *last)
 {
     uint64_t number = get64(l);
     uint16_t type = get16(l);
     uint32_t len = get32(l);
-    check(l, number >= s->floor && number - s->floor < META_SESSION_WINDOW && len <= WIRE_HEAD_MAX &&
-                 meta_session_result(s, number) == NULL);
+    check(l, number > *last && number >= s->floor && number - s->floor < META_SESSION_WINDOW && len <= WIRE_HEAD_MAX);
     if (l->err != 0)
         return;
+    *last = number;
     struct session_result *r = malloc(sizeof *r + len);
     if (r == NULL) {
         l->err = DFS_ENOMEM;
@@ -310,8 +343,9 @@ static void load_session(struct meta *m, struct loader *l, uint64_t *last)
     s->who = w.len > 0 ? xstrndup(w.p, w.len) : NULL;
     m->heap_bytes += s->who ? heap_cost(w.len + 1) : 0;
     u64map_put(&m->nonces, v.nonce, id);
+    uint64_t last_result = 0;
     for (uint32_t i = 0; i < n && l->err == 0; i++)
-        load_result(m, l, s);
+        load_result(m, l, s, &last_result);
 }
 
 static void load_removed(struct meta *m, struct loader *l)
@@ -327,7 +361,7 @@ static void load_tables(struct meta *m, struct loader *l)
 {
     struct counts n;
     struct last_name last_name = {.dir = 0};
-    uint64_t last_ino = 0, last_session = 0;
+    uint64_t last_ino = 0, last_session = 0, last_number = 0;
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
         load_server(m, l);
@@ -335,6 +369,8 @@ static void load_tables(struct meta *m, struct loader *l)
         load_inode(m, l, &last_ino);
     for (uint64_t i = 0; i < n.names && l->err == 0; i++)
         load_name(m, l, &last_name);
+    for (uint64_t i = 0; i < n.trashed && l->err == 0; i++)
+        load_trashed(m, l, &last_number);
     for (uint64_t i = 0; i < n.sessions && l->err == 0; i++)
         load_session(m, l, &last_session);
     for (uint64_t i = 0; i < n.removed && l->err == 0; i++)
@@ -350,7 +386,10 @@ int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void 
     char why[128];
     if (l.buf == NULL)
         return DFS_ENOMEM;
-    idmap_remove(&m->inodes, ROOT_INO); /* the saved one comes */
+    for (uint64_t ino = ROOT_INO; ino <= PURGE_INO; ino++) { /* the saved ones come */
+        meta_dir_free(m, meta_inode(m, ino)->dir);
+        idmap_remove(&m->inodes, ino);
+    }
     load_tables(m, &l);
     free(l.buf);
     return l.err != 0 ? l.err : meta_verify(m, why, sizeof why);

@@ -15,17 +15,21 @@ struct meta *meta_new(void)
     idmap_init(&m->chunks, sizeof(struct chunk));
     idmap_init(&m->sessions, sizeof(struct session));
     u64map_init(&m->nonces);
+    u64map_init(&m->also);
+    u64map_init(&m->xattrs);
+    idmap_init(&m->trash, sizeof(struct trashed));
     u64map_init(&m->chains);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
     m->timers = default_timers;
-    m->next_ino = ROOT_INO + 1;
+    m->next_ino = FIRST_INO;
+    m->next_removal = 1;
+    m->trash_keep_ns = META_TRASH_KEEP_NS;
     m->next_session = 1;
     m->next_generation = 2;
-    struct inode *root = idmap_add(&m->inodes, ROOT_INO);
-    root->type_mode = INODE_DIRECTORY << 12 | 0755;
-    root->parent = ROOT_INO;
-    meta_set_generation(root, 1);
+    meta_root_new(m, ROOT_INO);
+    meta_root_new(m, TRASH_INO);
+    meta_root_new(m, PURGE_INO);
     return m;
 }
 
@@ -47,6 +51,9 @@ void meta_free(struct meta *m)
     if (m == NULL)
         return;
     FREE_RECORDS(&m->inodes, struct inode, meta_inode_free_content);
+    meta_also_free_all(m);
+    meta_xattrs_free_all(m);
+    FREE_RECORDS(&m->trash, struct trashed, meta_trashed_free_content);
     idmap_close(&m->chunks);
     for (size_t i = 0; i < m->chains.cap; i++)
         free((uint16_t *)(uintptr_t)m->chains.slots[i].value);
@@ -71,7 +78,7 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
+           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
            m->n_servers * sizeof *m->servers;
 }
 
@@ -104,6 +111,7 @@ static int close_session(struct meta *m, const struct msg_session_close *c, stru
 {
     meta_session_drop(m, c->id.session);
     reply->type = MSG_TYPE_session_close_reply;
+    reply->session_close_reply.reserved = 0;
     return 0;
 }
 
@@ -119,10 +127,19 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_unlink: return meta_op_unlink(m, st, &cmd->unlink, reply);
     case MSG_TYPE_rmdir: return meta_op_rmdir(m, st, &cmd->rmdir, reply);
     case MSG_TYPE_rename: return meta_op_rename(m, st, &cmd->rename, reply);
+    case MSG_TYPE_setattr: return meta_op_setattr(m, st, &cmd->setattr, reply);
+    case MSG_TYPE_link: return meta_op_link(m, st, &cmd->link, reply);
+    case MSG_TYPE_setxattr: return meta_op_setxattr(m, st, &cmd->setxattr, reply);
+    case MSG_TYPE_removexattr: return meta_op_removexattr(m, st, &cmd->removexattr, reply);
+    case MSG_TYPE_remove: return meta_op_remove(m, st, &cmd->remove, reply);
+    case MSG_TYPE_trash_restore: return meta_op_trash_restore(m, st, &cmd->trash_restore, reply);
+    case MSG_TYPE_trash_empty: return meta_op_trash_empty(m, st, &cmd->trash_empty, reply);
+    case MSG_TYPE_trash_keep: return meta_op_trash_keep(m, &cmd->trash_keep, reply);
     case MSG_TYPE_publish: return meta_op_publish(m, st, &cmd->publish, reply);
     case MSG_TYPE_ss_register: return meta_apply_register(m, &cmd->ss_register, reply);
     case MSG_TYPE_server_state: meta_apply_server_state(m, &cmd->server_state); return 0;
     case MSG_TYPE_expire: meta_apply_expire(m, &cmd->expire); return 0;
+    case MSG_TYPE_reclaim: meta_apply_reclaim(m, st, &cmd->reclaim); return 0;
     case MSG_TYPE_reap: meta_apply_reap(m, &cmd->reap); return 0;
     case MSG_TYPE_reserve:
         m->reserved = max_u64(m->reserved, min_u64(cmd->reserve.chunks_below, META_SERIAL_MAX));

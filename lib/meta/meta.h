@@ -18,6 +18,13 @@
 #define META_SYMLINK_DEPTH 40
 /* The default goal, as far as there are servers. */
 #define META_DEFAULT_GOAL 2u
+#define META_XATTR_NAME_MAX 255u
+#define META_XATTR_VALUE_MAX 65536u
+#define META_XATTR_TOTAL_MAX 131072u /* of an inode, with META_XATTR_HEAD for each */
+#define META_XATTR_HEAD 5u
+/* How long the trash keeps things, unless it is told otherwise. */
+#define META_TRASH_KEEP_NS (86400 * (int64_t)NS_PER_SEC)
+#define META_TRASH_KEEP_MAX_MS (100ULL * 365 * 86400 * 1000)
 #define META_MAX_SERVERS 4096u
 #define META_MAX_REPLICAS 16u
 
@@ -77,10 +84,15 @@ size_t meta_memory(const struct meta *m);
 uint64_t meta_epoch(const struct meta *m);
 uint64_t meta_index(const struct meta *m);    /* of the last applied entry */
 void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo);
-uint64_t meta_first_grantable(const struct meta *m); /* first chunk serial this epoch may grant: the reserve at its opening */
+/* The first chunk serial this epoch may grant: the reserve at its opening. */
+uint64_t meta_first_grantable(const struct meta *m);
 uint64_t meta_reserved(const struct meta *m); /* serials below this may be granted */
 uint64_t meta_horizon(const struct meta *m);
 int64_t meta_oldest_removed(const struct meta *m); /* stamp of the oldest removed, not reaped chunk; INT64_MAX: none */
+/* Is there anything to free in the background? */
+bool meta_can_reclaim(const struct meta *m);
+int64_t meta_trash_keep(const struct meta *m);   /* ns */
+int64_t meta_oldest_trash(const struct meta *m); /* stamp of the next to leave the trash; INT64_MAX: none */
 /* Is this chunk mapped, or removed but not reaped? */
 bool meta_knows_chunk(const struct meta *m, uint64_t chunk);
 /* A known chunk's version and servers (mapped, or removed and not reaped: *removed says which). False: unknown. */

@@ -100,8 +100,8 @@ static struct name_key separator(const struct node *left, const struct node *rig
     return r;
 }
 
-/* Puts an entry into the node at level i of the way. A full node becomes two, and its parent (perhaps a new root) learns
- * of it in the same way. */
+/* Puts an entry into the node at level i of the way. A full node becomes two, and its parent (perhaps a new root)
+ * learns of it in the same way. */
 static void insert_at(struct names *t, struct way *w, uint32_t i, uint32_t at, struct name_key key, uint64_t value)
 {
     struct node *left = w->node[i];

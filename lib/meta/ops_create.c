@@ -101,9 +101,13 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
         return DFS_EISDIR;
     if (w->ino != 0 && excl)
         return DFS_EEXIST;
-    if (w->ino != 0 && is_dir(meta_inode(m, w->ino)))
-        return DFS_EISDIR;
-    return 0;
+    if (w->ino == 0)
+        return 0;
+    switch (inode_type(meta_inode(m, w->ino))) {
+    case INODE_FILE: return 0;
+    case INODE_DIRECTORY: return DFS_EISDIR;
+    default: return DFS_ELOOP; /* a symlink named by its number: an empty path follows nothing */
+    }
 }
 
 int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_create *r, struct msg *reply)
@@ -116,8 +120,8 @@ int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_crea
         return rv;
     if (w.ino == 0) {
         struct inode *in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
-        in->goal = meta_goal(m, r->goal);
-        in->flags = r->goal != 0 ? INODE_GOAL_CHOSEN : 0;
+        in->goal = meta_goal(m, r->goal) & 31;
+        in->flags = r->goal != 0 ? INODE_GOAL_CHOSEN : 0u;
         meta_link(m, st, w.parent, w.name, w.ino);
     }
     reply_attr(m, w.ino, MSG_TYPE_create_reply, reply, &reply->create_reply.attr);

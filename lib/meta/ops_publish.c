@@ -124,8 +124,7 @@ static void fill_file(struct meta *m, const struct stamp *st, const struct msg_p
         ids[i] = placed[i].chunk;
     }
     meta_file_set_chunks(m, in, ids, r->n_chunks);
-    m->file_bytes += r->size - in->size;
-    in->size = r->size;
+    meta_file_resize(m, in, r->size);
     in->mtime_ns = r->mtime_ns != 0 ? r->mtime_ns : st->time_ns;
     in->ctime_ns = st->time_ns;
 }
@@ -156,8 +155,8 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
         meta_file_drop_chunks(m, st, in);
         meta_set_generation(in, m->next_generation++);
     }
-    in->goal = goal;
-    in->flags |= r->goal != 0 ? INODE_GOAL_CHOSEN : 0;
+    in->goal = goal & 31;
+    in->flags |= r->goal != 0 ? INODE_GOAL_CHOSEN : 0u;
     fill_file(m, st, r, placed, in);
     reply->type = MSG_TYPE_publish_reply;
     meta_fill_attr(w.ino, in, &reply->publish_reply.attr);

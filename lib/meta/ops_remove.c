@@ -18,6 +18,7 @@ int meta_op_unlink(struct meta *m, const struct stamp *st, const struct msg_unli
         return DFS_ENOTDIR;
     meta_unlink(m, st, w.parent, w.name);
     reply->type = MSG_TYPE_unlink_reply;
+    reply->unlink_reply.reserved = 0;
     return 0;
 }
 
@@ -38,6 +39,7 @@ int meta_op_rmdir(struct meta *m, const struct stamp *st, const struct msg_rmdir
         return DFS_ENOTEMPTY;
     meta_unlink(m, st, w.parent, w.name);
     reply->type = MSG_TYPE_rmdir_reply;
+    reply->rmdir_reply.reserved = 0;
     return 0;
 }
 
@@ -80,6 +82,7 @@ int meta_op_rename(struct meta *m, const struct stamp *st, const struct msg_rena
     if (rv != 0)
         return rv;
     reply->type = MSG_TYPE_rename_reply;
+    reply->rename_reply.reserved = 0;
     if (to.ino == from.ino)
         return 0;
     if (to.ino != 0)

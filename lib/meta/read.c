@@ -6,6 +6,7 @@
 #define CHUNK_LOC_BYTES 48u
 #define REPLICA_BYTES 16u
 #define PAGE_MAX 4096u
+#define SCAN_MAX 65536u /* names one request looks at */
 
 static int read_lookup(const struct meta *m, const struct msg_lookup *r, struct msg *reply)
 {
@@ -57,6 +58,42 @@ static int read_readdir(const struct meta *m, const struct msg_readdir *r, struc
             meta_fill_attr(ino, entry, &e->attr);
         else
             e->attr = (struct wire_attr){.ino = ino, .type = inode_type(entry)};
+    }
+    return 0;
+}
+
+static int read_usage(const struct meta *m, const struct msg_usage *r, struct msg *reply, struct arena *a)
+{
+    struct msg_usage_reply *out = &reply->usage_reply;
+    uint64_t ino, at, entry;
+    int rv = meta_walk_existing(m, r->dir, r->path, 0, &ino);
+    if (rv != 0)
+        return rv;
+    if (r->after.len > WIRE_NAME_MAX)
+        return DFS_ENAMETOOLONG;
+    const struct inode *in = meta_inode(m, ino);
+    *out = (struct msg_usage_reply){.next = STR(""), .eof = 1};
+    reply->type = MSG_TYPE_usage_reply;
+    meta_fill_attr(ino, in, &out->attr);
+    out->totals = meta_wire_totals(is_dir(in) ? in->dir->all : meta_totals_of(in));
+    if (!is_dir(in) || in->dir->subdirs == 0)
+        return 0;
+    uint32_t limit = r->limit == 0 || r->limit > PAGE_MAX ? PAGE_MAX : r->limit;
+    out->entries = arena_alloc(a, min_u64(limit, in->dir->subdirs), sizeof *out->entries);
+    if (out->entries == NULL)
+        return DFS_ENOMEM;
+    struct names_cursor c;
+    struct str name;
+    names_seek(&m->names, &c, ino, r->after);
+    for (uint32_t seen = 0; names_next(&c, &at, &name, &entry) && at == ino;) {
+        if (out->n_entries == limit || seen++ == SCAN_MAX) {
+            out->eof = 0;
+            break;
+        }
+        const struct inode *e = meta_inode(m, entry);
+        if (is_dir(e))
+            out->entries[out->n_entries++] = (struct wire_usage_entry){name, meta_wire_totals(e->dir->all)};
+        out->next = name;
     }
     return 0;
 }
@@ -132,9 +169,12 @@ static int read_statfs(const struct meta *m, struct msg *reply)
 {
     struct msg_statfs_reply *out = &reply->statfs_reply;
     reply->type = MSG_TYPE_statfs_reply;
+    const struct totals *live = &meta_inode(m, ROOT_INO)->dir->all;
     *out = (struct msg_statfs_reply){
-        .files = m->n_files,
-        .directories = m->n_dirs,
+        .files = live->files,
+        .directories = live->dirs,
+        .trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all),
+        .reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all),
         .chunks = m->chunks.count - m->removed.count,
     };
     for (uint32_t i = 0; i < m->n_servers; i++) {
@@ -152,6 +192,10 @@ int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, st
     case MSG_TYPE_lookup: return read_lookup(m, &req->lookup, reply);
     case MSG_TYPE_readdir: return read_readdir(m, &req->readdir, reply, a);
     case MSG_TYPE_locate: return read_locate(m, &req->locate, reply, a);
+    case MSG_TYPE_usage: return read_usage(m, &req->usage, reply, a);
+    case MSG_TYPE_getxattr: return meta_read_getxattr(m, &req->getxattr, reply);
+    case MSG_TYPE_listxattr: return meta_read_listxattr(m, &req->listxattr, reply, a);
+    case MSG_TYPE_trash_list: return meta_read_trash(m, &req->trash_list, reply, a);
     case MSG_TYPE_statfs: return read_statfs(m, reply);
     default: return DFS_ENOTSUP;
     }
@@ -163,11 +207,14 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
     s->cluster_lo = m->cluster_lo;
     s->epoch = m->epoch;
     s->sessions = m->sessions.count;
-    s->files = m->n_files;
-    s->directories = m->n_dirs;
-    s->symlinks = m->n_symlinks;
+    const struct totals *live = &meta_inode(m, ROOT_INO)->dir->all;
+    s->files = live->files;
+    s->directories = live->dirs;
+    s->symlinks = live->symlinks;
+    s->trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all);
+    s->reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all);
     s->chunks = m->chunks.count - m->removed.count;
-    s->bytes = m->file_bytes;
+    s->bytes = live->bytes;
     s->goal = meta_default_goal(m);
     s->servers = arena_alloc(a, m->n_servers, sizeof *s->servers);
     s->n_servers = s->servers ? m->n_servers : 0;

@@ -73,8 +73,9 @@ static void arrive(struct walk *w, uint64_t ino, enum last_kind kind)
 /* Where the walk stands when all names are used up, having ended in a directory by `kind`. */
 static int step_dots(const struct meta *m, struct rest *r, struct walk *w, enum last_kind kind)
 {
-    if (kind == LAST_DOTDOT)
-        r->dir = meta_inode(m, r->dir)->parent;
+    const struct dir *d = meta_inode(m, r->dir)->dir;
+    if (kind == LAST_DOTDOT && d->up != NULL)
+        r->dir = d->up->ino;
     arrive(w, r->dir, kind);
     return 0;
 }
@@ -114,8 +115,8 @@ int meta_walk(const struct meta *m, uint64_t dir, struct str path, uint32_t flag
     r.n = 0;
     r.dir = dir;
     const struct inode *start = meta_inode(m, dir);
-    if (start == NULL)
-        return DFS_ENOENT;
+    if (start == NULL || (dir != ROOT_INO && is_dir(start) && meta_top(m, dir) != ROOT_INO))
+        return DFS_ENOENT; /* removed, though a trash may have it */
     int rv = start_part(&r, path);
     if (rv != 0)
         return rv;

@@ -54,12 +54,14 @@ static void save_head(const struct meta *m, struct saver *s)
     put32(s, SNAPSHOT_VERSION);
     put32(s, META_CHUNK_SIZE);
     const uint64_t fields[] = {m->index,   m->epoch,    m->cluster_hi, m->cluster_lo,   m->first_grantable,
-                               m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation};
+                               m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation,
+                               m->next_removal, m->trash_emptied, (uint64_t)m->trash_keep_ns};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         put64(s, fields[i]);
     put32(s, m->n_servers);
     put64(s, m->inodes.count);
     put64(s, m->names.count);
+    put64(s, m->trash.count);
     put64(s, m->sessions.count);
     put64(s, m->removed.count);
 }
@@ -103,6 +105,11 @@ static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, cons
     put64(s, (uint64_t)in->mtime_ns);
     put64(s, (uint64_t)in->ctime_ns);
     put64(s, meta_generation(in));
+    if (in->flags & INODE_XATTRS) {
+        const struct xattrs *x = meta_xattrs(m, ino);
+        put32(s, x->len);
+        put(s, x->data, x->len);
+    }
     if (inode_type(in) == INODE_SYMLINK)
         put_text(s, in->target, in->size);
     if (inode_type(in) != INODE_FILE)
@@ -137,6 +144,22 @@ static void save_names(const struct meta *m, struct saver *s)
         put8(s, (uint8_t)name.len);
         put(s, name.p, name.len);
     }
+}
+
+static int save_trash(const struct meta *m, struct saver *s)
+{
+    struct idmap_iter it;
+    uint64_t number;
+    const struct trashed *t;
+    int rv = idmap_iter_init(&it, &m->trash);
+    while (rv == 0 && s->err == 0 && (t = idmap_iter_next(&it, &number)) != NULL) {
+        put64(s, number);
+        put64(s, (uint64_t)t->time_ns);
+        put32(s, t->uid);
+        put_text(s, t->path ? t->path : "", t->path ? strlen(t->path) : 0);
+    }
+    idmap_iter_close(&it);
+    return rv;
 }
 
 static void save_session(struct saver *s, uint64_t id, const struct session *v)
@@ -179,6 +202,8 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
     save_servers(m, &s);
     int rv = save_inodes(m, &s);
     save_names(m, &s);
+    if (rv == 0)
+        rv = save_trash(m, &s);
     if (rv == 0)
         rv = save_sessions(m, &s);
     for (size_t i = 0; i < m->removed.count; i++) {

@@ -80,8 +80,9 @@ int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct 
     }
     const struct meta_server *rival = find_rival(m, r);
     if (rival != NULL) {
-        snprintf(m->text, sizeof m->text, "address %.100s is in use by storage server %u (uuid %016" PRIx64 "%016" PRIx64 ")",
-                 rival->addr, rival->id, rival->uuid_hi, rival->uuid_lo);
+        snprintf(m->text, sizeof m->text,
+                 "address %.100s is in use by storage server %u (uuid %016" PRIx64 "%016" PRIx64 ")", rival->addr,
+                 rival->id, rival->uuid_hi, rival->uuid_lo);
         return DFS_EIDENTITY;
     }
     struct meta_server *s = find_uuid(m, r->uuid_hi, r->uuid_lo);

@@ -22,6 +22,14 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     case MSG_TYPE_rmdir: return &cmd->rmdir.id;
     case MSG_TYPE_rename: return &cmd->rename.id;
     case MSG_TYPE_publish: return &cmd->publish.id;
+    case MSG_TYPE_setattr: return &cmd->setattr.id;
+    case MSG_TYPE_link: return &cmd->link.id;
+    case MSG_TYPE_setxattr: return &cmd->setxattr.id;
+    case MSG_TYPE_removexattr: return &cmd->removexattr.id;
+    case MSG_TYPE_remove: return &cmd->remove.id;
+    case MSG_TYPE_trash_restore: return &cmd->trash_restore.id;
+    case MSG_TYPE_trash_empty: return &cmd->trash_empty.id;
+    case MSG_TYPE_trash_keep: return &cmd->trash_keep.id;
     default: return NULL;
     }
 }
@@ -109,7 +117,8 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
     return r;
 }
 
-int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply)
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
+                            struct msg *reply)
 {
     if (o->nonce == 0)
         return DFS_EINVAL; /* a client that forgot to draw one would share its session with the next such */

@@ -3,15 +3,19 @@
  *
  *   block    u32 length (1..65536), u32 CRC32C, bytes; the CRC goes on from the block before, so that blocks cannot
  *            be swapped. A block of length 0 ends the stream; its CRC is that of the block before.
- *   stream   head, servers, inodes, names, sessions, removed
+ *   stream   head, servers, inodes, names, trashed, sessions, removed
  *   head     u64 magic, u32 version, u32 chunk size, u64 index, epoch, cluster hi, lo, first grantable, reserved,
- *            horizon, next inode, next session, next generation, u32 servers, u64 inodes, names, sessions, removed
+ *            horizon, next inode, next session, next generation, next removal, trash emptied below, i64 trash keep ns,
+ *            u32 servers, u64 inodes, names, trashed, sessions, removed
  *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, text16 address, domain; in id order from 1
- *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; then
- *            a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order.
+ *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the
+ *            flag 2 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
+ *            then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the
+ *            roots come first: 1, 2 the trash, 3 what is being reclaimed.
  *   chunk    u64 id, u32 version, length, crc, index, u8 goal, u8 servers, u16 server…
- *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents and counts
- *            of directories follow from these.
+ *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents, counts and
+ *            totals of directories follow from these.
+ *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number, and of time
  *   session  u64 id, nonce, i64 active, u64 floor, text16 who, u32 results,
  *            { u64 number, u16 type, u32 length, bytes }… in order; in id order
  *   removed  i64 time, chunk; oldest first

@@ -10,31 +10,78 @@
 #define META_SERIAL_MAX (1ULL << 48) /* ids: group number (0) << 48 | serial */
 #define META_RESERVE_STEP (1ULL << 20)
 #define META_REAP_MAX 4096u
+#define META_RECLAIM_MAX 4096u
+/* Two more roots, which no path leads to: entries are named by sixteen hexadecimal digits, the number of the removal. */
+#define TRASH_INO 2u /* what can be restored */
+#define PURGE_INO 3u /* what is being reclaimed */
+#define FIRST_INO 16u
 #define META_PAGE_BYTES (1024u * 1024) /* what one listing reply may take, encoded */
 
-/* One inode. 56 bytes; every byte here is a megabyte per million files. */
+/* What lies below a directory, itself not counted. A file with several names counts once, in the lowest-numbered of the
+ * directories that name it: a rule that needs no memory of how the names came to be. */
+struct totals {
+    uint64_t files, bytes;
+    uint32_t dirs, symlinks;
+};
+
+/* What a directory has beside its inode. */
+struct dir {
+    struct dir *up;   /* NULL: the root, or one of the hidden roots */
+    char *name;       /* in up; owned; NULL with up */
+    uint64_t ino;
+    struct totals all;
+    uint32_t subdirs; /* entries that are directories */
+};
+
+/* One inode. 60 bytes; every byte here is a megabyte per million files. */
 struct inode {
     uint64_t size; /* of a file, bytes; of a directory, entries; of a symlink, its target's length */
     int64_t mtime_ns, ctime_ns;
     union {
-        uint64_t chunk;    /* a file with one chunk */
-        uint64_t *chunks;  /* a file with more: n ids in order of index; owned */
-        uint64_t parent;   /* a directory; the root is its own */
-        char *target;      /* a symlink: size bytes; owned */
+        uint64_t chunk;   /* a file with one chunk */
+        uint64_t *chunks; /* a file with more: n ids in order of index; owned */
+        struct dir *dir;  /* a directory; owned */
+        char *target;     /* a symlink: size bytes; owned */
     };
     uint32_t uid, gid;
-    uint32_t n; /* of a file, chunks; of a directory, subdirectories */
     uint32_t generation_low;
     uint16_t generation_high;
-    uint16_t names; /* entries that mean this inode; 0 is the root's alone */
+    uint16_t names;     /* entries that mean this inode; 0 is the roots' alone */
     uint16_t type_mode; /* enum inode_type << 12 | permission bits */
-    uint8_t goal;
-    uint8_t flags; /* INODE_… */
-};
+    uint16_t home_high; /* the directory that names it, the lowest if there are several; 0 for the roots */
+    uint32_t home_low;
+    uint32_t n : 24;    /* of a file, chunks */
+    uint32_t goal : 5;
+    uint32_t flags : 3; /* INODE_… */
+} __attribute__((packed, aligned(4)));
 #define INODE_GOAL_CHOSEN 1u /* the goal was given, not the default */
+#define INODE_XATTRS 2u      /* has extended attributes */
+#define INODE_FLAGS 3u       /* all there are */
+#define INODE_CHUNKS_MAX ((1u << 24) - 1)
+#define INODE_NAMES_MAX 65000u
+
+/* The extended attributes of an inode: for each, in bytewise order of name, u8 length and name, u32 length and value. */
+struct xattrs {
+    uint32_t len;
+    uint8_t data[];
+};
+
+/* The directories that name a file besides its home, in rising order; one with two names in it comes twice. */
+struct also {
+    uint32_t n, cap;
+    uint64_t dirs[];
+};
 
 static inline uint8_t inode_type(const struct inode *i) { return (uint8_t)(i->type_mode >> 12); }
 static inline bool is_dir(const struct inode *i) { return inode_type(i) == INODE_DIRECTORY; }
+static inline uint64_t inode_home(const struct inode *i) { return (uint64_t)i->home_high << 32 | i->home_low; }
+
+struct trashed { /* what is known of an entry of the trash, by its number */
+    int64_t time_ns;
+    char *path;   /* where it was, NUL-terminated; owned; NULL: too long to be said */
+    uint32_t uid; /* who removed it */
+    uint32_t reserved;
+};
 
 /* One chunk: mapped by exactly one file, or waiting in the removed queue. 24 bytes. */
 #define CHUNK_INLINE 3u
@@ -75,18 +122,24 @@ struct meta {
     uint64_t index, epoch, cluster_hi, cluster_lo;
     uint64_t first_grantable, reserved, horizon;         /* chunk serials */
     uint64_t next_ino, next_session, next_generation;
+    uint64_t next_removal;
+    uint64_t trash_emptied; /* entries of the trash below this number were given up */
+    int64_t trash_keep_ns;
+    struct idmap trash;     /* removal number -> struct trashed */
     struct names names;
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
+    struct u64map also;   /* inode -> struct also *, for those with several names; owned */
+    struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
     struct u64map chains; /* chunk id -> uint16_t * of its n_servers servers, where those are many; owned */
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
-    uint64_t n_files, n_dirs, n_symlinks; /* the root is not counted */
-    uint64_t file_bytes;
-    size_t heap_bytes; /* chunk arrays, long chains, symlink targets, session results: estimated */
+    uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
+    size_t heap_bytes; /* directories, chunk arrays, long chains, symlink targets, session results: estimated */
 
     /* beside the state */
+    int64_t trash_newest; /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
     struct bytes out; /* the reply of the last command */
     struct arena arena;
@@ -116,13 +169,39 @@ void meta_set_generation(struct inode *in, uint64_t generation);
 void meta_fill_attr(uint64_t ino, const struct inode *in, struct wire_attr *a);
 /* Enters a new name; the parent's times and counts follow. */
 void meta_link(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t ino);
+/* Enters a name and nothing else, for loading; false: it is there already. */
+bool meta_name_add(struct meta *m, uint64_t parent, struct str name, uint64_t ino);
 /* Takes a name out; the inode goes when that was its last. */
 void meta_unlink(struct meta *m, const struct stamp *st, uint64_t parent, struct str name);
-/* Moves a name: to_name must be free. */
+/* Moves a name: to_name must be free. The one called name is not to lie in memory of the state. */
 void meta_move(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t to_parent,
                struct str to_name);
-/* Is dir the inode `below`, or one of the directories above it? */
+/* Is dir the directory `below`, or one of those above it? */
 bool meta_is_above(const struct meta *m, uint64_t dir, uint64_t below);
+/* Makes the inode of a root: with a directory, without a name. */
+struct inode *meta_root_new(struct meta *m, uint64_t ino);
+void meta_file_resize(struct meta *m, struct inode *in, uint64_t size);
+/* Forgets the other names of an inode; for meta_free. */
+void meta_also_free_all(struct meta *m);
+
+/* --- totals.c --- */
+
+struct dir *meta_dir_new(struct meta *m, uint64_t ino);
+void meta_dir_free(struct meta *m, struct dir *d);
+/* Puts a directory under another one, which counts it from now on; and takes it out again. */
+void meta_dir_attach(struct meta *m, struct dir *d, struct dir *up, struct str name);
+void meta_dir_detach(struct meta *m, struct dir *d);
+/* A file or symlink counts (sign 1), or counts no longer (-1), in dir and all above it. */
+void meta_totals_count(struct meta *m, const struct inode *in, uint64_t dir, int sign);
+void meta_totals_bytes(struct meta *m, uint64_t dir, uint64_t more);
+/* What an inode counts for where it is: itself and what lies below it. */
+struct totals meta_totals_of(const struct inode *in);
+/* Computes all totals anew: a struct totals for each directory in sums, which is to be closed. */
+void meta_totals_sum(const struct meta *m, struct idmap *sums);
+static inline bool meta_is_root(uint64_t ino) { return ino == ROOT_INO || ino == TRASH_INO || ino == PURGE_INO; }
+struct wire_totals meta_wire_totals(struct totals t);
+/* The root above a directory: ROOT_INO, or a hidden one's. */
+uint64_t meta_top(const struct meta *m, uint64_t dir);
 
 /* --- chunk.c --- */
 
@@ -145,19 +224,50 @@ bool meta_server_fields_fine(struct str addr, struct str domain);
 
 /* --- session.c --- */
 
-/* What to do with a numbered request: 0: apply it; 1: *again is its remembered reply; or a DFS_E not to be remembered. */
+/* What to do with a numbered request. 0: apply it; 1: *again is its remembered reply; or a DFS_E, not remembered. */
 int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t now_ns,
                        const struct session_result **again);
 /* Remembers a reply; the bytes it returns live as long as the session remembers them. */
 const struct session_result *meta_session_remember(struct meta *m, const struct wire_request_id *id, uint16_t type,
                                                    const void *head, uint32_t len);
-int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply);
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
+                            struct msg *reply);
 void meta_session_drop(struct meta *m, uint64_t id);
 void meta_session_free_content(struct session *s);
 void meta_apply_expire(struct meta *m, const struct msg_expire *e);
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
+
+/* --- xattr.c --- */
+
+int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_setxattr *r, struct msg *reply);
+int meta_op_removexattr(struct meta *m, const struct stamp *st, const struct msg_removexattr *r, struct msg *reply);
+int meta_read_getxattr(const struct meta *m, const struct msg_getxattr *r, struct msg *reply);
+int meta_read_listxattr(const struct meta *m, const struct msg_listxattr *r, struct msg *reply, struct arena *a);
+const struct xattrs *meta_xattrs(const struct meta *m, uint64_t ino); /* NULL: none */
+/* Gives an inode these bytes for its attributes, instead of those it has; len 0: none. */
+void meta_xattrs_put(struct meta *m, uint64_t ino, struct inode *in, const void *data, uint32_t len);
+bool meta_xattrs_fine(const void *data, uint32_t len); /* are these the bytes of some attributes? */
+void meta_xattrs_free_all(struct meta *m);
+
+/* --- trash.c --- */
+
+#define REMOVAL_NAME 16u
+struct removal_name {
+    char text[REMOVAL_NAME + 1];
+};
+struct str meta_removal_name(uint64_t number, struct removal_name *room);
+uint64_t meta_removal_number(struct str name); /* 0: it is not the name of one */
+int meta_op_remove(struct meta *m, const struct stamp *st, const struct msg_remove *r, struct msg *reply);
+int meta_op_trash_restore(struct meta *m, const struct stamp *st, const struct msg_trash_restore *r, struct msg *reply);
+int meta_op_trash_empty(struct meta *m, const struct stamp *st, const struct msg_trash_empty *r, struct msg *reply);
+int meta_op_trash_keep(struct meta *m, const struct msg_trash_keep *r, struct msg *reply);
+void meta_apply_reclaim(struct meta *m, const struct stamp *st, const struct msg_reclaim *r);
+int meta_read_trash(const struct meta *m, const struct msg_trash_list *r, struct msg *reply, struct arena *a);
+void meta_trashed_free_content(struct trashed *t);
+/* A new record of the trash; path may be NULL. */
+void meta_trashed_add(struct meta *m, uint64_t number, int64_t time_ns, uint32_t uid, const char *path);
 
 /* --- resolve.c --- */
 
@@ -191,6 +301,8 @@ int meta_op_symlink(struct meta *m, const struct stamp *st, const struct msg_sym
 int meta_op_unlink(struct meta *m, const struct stamp *st, const struct msg_unlink *r, struct msg *reply);
 int meta_op_rmdir(struct meta *m, const struct stamp *st, const struct msg_rmdir *r, struct msg *reply);
 int meta_op_rename(struct meta *m, const struct stamp *st, const struct msg_rename *r, struct msg *reply);
+int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_setattr *r, struct msg *reply);
+int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *r, struct msg *reply);
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;

@@ -9,15 +9,18 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, bytes, mapped;
+    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs;
     struct idmap seen; /* chunk id -> 1 byte */
+    struct idmap sums; /* directory -> struct totals */
+    struct idmap names; /* inode -> u32, how many mean it */
+    struct idmap entries; /* directory -> struct entries */
     uint64_t *server_chunks, *server_bytes;
 };
 
 #define BAD(v, ...) (snprintf((v)->why, (v)->len, __VA_ARGS__), DFS_ECORRUPT)
 
-struct tally { /* what the name index says of an inode */
-    uint32_t names, entries, dirs;
+struct entries { /* what the name index says of a directory */
+    uint64_t all, dirs;
 };
 
 static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t index_from)
@@ -55,80 +58,122 @@ static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
     }
     if (end > in->size)
         return BAD(v, "inode %" PRIu64 " is smaller than its chunks", ino);
-    v->bytes += in->size;
     v->files++;
     return 0;
 }
 
-/* Every directory's way up must end at the root. Those known to are marked, so that each is walked once. */
-static int check_parents(struct verify *v, struct idmap *rooted, uint64_t ino)
+static int check_dir(struct verify *v, uint64_t ino, const struct inode *in)
 {
-    uint64_t at = ino, steps = 0;
-    for (; at != ROOT_INO && idmap_find(rooted, at) == NULL; at = meta_inode(v->m, at)->parent) {
-        const struct inode *parent = meta_inode(v->m, meta_inode(v->m, at)->parent);
-        if (parent == NULL || !is_dir(parent) || steps++ > v->m->n_dirs)
-            return BAD(v, "directory %" PRIu64 " does not lead to the root", ino);
-    }
-    for (at = ino; at != ROOT_INO && idmap_find(rooted, at) == NULL; at = meta_inode(v->m, at)->parent)
-        idmap_add(rooted, at);
+    static const struct entries none;
+    const struct entries *e = idmap_find(&v->entries, ino);
+    e = e ? e : &none;
+    const struct totals *sum = idmap_find(&v->sums, ino), *all = &in->dir->all;
+    if (in->size != e->all || in->dir->subdirs != e->dirs || (!meta_is_root(ino) && in->names != 1))
+        return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
+    if (in->dir->ino != ino || (in->dir->up == NULL) != meta_is_root(ino))
+        return BAD(v, "directory %" PRIu64 " is not where it should be", ino);
+    if (sum->files != all->files || sum->bytes != all->bytes || sum->dirs != all->dirs || sum->symlinks != all->symlinks)
+        return BAD(v, "directory %" PRIu64 " miscounts what lies below it", ino);
+    v->dirs += !meta_is_root(ino);
     return 0;
 }
 
-static int check_inode(struct verify *v, uint64_t ino, const struct inode *in, const struct tally *t)
+/* What u64map remembers of a file's names must be as many as the index has beyond the first. */
+static int check_also(struct verify *v, uint64_t ino, const struct inode *in)
 {
-    static const struct tally none;
-    if (t == NULL)
-        t = &none;
+    const struct also *a = (const struct also *)(uintptr_t)u64map_get(&v->m->also, ino);
+    if ((a == NULL ? 0 : a->n) + 1u != in->names)
+        return BAD(v, "inode %" PRIu64 " forgot who names it", ino);
+    uint64_t last = inode_home(in);
+    for (uint32_t i = 0; i + 1u < in->names; last = a->dirs[i++])
+        if (a->dirs[i] < last)
+            return BAD(v, "inode %" PRIu64 " confuses who names it", ino);
+    v->several += a != NULL;
+    return 0;
+}
+
+static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
+{
+    const uint32_t *n = idmap_find(&v->names, ino);
+    uint32_t names = n ? *n : 0;
     if (ino >= v->m->next_ino || meta_generation(in) >= v->m->next_generation)
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
-    if (t->names != in->names || (ino != ROOT_INO && in->names == 0) || (ino == ROOT_INO && in->names != 0))
-        return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, t->names);
-    if (is_dir(in) && (in->size != t->entries || in->n != t->dirs || (ino != ROOT_INO && in->names != 1)))
-        return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
-    if (inode_type(in) == INODE_FILE)
-        return check_file(v, ino, in);
-    v->dirs += is_dir(in) && ino != ROOT_INO;
+    if (names != in->names || (names == 0) != meta_is_root(ino))
+        return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, names);
+    const struct xattrs *x = meta_xattrs(v->m, ino);
+    if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
+        return BAD(v, "inode %" PRIu64 " has damaged attributes", ino);
+    v->with_xattrs += x != NULL;
+    if (is_dir(in))
+        return check_dir(v, ino, in);
     v->symlinks += inode_type(in) == INODE_SYMLINK;
+    int rv = check_also(v, ino, in);
+    return rv == 0 && inode_type(in) == INODE_FILE ? check_file(v, ino, in) : rv;
+}
+
+/* The hidden roots hold numbered entries only; the trash has a record of each of its own. */
+static int check_hidden(struct verify *v, uint64_t dir, struct str name)
+{
+    uint64_t number = meta_removal_number(name);
+    if (number == 0 || number >= v->m->next_removal)
+        return BAD(v, "entry of the hidden directory %" PRIu64 " has no number", dir);
+    if (dir == TRASH_INO && idmap_find(&v->m->trash, number) == NULL)
+        return BAD(v, "entry %" PRIu64 " of the trash has no record", number);
+    v->trashed += dir == TRASH_INO;
     return 0;
 }
 
-static int tally_names(struct verify *v, struct idmap *tallies)
+/* One entry of `parent`, whose number is dir. */
+static int tally_name(struct verify *v, uint64_t dir, const struct inode *parent, struct str name, uint64_t ino)
+{
+    const struct inode *in = meta_inode(v->m, ino);
+    if (in == NULL || (is_dir(in) && in->dir->up != parent->dir) || (is_dir(in) && !str_eq(str_of(in->dir->name), name)))
+        return BAD(v, "entry of directory %" PRIu64 " leads nowhere", dir);
+    uint32_t *names = idmap_find(&v->names, ino);
+    if (names == NULL) {
+        names = idmap_add(&v->names, ino);
+        if (inode_home(in) != dir) /* directories come in rising order: the first is the lowest */
+            return BAD(v, "inode %" PRIu64 " has directory %" PRIu64 " for its home", ino, inode_home(in));
+    }
+    ++*names;
+    return dir != ROOT_INO && meta_is_root(dir) ? check_hidden(v, dir, name) : 0;
+}
+
+static int tally_names(struct verify *v)
 {
     struct names_cursor c;
     struct str name;
-    uint64_t dir, ino;
+    const struct inode *parent = NULL;
+    struct entries *e = NULL;
+    uint64_t dir, ino, last = 0;
     int rv = names_verify(&v->m->names, v->why, v->len);
-    if (rv != 0)
-        return rv;
     names_seek(&v->m->names, &c, 0, STR(""));
-    while (names_next(&c, &dir, &name, &ino)) {
-        const struct inode *in = meta_inode(v->m, ino), *parent = meta_inode(v->m, dir);
-        if (in == NULL || parent == NULL || !is_dir(parent) || (is_dir(in) && in->parent != dir))
-            return BAD(v, "entry of directory %" PRIu64 " leads nowhere", dir);
-        struct tally *t = idmap_find(tallies, ino);
-        t = t ? t : idmap_add(tallies, ino);
-        t->names++;
-        t = idmap_find(tallies, dir);
-        t = t ? t : idmap_add(tallies, dir);
-        t->entries++;
-        t->dirs += is_dir(in);
+    while (rv == 0 && names_next(&c, &dir, &name, &ino)) {
+        if (dir != last) {
+            parent = meta_inode(v->m, dir);
+            if (parent == NULL || !is_dir(parent))
+                return BAD(v, "entry of directory %" PRIu64 " stands nowhere", dir);
+            e = idmap_add(&v->entries, dir);
+            last = dir;
+        }
+        rv = tally_name(v, dir, parent, name, ino);
+        e->all++;
+        e->dirs += rv == 0 && is_dir(meta_inode(v->m, ino));
     }
-    return 0;
+    return rv;
 }
 
-static int check_inodes(struct verify *v, const struct idmap *tallies, struct idmap *rooted)
+static int check_inodes(struct verify *v)
 {
     struct idmap_iter it;
     uint64_t ino;
-    const struct inode *in, *root = meta_inode(v->m, ROOT_INO);
-    if (root == NULL || !is_dir(root) || root->parent != ROOT_INO)
-        return BAD(v, "there is no root directory");
+    const struct inode *in;
+    for (ino = ROOT_INO; ino <= PURGE_INO; ino++)
+        if (meta_inode(v->m, ino) == NULL || !is_dir(meta_inode(v->m, ino)))
+            return BAD(v, "there is no root directory %" PRIu64, ino);
     int rv = idmap_iter_init(&it, &v->m->inodes);
-    while (rv == 0 && (in = idmap_iter_next(&it, &ino)) != NULL) {
-        rv = check_inode(v, ino, in, idmap_find(tallies, ino));
-        if (rv == 0 && is_dir(in))
-            rv = check_parents(v, rooted, ino);
-    }
+    while (rv == 0 && (in = idmap_iter_next(&it, &ino)) != NULL)
+        rv = check_inode(v, ino, in);
     idmap_iter_close(&it);
     return rv;
 }
@@ -155,7 +200,9 @@ static int check_sessions(struct verify *v)
 static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
-    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks || v->bytes != m->file_bytes)
+    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks ||
+        v->several != m->also.count || v->trashed != m->trash.count ||
+        v->with_xattrs != m->xattrs.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");
@@ -168,23 +215,24 @@ static int check_totals(struct verify *v)
 int meta_verify(const struct meta *m, char *why, size_t len)
 {
     struct verify v = {.m = m, .why = why, .len = len};
-    struct idmap tallies, rooted;
-    idmap_init(&tallies, sizeof(struct tally));
-    idmap_init(&rooted, 1);
+    idmap_init(&v.names, sizeof(uint32_t));
+    idmap_init(&v.entries, sizeof(struct entries));
     idmap_init(&v.seen, 1);
     v.server_chunks = xcalloc(m->n_servers, sizeof *v.server_chunks);
     v.server_bytes = xcalloc(m->n_servers, sizeof *v.server_bytes);
-    int rv = tally_names(&v, &tallies);
+    meta_totals_sum(m, &v.sums);
+    int rv = tally_names(&v);
     if (rv == 0)
-        rv = check_inodes(&v, &tallies, &rooted);
+        rv = check_inodes(&v);
     for (size_t i = 0; rv == 0 && i < m->removed.count; i++)
         rv = check_chunk(&v, meta_removed_at(m, i)->chunk, true, 0);
     if (rv == 0)
         rv = check_totals(&v);
     if (rv == 0)
         rv = check_sessions(&v);
-    idmap_close(&tallies);
-    idmap_close(&rooted);
+    idmap_close(&v.names);
+    idmap_close(&v.entries);
+    idmap_close(&v.sums);
     idmap_close(&v.seen);
     free(v.server_chunks);
     free(v.server_bytes);

@@ -127,7 +127,10 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
                            : NULL;
     if (!r)
         return false;
-    if (!r->write) {
+    if (r->recovered && m->n_chain > 0) {
+        /* The restart may have come before the forward was answered: to say that it is done would be a guess (G2). */
+        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u restarted during this write", ss->identity.server);
+    } else if (!r->write) {
         struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
         fx_reply(fx, ev->to, &reply, NULL);
     } else if (r->write->n_to < WRITE_WAITERS) {

@@ -214,6 +214,7 @@ struct recent { /* a writer's request on an open chunk */
     uint64_t session, number;
     uint32_t offset, length, sequence;
     struct write *write; /* while under way */
+    bool recovered;      /* read back at start: durable here, and nothing is known of the servers down the chain */
 };
 
 struct open_chunk { /* a chunk written not long ago */

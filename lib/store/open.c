@@ -32,11 +32,16 @@ void open_forget(struct ss *ss, struct open_chunk *o)
 
 struct open_chunk *open_add(struct ss *ss, uint64_t chunk)
 {
-    if (ss->n_open == OPEN_CHUNKS_MAX) {
+    for (uint32_t busy = 0; ss->n_open == OPEN_CHUNKS_MAX;) {
         struct open_chunk *oldest = CONTAINER_OF(list_first(&ss->open_lru), struct open_chunk, lru);
-        if (oldest->inflight)
+        if (!oldest->inflight) {
+            open_forget(ss, oldest);
+            break;
+        }
+        if (++busy == OPEN_CHUNKS_MAX)
             return NULL;
-        open_forget(ss, oldest);
+        list_remove(&oldest->lru); /* one that waits for a slow server must not keep out all others */
+        list_push(&ss->open_lru, &oldest->lru);
     }
     struct open_chunk *o = xcalloc(1, sizeof *o), **at = bucket_of(ss, chunk);
     o->id = chunk;
@@ -59,7 +64,13 @@ struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t numb
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
-    o->recent[o->next_recent] = (struct recent){r->session, r->number, r->offset, r->length, (uint32_t)r->sequence, w};
+    o->recent[o->next_recent] = (struct recent){.session = r->session,
+                                                .number = r->number,
+                                                .offset = r->offset,
+                                                .length = r->length,
+                                                .sequence = (uint32_t)r->sequence,
+                                                .write = w,
+                                                .recovered = !w};
     o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
     if (r->sequence > o->sequence)
         o->sequence = (uint32_t)r->sequence;

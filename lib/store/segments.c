@@ -191,13 +191,14 @@ static void create_failed(struct ss *ss, struct segment *s, const struct event *
     struct store *st = &ss->stores[s->disk];
     struct lane *l = &st->lanes[s->header.class];
     l->next = NULL;
-    if (ev->status != DFS_ENOSPC) {
+    if (ev->status != DFS_ENOSPC && ev->status != DFS_EMFILE && ev->status != DFS_ENOMEM) { /* those pass */
         store_fail(ss, st, ev->status, "creating a segment", fx);
         segment_forget(ss, s);
         return;
     }
     if (st->full_until <= ev->now.mono)
-        fx_log(fx, LOG_WARN, "store.full", "folder=%u segment_bytes=%u", st->number, s->header.size);
+        fx_log(fx, LOG_WARN, ev->status == DFS_ENOSPC ? "store.full" : "store.no_segment",
+               "folder=%u segment_bytes=%u error=%s", st->number, s->header.size, dfs_errname(ev->status));
     st->full_until = ev->now.mono + FULL_RETRY;
     queue_refuse(ss, l, DFS_ENOSPC, fx);
     s->state = SEG_UNLINKING; /* whatever is there of it */

@@ -130,6 +130,15 @@ static void init_handles(struct net *n)
     uv_unref((uv_handle_t *)&n->check);
 }
 
+/* A write to a closed connection must be an error, not the end of the process. A program with a handler of its own has seen
+ * to that. */
+static void ignore_sigpipe(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGPIPE, NULL, &now) == 0 && !(now.sa_flags & SA_SIGINFO) && now.sa_handler == SIG_DFL)
+        signal(SIGPIPE, SIG_IGN);
+}
+
 int net_new(uv_loop_t *loop, const struct link_self *self, const struct net_limits *limits, const struct logger *log,
             const struct net_handlers *h, struct net **out)
 {
@@ -156,8 +165,7 @@ int net_new(uv_loop_t *loop, const struct link_self *self, const struct net_limi
     arena_init(&n->arena, WIRE_ARENA_MAX);
     wheel_init(n);
     init_handles(n);
-    /* A write to a closed connection must be an error, not the end of the process. */
-    signal(SIGPIPE, SIG_IGN);
+    ignore_sigpipe();
     *out = n;
     return 0;
 }

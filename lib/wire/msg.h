@@ -34,6 +34,17 @@ enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u
 #define RENAME_EXCL 1u
+#define XATTR_MUST_BE_NEW 1u
+#define XATTR_MUST_EXIST 2u
+#define XATTR_NOFOLLOW 4u
+#define REMOVE_TREE 1u       /* a directory, with all it holds */
+#define REMOVE_KEEP 2u       /* in the trash, if there is one */
+#define SETATTR_MODE 1u      /* which fields of setattr count */
+#define SETATTR_UID 2u
+#define SETATTR_GID 4u
+#define SETATTR_MTIME 8u
+#define SETATTR_MTIME_NOW 16u
+#define SETATTR_NOFOLLOW 32u /* a final symlink is meant itself */
 
 /* --- structs --- */
 #define WIRE_CTYPE_u8 uint8_t

@@ -16,6 +16,8 @@
 #ifndef DFS_WIRE_TABLE_H
 #define DFS_WIRE_TABLE_H
 
+#include "wire/table_names.h"
+
 /* --- records inside messages --- */
 
 /* uid, gid of a caller are trusted until keys exist */
@@ -130,6 +132,11 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(totals)                                                                                                          \
+    X(usage_entry)                                                                                                     \
+    X(trashed)                                                                                                         \
+    X(trash_id)                                                                                                        \
+    X(xattr)                                                                                                           \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -197,7 +204,9 @@
     F(u64, used)                                                                                                       \
     F(u64, files)                                                                                                      \
     F(u64, directories)                                                                                                \
-    F(u64, chunks)
+    F(u64, chunks)                                                                                                     \
+    R(totals, trash) /* restorable, or about to be given up */                                                         \
+    R(totals, reclaiming) /* removed for good, its space not yet given back */
 
 #define MSG_status(F, R, L) F(u8, reserved)
 #define MSG_status_reply(F, R, L)                                                                                      \
@@ -217,7 +226,9 @@
     F(u64, bytes)                                                                                                      \
     F(u8, goal) /* default goal in force */                                                                            \
     L(nm_info, nameservers, 16)                                                                                        \
-    L(server_info, servers, 4096)
+    L(server_info, servers, 4096)                                                                                      \
+    R(totals, trash)                                                                                                   \
+    R(totals, reclaiming)
 
 /* Chunks to write to. Not logged: ids come from the epoch's reserve, placement travels in the token. */
 #define MSG_grant(F, R, L)                                                                                             \
@@ -230,6 +241,13 @@
     F(u32, lifetime_ms)                                                                                                \
     F(u32, chunk_size)                                                                                                 \
     L(granted, chunks, 64)
+
+/* A put that takes longer than a grant lives asks, in time and again, that its grants stay good (B15): until a lifetime
+ * after this the horizon does not pass `oldest`, nor, for the same reason, anything granted later. */
+#define MSG_hold(F, R, L)                                                                                              \
+    F(u64, session)                                                                                                    \
+    F(u64, oldest) /* chunk id: the lowest the session has written to and not published */
+#define MSG_hold_reply(F, R, L) F(u32, lifetime_ms)
 
 /* --- client to NameServer: mutations (all begin with a request_id; all are logged) --- */
 
@@ -367,6 +385,11 @@
 #define MSG_reap(F, R, L)                                                                                              \
     F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                        \
     F(u32, limit)
+/* What the trash kept long enough, or was told to give up, leaves it; then up to limit inodes that nobody can reach any
+ * more are freed. */
+#define MSG_reclaim(F, R, L)                                                                                           \
+    F(i64, trash_before_ns)                                                                                            \
+    F(u32, limit)
 #define MSG_expire(F, R, L) L(session, sessions, 1024)
 
 /* --- data: client to StorageServer, and down the chain --- */
@@ -412,7 +435,12 @@
     X(locate, 0x0112, READ)                                                                                            \
     X(statfs, 0x0113, READ)                                                                                            \
     X(status, 0x0114, READ)                                                                                            \
+    X(usage, 0x0115, READ)                                                                                             \
+    X(trash_list, 0x0116, READ)                                                                                        \
+    X(getxattr, 0x0117, READ)                                                                                          \
+    X(listxattr, 0x011a, READ)                                                                                         \
     X(grant, 0x0118, LEADER)                                                                                           \
+    X(hold, 0x0119, LEADER)                                                                                            \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
     X(create, 0x0121, MUTATION)                                                                                        \
     X(symlink, 0x0122, MUTATION)                                                                                       \
@@ -420,6 +448,14 @@
     X(rmdir, 0x0124, MUTATION)                                                                                         \
     X(rename, 0x0125, MUTATION)                                                                                        \
     X(publish, 0x0126, MUTATION)                                                                                       \
+    X(setattr, 0x0127, MUTATION)                                                                                       \
+    X(link, 0x0128, MUTATION)                                                                                          \
+    X(remove, 0x0129, MUTATION)                                                                                        \
+    X(trash_restore, 0x012a, MUTATION)                                                                                 \
+    X(trash_empty, 0x012b, MUTATION)                                                                                   \
+    X(trash_keep, 0x012c, MUTATION)                                                                                    \
+    X(setxattr, 0x012d, MUTATION)                                                                                      \
+    X(removexattr, 0x012e, MUTATION)                                                                                   \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
@@ -433,7 +469,8 @@
     X(horizon, 0x0303)                                                                                                 \
     X(server_state, 0x0304)                                                                                            \
     X(reap, 0x0305)                                                                                                    \
-    X(expire, 0x0306)
+    X(expire, 0x0306)                                                                                                  \
+    X(reclaim, 0x0310)
 
 #define MSG_TYPE_ERROR 0x8000
 #define MSG_REPLY_BIT 0x8000

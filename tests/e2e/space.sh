@@ -24,7 +24,7 @@ full=$(stored_mib)
 
 echo other >"$T/other"
 dfs put "$T/other" /large # replaced
-dfs rm /small
+dfs rm --now /small
 wait_for 60 "removed chunks to leave the map" chunks_are 1
 wait_for 60 "space to be returned ($full MiB were used, $empty before)" stored_below $((full / 2))
 [ "$(dfs cat /large)" = other ] || fail "the file that stayed is damaged"

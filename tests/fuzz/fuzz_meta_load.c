@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Loads arbitrary bytes as a saved NameServer state. The input is the stream without its blocks, which are put around it
- * here with right CRCs, so that the fields themselves are reached. What loads must hold together and save to the very
+/* Loads arbitrary bytes as a saved NameServer state. The input is the stream without its blocks, which are put around
+ * it here with right CRCs, so that the fields themselves are reached. What loads must hold together and save to the very
  * bytes it was loaded from: there is one encoding of each state. */
 #include <stdio.h>
 #include <stdlib.h>

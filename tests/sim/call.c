@@ -110,7 +110,9 @@ static void call_page(struct call *c, const char *after)
                                .path = c->op.path,
                                .path2 = c->op.kind == OP_READDIR ? after : c->op.path2,
                                .mode = 0755,
-                               .flags = c->op.kind == OP_STAT ? DFS_NOFOLLOW : 0,
+                               .flags = c->op.kind == OP_STAT     ? DFS_NOFOLLOW
+                                        : c->op.kind == OP_REMOVE ? DFS_TREE | c->op.flags
+                                                                  : 0,
                                .limit =
                                    c->op.kind == OP_READDIR ? 1 + (uint32_t)sim_below(c->work->cluster->sim, 8) : 0,
                                .length = UINT64_MAX,

@@ -132,6 +132,15 @@ static int step_rename(struct tree *t, const struct op *op)
     return 0;
 }
 
+static void remove_all(struct tree *t, const char *path)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < t->n; i++)
+        if (strcmp(t->v[i].path, path) != 0 && !is_below(t->v[i].path, path))
+            t->v[kept++] = t->v[i];
+    t->n = kept;
+}
+
 int tree_step(struct tree *t, const struct op *op)
 {
     if (op->kind == OP_RENAME)
@@ -154,6 +163,11 @@ int tree_step(struct tree *t, const struct op *op)
         if (e)
             return DFS_EEXIST;
         tree_add(t, op->path, op->kind == OP_MKDIR ? DFS_DIRECTORY : DFS_SYMLINK, (struct value){0}, op->path2);
+        return 0;
+    case OP_REMOVE:
+        if (!e)
+            return DFS_ENOENT;
+        remove_all(t, op->path);
         return 0;
     case OP_UNLINK:
     case OP_RMDIR:

@@ -25,6 +25,7 @@ struct op {
     enum client_op_kind kind;
     char path[SIM_PATH_MAX], path2[SIM_PATH_MAX]; /* path2: where to; a symlink's target */
     struct value value;                           /* OP_PUT */
+    unsigned flags;                               /* OP_REMOVE: DFS_KEEP or not; a tree in any case */
 };
 
 /* --- the tree --- */
@@ -43,7 +44,7 @@ struct tree {
     uint32_t n;
 };
 
-/* What a put, mkdir, symlink, unlink, rmdir or rename must return; 0: and the tree is changed accordingly. The root of
+/* What a put, mkdir, symlink, unlink, rmdir, remove or rename must return; 0: and the tree is changed accordingly. The root of
  * the tree is a directory whose path ends where each entry's begins ("/p1" and "/p1/a"): it must be in the tree. */
 int tree_step(struct tree *t, const struct op *op);
 const struct tree_entry *tree_find(const struct tree *t, const char *path);

@@ -65,7 +65,7 @@ static void draw_own(struct actor *a, struct op *op)
         enum client_op_kind kind;
         unsigned weight;
     } mix[] = {{OP_PUT, 30},   {OP_GET, 24},   {OP_STAT, 8},  {OP_READDIR, 8}, {OP_MKDIR, 9},
-               {OP_UNLINK, 7}, {OP_RENAME, 9}, {OP_RMDIR, 3}, {OP_SYMLINK, 2}};
+               {OP_UNLINK, 6}, {OP_RENAME, 9}, {OP_RMDIR, 2}, {OP_REMOVE, 2}, {OP_SYMLINK, 2}};
     struct sim *s = sim_of(a);
     unsigned pick = (unsigned)sim_below(s, 100), i = 0;
     while (i + 1 < ARRAY_LEN(mix) && pick >= mix[i].weight)
@@ -85,6 +85,8 @@ static void draw_own(struct actor *a, struct op *op)
         snprintf(op->path2, sizeof op->path2, "to/%u", (unsigned)sim_below(s, 1000));
     if (op->kind == OP_PUT)
         op->value = fresh_value(a);
+    if (op->kind == OP_REMOVE && sim_chance(s, 500))
+        op->flags = DFS_KEEP;
 }
 
 static void taint(struct actor *a, const struct tree *after)

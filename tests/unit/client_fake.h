@@ -57,7 +57,8 @@ struct fake {
     struct wire_chunk_loc map[FAKE_CHUNKS]; /* published */
     struct wire_replica replicas[FAKE_SERVERS];
     uint32_t n_map;
-    uint32_t grants_asked, grant_calls, publishes, writes, reads;
+    uint64_t held; /* by the last hold */
+    uint32_t holds, grants_asked, grant_calls, publishes, writes, reads;
 };
 
 static inline void fake_on_done(void *arg, int status, const struct dfs_result *r)
@@ -353,9 +354,21 @@ static inline void fake_read(struct fake *f, struct fake_call *k, bool damage)
     free(crcs);
 }
 
+static inline void fake_hold(struct fake *f, struct fake_call *k)
+{
+    struct msg m = {.type = MSG_TYPE_hold_reply};
+    f->holds++;
+    f->held = k->m.hold.oldest;
+    m.hold_reply.lifetime_ms = 60000;
+    fake_reply(f, k, &m, NULL);
+}
+
 static inline void fake_answer(struct fake *f, struct fake_call *k)
 {
     switch (k->m.type) {
+    case MSG_TYPE_hold:
+        fake_hold(f, k);
+        return;
     case MSG_TYPE_session_open:
         fake_session(f, k);
         return;

@@ -141,6 +141,47 @@ static void unused_grants_are_dropped_before_they_expire(void **state)
     fake_free(f);
 }
 
+/* A pipe: nothing yet until it is told to go on. */
+static int pipe_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+{
+    struct file *s = arg;
+    if (offset == s->size && !s->restarts)
+        return DFS_EAGAIN;
+    return file_read(arg, offset, buf, len, got);
+}
+
+static void a_slow_put_holds_its_grants(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(64 * KIB, 1);
+    struct client_request r = put_of(&s);
+    uint64_t first = f->next_chunk;
+    (void)state;
+    r.source.read = pipe_read;
+    fake_start(f, r);
+    for (uint32_t minute = 0; minute < 5; minute++) {
+        for (uint32_t second = 0; second < 60; second++) {
+            while (fake_next(f))
+                fake_answer(f, fake_next(f));
+            f->now.mono += NS_PER_SEC;
+            fake_turn(f);
+        }
+        assert_true(f->holds >= 2 * (minute + 1)); /* several in a lifetime: one may be lost */
+        assert_int_equal(f->held, first);
+    }
+    assert_int_equal(f->ended, 0);
+    s.restarts = 1;
+    fake_run(f);
+    assert_int_equal(f->status, 0);
+    uint32_t holds = f->holds;
+    f->now.mono += 300 * NS_PER_SEC;
+    fake_turn(f);
+    assert_null(fake_next(f)); /* nothing to hold any more */
+    assert_int_equal(f->holds, holds);
+    test_free(s.data);
+    fake_free(f);
+}
+
 static void a_failed_chunk_is_written_elsewhere(void **state)
 {
     struct fake *f = fake_new();
@@ -239,6 +280,37 @@ static void a_refused_publish_has_a_small_file_written_again(void **state)
     get_all(f, &s);
     test_free(s.data);
     fake_free(f);
+}
+
+static void a_refused_publish_has_a_large_seekable_file_written_again(void **state)
+{
+    (void)state;
+    for (int seekable = 0; seekable < 2; seekable++) {
+        struct fake *f = fake_new();
+        struct file s = file_of(5 * MIB + 4711, 3);
+        struct client_request put = put_of(&s);
+        put.source.seekable = seekable;
+        f->chunk_size = 1 * MIB;
+        fake_start(f, put);
+        uint32_t written = 0;
+        while (!f->ended) {
+            struct fake_call *k = fake_next(f);
+            if (!k) {
+                fake_sleep(f);
+            } else if (k->m.type == MSG_TYPE_publish && (!seekable || written == 0)) {
+                written = f->writes;
+                fake_refuse(f, k, DFS_ENOSERVERS, "1 of a chunk's 2 storage servers are up, 2 are needed", "");
+            } else {
+                fake_answer(f, k);
+            }
+        }
+        assert_int_equal(f->status, seekable ? 0 : DFS_ENOSERVERS);
+        assert_int_equal(f->writes, seekable ? 2 * written : written);
+        if (seekable)
+            get_all(f, &s);
+        test_free(s.data);
+        fake_free(f);
+    }
 }
 
 static void a_source_that_fails_publishes_nothing(void **state)
@@ -508,9 +580,11 @@ int main(void)
         cmocka_unit_test(what_is_put_is_got_at_every_border),
         cmocka_unit_test(a_small_put_after_the_first_is_one_write_and_one_publish),
         cmocka_unit_test(unused_grants_are_dropped_before_they_expire),
+        cmocka_unit_test(a_slow_put_holds_its_grants),
         cmocka_unit_test(a_failed_chunk_is_written_elsewhere),
         cmocka_unit_test(writes_that_fail_at_random_end_in_the_right_file),
         cmocka_unit_test(a_refused_publish_has_a_small_file_written_again),
+        cmocka_unit_test(a_refused_publish_has_a_large_seekable_file_written_again),
         cmocka_unit_test(a_source_that_fails_publishes_nothing),
         cmocka_unit_test(wrong_bytes_are_not_delivered_but_read_elsewhere),
         cmocka_unit_test(right_blocks_of_the_wrong_chunk_are_refused),

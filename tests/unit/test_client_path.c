@@ -253,6 +253,65 @@ static void bad_requests_never_call_back(void **state)
     fake_free(f);
 }
 
+/* What the caller gave may be gone before the call leaves. */
+static void a_value_is_the_clients_own(void **state)
+{
+    struct fake *f = fake_new();
+    char value[] = "blue", name[] = "user.colour";
+    (void)state;
+    fake_start(f, (struct client_request){.kind = OP_SETXATTR, .path = "/a", .path2 = name, .value = value,
+                                          .value_len = 4, .flags = DFS_REPLACE});
+    memset(value, 'x', 4);
+    memset(name, 'x', 5);
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    struct fake_call *k = fake_expect(f, MSG_TYPE_setxattr, "nm1:1");
+    assert_true(str_eq(k->m.setxattr.name, STR("user.colour")) && str_eq(k->m.setxattr.value, STR("blue")));
+    assert_int_equal(k->m.setxattr.flags, XATTR_MUST_EXIST);
+    fake_break(f, k, DFS_ECONNLOST);
+    fake_sleep(f);
+    k = fake_expect(f, MSG_TYPE_setxattr, "nm1:1");
+    assert_int_equal(k->m.setxattr.id.number, 1);
+    struct msg m = {.type = MSG_TYPE_setxattr_reply};
+    fake_reply(f, k, &m, NULL);
+    assert_int_equal(f->status, 0);
+    fake_free(f);
+}
+
+static void what_is_asked_of_the_names_is_what_is_sent(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    fake_start(f, (struct client_request){.kind = OP_SETATTR, .path = "/a", .flags = DFS_NOFOLLOW,
+                                          .set = {.what = DFS_SET_GID | DFS_SET_MTIME, .gid = 5, .mtime_ns = -7}});
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    struct fake_call *k = fake_expect(f, MSG_TYPE_setattr, "nm1:1");
+    assert_int_equal(k->m.setattr.flags, SETATTR_GID | SETATTR_MTIME | SETATTR_NOFOLLOW);
+    assert_true(k->m.setattr.gid == 5 && k->m.setattr.mtime_ns == -7);
+    struct msg m = {.type = MSG_TYPE_setattr_reply};
+    m.setattr_reply.attr = (struct wire_attr){.ino = 9, .gid = 5, .type = INODE_FILE};
+    fake_reply(f, k, &m, NULL);
+    fake_start(f, (struct client_request){.kind = OP_REMOVE, .path = "/d", .flags = DFS_TREE | DFS_KEEP});
+    k = fake_expect(f, MSG_TYPE_remove, "nm1:1");
+    assert_int_equal(k->m.remove.flags, REMOVE_TREE | REMOVE_KEEP);
+    assert_int_equal(k->m.remove.uid, 1000);
+    m = (struct msg){.type = MSG_TYPE_remove_reply};
+    fake_reply(f, k, &m, NULL);
+    fake_start(f, (struct client_request){.kind = OP_TRASH_EMPTY, .path = "", .id = 17});
+    k = fake_expect(f, MSG_TYPE_trash_empty, "nm1:1");
+    assert_int_equal(k->m.trash_empty.n_entries, 1);
+    assert_int_equal(k->m.trash_empty.entries[0].id, 17);
+    m = (struct msg){.type = MSG_TYPE_trash_empty_reply};
+    fake_reply(f, k, &m, NULL);
+    fake_start(f, (struct client_request){.kind = OP_USAGE, .path = "/d", .path2 = "after"});
+    k = fake_expect(f, MSG_TYPE_usage, "nm1:1");
+    assert_true(str_eq(k->m.usage.after, STR("after")));
+    m = (struct msg){.type = MSG_TYPE_usage_reply};
+    m.usage_reply.next = STR("");
+    fake_reply(f, k, &m, NULL);
+    assert_int_equal(f->status, 0);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -270,6 +329,8 @@ int main(void)
         cmocka_unit_test(a_directory_comes_with_names_and_attributes),
         cmocka_unit_test(freeing_cancels),
         cmocka_unit_test(bad_requests_never_call_back),
+        cmocka_unit_test(a_value_is_the_clients_own),
+        cmocka_unit_test(what_is_asked_of_the_names_is_what_is_sent),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

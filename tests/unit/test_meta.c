@@ -323,6 +323,29 @@ static void publish_refuses_what_does_not_fit_together(void **state)
     assert_false(meta_knows_chunk(w->m, 5));
 }
 
+/* An empty path means the inode given, and that may be anything. */
+static void content_goes_into_files_alone(void **state)
+{
+    struct world *w = *state;
+    static const uint32_t servers[] = {1, 2};
+    uint8_t room[TOKEN_ROOM];
+    struct wire_published p = piece(room, 0, 100, 5, servers, 2);
+    struct msg c = {.type = MSG_TYPE_publish};
+    assert_int_equal(w_symlink(w, "target", "/link"), 0);
+    uint64_t link = w->reply.symlink_reply.attr.ino;
+    assert_int_equal(w_create(w, "/file", 0), 0);
+    uint64_t file = w->reply.create_reply.attr.ino;
+    c.publish = (struct msg_publish){.dir = link, .path = STR(""), .size = 100, .chunks = &p, .n_chunks = 1};
+    c.publish.id = world_next_id(w);
+    assert_int_equal(world_apply(w, &c), DFS_ELOOP);
+    c.publish.id = world_next_id(w);
+    c.publish.dir = file;
+    assert_int_equal(world_apply(w, &c), 0);
+    assert_int_equal(w_attr(w, "/file")->size, 100);
+    assert_int_equal(w_lookup(w, "/link", LOOKUP_NOFOLLOW), 0);
+    assert_int_equal(w->reply.lookup_reply.target.len, 6);
+}
+
 static void publish_counts_servers_that_are_not_up_as_missing(void **state)
 {
     struct world *w = *state;
@@ -561,6 +584,7 @@ int main(void)
         STORY(removed_chunks_wait_and_are_reaped_in_order),
         STORY(a_sparse_file_of_many_chunks_is_located_by_page),
         STORY(publish_refuses_what_does_not_fit_together),
+        STORY(content_goes_into_files_alone),
         STORY(publish_counts_servers_that_are_not_up_as_missing),
         STORY(grants_below_the_horizon_are_dead),
         STORY(a_request_repeated_takes_effect_once),

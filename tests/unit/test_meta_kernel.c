@@ -16,7 +16,7 @@
 #include <unistd.h>
 
 enum op { OP_MKDIR, OP_CREATE, OP_CREATE_EXCL, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME, OP_RENAME_EXCL, OP_PUBLISH,
-          OP_STAT, OP_LSTAT, OP_LIST, OP_COUNT };
+          OP_LINK, OP_CHMOD, OP_STAT, OP_LSTAT, OP_LIST, OP_COUNT };
 
 struct order {
     uint32_t op, size;
@@ -25,7 +25,7 @@ struct order {
 
 struct answer {
     int err;
-    uint32_t type, size;
+    uint32_t type, size, mode, nlink;
     char text[1024]; /* a symlink's target; a listing, names separated by '/' */
 };
 
@@ -50,7 +50,7 @@ static int kernel_list(const char *path, struct answer *a)
 
 static int kernel_open(const char *path, int flags, uint32_t size)
 {
-    int fd = open(path, O_CREAT | O_WRONLY | flags, 0644);
+    int fd = open(path, O_CREAT | O_WRONLY | flags, flags & O_TRUNC ? 0640 : 0644);
     if (fd < 0)
         return -1;
     int rv = flags & O_TRUNC ? ftruncate(fd, size) : 0;
@@ -65,6 +65,8 @@ static int kernel_stat(const struct order *o, struct answer *a)
         return -1;
     a->type = S_ISDIR(st.st_mode) ? INODE_DIRECTORY : S_ISLNK(st.st_mode) ? INODE_SYMLINK : INODE_FILE;
     a->size = a->type == INODE_DIRECTORY ? 0 : (uint32_t)st.st_size;
+    a->mode = st.st_mode & 07777;
+    a->nlink = (uint32_t)st.st_nlink;
     if (a->type == INODE_SYMLINK && readlink(o->path, a->text, sizeof a->text - 1) < 0)
         return -1;
     return 0;
@@ -82,6 +84,8 @@ static int kernel_do(const struct order *o, struct answer *a)
     case OP_RENAME: return rename(o->path, o->other);
     case OP_RENAME_EXCL: return renameat2(AT_FDCWD, o->path, AT_FDCWD, o->other, RENAME_NOREPLACE);
     case OP_PUBLISH: return kernel_open(o->path, O_TRUNC, o->size);
+    case OP_LINK: return link(o->path, o->other);
+    case OP_CHMOD: return chmod(o->path, o->size);
     case OP_STAT:
     case OP_LSTAT: return kernel_stat(o, a);
     case OP_LIST: return kernel_list(o->path, a);
@@ -93,7 +97,8 @@ static void kernel_serve(const char *folder, int fd)
 {
     struct order o;
     bool locked = chroot(folder) == 0 || (unshare(CLONE_NEWUSER) == 0 && chroot(folder) == 0);
-    int hello = locked && chdir("/") == 0 ? 0 : errno;
+    int hello = locked && chdir("/") == 0 && chmod("/", 0755) == 0 ? 0 : errno;
+    umask(022);
     if (send(fd, &hello, sizeof hello, 0) != sizeof hello || hello != 0)
         _exit(0);
     while (recv(fd, &o, sizeof o, 0) == sizeof o) {
@@ -112,7 +117,7 @@ static int to_errno(int err)
     static const struct { int ours, theirs; } table[] = {
         {0, 0}, {DFS_EINVAL, EINVAL}, {DFS_ENOENT, ENOENT}, {DFS_EEXIST, EEXIST}, {DFS_ENOTDIR, ENOTDIR},
         {DFS_EISDIR, EISDIR}, {DFS_ENOTEMPTY, ENOTEMPTY}, {DFS_ENAMETOOLONG, ENAMETOOLONG}, {DFS_ELOOP, ELOOP},
-        {DFS_EBUSY, EBUSY}};
+        {DFS_EBUSY, EBUSY}, {DFS_EPERM, EPERM}};
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         if (table[i].ours == err)
             return table[i].theirs;
@@ -128,6 +133,8 @@ static int our_stat(struct world *w, const struct order *o, struct answer *a)
     const struct msg_lookup_reply *r = &w->reply.lookup_reply;
     a->type = r->attr.type;
     a->size = a->type == INODE_DIRECTORY ? 0 : (uint32_t)r->attr.size;
+    a->mode = r->attr.mode;
+    a->nlink = r->attr.nlink;
     memcpy(a->text, r->target.p, r->target.len);
     return 0;
 }
@@ -154,6 +161,8 @@ static int our_do(struct world *w, const struct order *o, struct answer *a, uint
     case OP_RENAME: return w_rename(w, o->path, o->other, 0);
     case OP_RENAME_EXCL: return w_rename(w, o->path, o->other, RENAME_EXCL);
     case OP_PUBLISH: return w_publish(w, o->path, o->size, ++*chunk, 0);
+    case OP_LINK: return w_hardlink(w, o->path, o->other);
+    case OP_CHMOD: return w_chmod(w, o->path, o->size);
     case OP_STAT:
     case OP_LSTAT: return our_stat(w, o, a);
     case OP_LIST: return our_list(w, o, a);
@@ -193,6 +202,8 @@ static void random_order(struct rng *r, struct order *o)
     if (o->op == OP_UNLINK && rng_chance(r, 500))
         o->op = OP_MKDIR;
     o->size = (uint32_t)rng_below(r, 3) * 1000;
+    if (o->op == OP_CHMOD)
+        o->size = 0700 | (uint32_t)rng_below(r, 64); /* the owner must be able to go on */
     random_path(r, o->path);
     random_path(r, o->other);
 }
@@ -215,10 +226,13 @@ static void run(int fd, uint64_t seed, uint32_t orders)
         assert_int_equal(recv(fd, &theirs, sizeof theirs, 0), sizeof theirs);
         ours.err = to_errno(our_do(&w, &o, &ours, &chunk));
         if (ours.err != theirs.err || ours.type != theirs.type || ours.size != theirs.size ||
+            ours.mode != theirs.mode || ours.nlink != theirs.nlink ||
             strcmp(ours.text, theirs.text) != 0)
-            fail_msg("seed %" PRIu64 " order %u: op %u path \"%s\" other \"%s\": kernel %s %u %u \"%s\", we %s %u %u \"%s\"",
-                     seed, i, o.op, o.path, o.other, strerror(theirs.err), theirs.type, theirs.size, theirs.text,
-                     strerror(ours.err), ours.type, ours.size, ours.text);
+            fail_msg("seed %" PRIu64 " order %u: op %u path \"%s\" other \"%s\": "
+                     "kernel %s %u %u %o %u \"%s\", we %s %u %u %o %u \"%s\"",
+                     seed, i, o.op, o.path, o.other, strerror(theirs.err), theirs.type, theirs.size, theirs.mode,
+                     theirs.nlink, theirs.text, strerror(ours.err), ours.type, ours.size, ours.mode, ours.nlink,
+                     ours.text);
         succeeded += ours.err == 0;
     }
     assert_true(succeeded > orders / 10);
@@ -235,6 +249,7 @@ static void run(int fd, uint64_t seed, uint32_t orders)
         struct meta_result res;
         arena_reset(&a);
         assert_int_equal(msg_decode(get_u16(h + 24), h + 30, get_u32(h + 26), &cmd, &a), 0);
+        stir_stack(st.index);
         meta_apply(again, &st, &cmd, &res);
         at += 30 + get_u32(h + 26);
     }

@@ -19,8 +19,22 @@ static void furnish(struct world *w)
     struct wire_published p[2] = {piece(room[0], 0, META_CHUNK_SIZE, 6, many, 6), piece(room[1], 2, 7, 7, many, 6)};
     assert_int_equal(w_publish_pieces(w, "/d/e/many", 2ULL * META_CHUNK_SIZE + 7, 0, p, 2), 0);
     assert_int_equal(w_symlink(w, "../one", "/d/e/link"), 0);
+    assert_int_equal(w_hardlink(w, "/d/one", "/d/e/uno"), 0);
+    assert_int_equal(w_hardlink(w, "/d/one", "/eins"), 0);
+    assert_int_equal(w_hardlink(w, "/d/e/link", "/lien"), 0);
+    assert_int_equal(w_chmod(w, "/d/e", 01777), 0);
     assert_int_equal(w_publish(w, "/gone", 100, 8, 0), 0);
     assert_int_equal(w_unlink(w, "/gone"), 0);
+    assert_int_equal(w_setxattr(w, "/d", "user.b", STR("two"), 0), 0);
+    assert_int_equal(w_setxattr(w, "/d", "user.a", STR(""), 0), 0);
+    assert_int_equal(w_setxattr(w, "/d/one", "user.one", STR("1"), 0), 0);
+    assert_int_equal(w_publish(w, "/trashed", 100, 9, 0), 0);
+    assert_int_equal(w_remove(w, "/trashed", REMOVE_KEEP), 0);
+    assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
+    assert_int_equal(w_remove(w, "/t/u", REMOVE_KEEP | REMOVE_TREE), 0);
+    assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
+    assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
+    assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
     world_open_session(w, 99);
     struct msg c = {.type = MSG_TYPE_mkdir}; /* some remembered results, with a gap */
     for (uint64_t n = 2; n < 6; n++) {
@@ -40,8 +54,8 @@ static void a_saved_state_loads_as_it_was(void **state)
     again.m = meta_new();
     assert_int_equal(load_bytes(again.m, b.p, b.len), 0);
     /* and goes on as it would have */
-    assert_int_equal(w_publish(&w, "/d/one", 50, 9, 0), 0);
-    assert_int_equal(w_publish(&again, "/d/one", 50, 9, 0), 0);
+    assert_int_equal(w_publish(&w, "/d/one", 50, 19, 0), 0);
+    assert_int_equal(w_publish(&again, "/d/one", 50, 19, 0), 0);
     assert_int_equal(w_rename(&w, "/d/e", "/z", 0), 0);
     assert_int_equal(w_rename(&again, "/d/e", "/z", 0), 0);
     assert_same_state(w.m, again.m);
@@ -150,6 +164,38 @@ static void no_forged_snapshot_gets_past_the_checks(void **state)
     world_stop(&w);
 }
 
+static void put_entry(uint8_t *p, uint64_t dir, uint64_t ino, char name)
+{
+    put_u64(p, dir);
+    put_u64(p + 8, ino);
+    p[16] = 1;
+    p[17] = (uint8_t)name;
+}
+
+/* Directories that hold each other would send a walk to the root round for ever. */
+static void directories_that_hold_each_other_are_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    uint8_t honest[36];
+    world_start(&w, 0);
+    assert_int_equal(w_mkdir(&w, "/a/b", MKDIR_PARENTS), 0);
+    struct bytes b = saved(w.m);
+    assert_int_equal(w_attr(&w, "/a")->ino, 16);
+    put_entry(honest, ROOT_INO, 16, 'a');
+    put_entry(honest + 18, 16, 17, 'b');
+    uint8_t *at = memmem(b.p, b.len, honest, sizeof honest);
+    assert_non_null(at);
+    put_entry(at, 16, 17, 'b');
+    put_entry(at + 18, 17, 16, 'a');
+    fix_crc(&b);
+    struct meta *m = meta_new();
+    assert_int_equal(load_bytes(m, b.p, b.len), DFS_ECORRUPT);
+    meta_free(m);
+    bytes_close(&b);
+    world_stop(&w);
+}
+
 static int refuse_after(void *arg, const void *p, size_t len)
 {
     (void)p;
@@ -183,13 +229,39 @@ static void a_newer_version_is_told_apart_from_damage(void **state)
     world_stop(&w);
 }
 
-int main(void)
+/* Writes the seeds of the fuzzer when told where to; the blocks are taken off. */
+static void write_seeds(const char *folder)
 {
+    struct world w;
+    furnish(&w);
+    struct meta *none = meta_new();
+    const struct { const char *name; struct meta *m; } seeds[] = {{"furnished", w.m}, {"empty", none}};
+    for (size_t i = 0; i < ARRAY_LEN(seeds); i++) {
+        char path[4200];
+        struct bytes b = saved(seeds[i].m);
+        snprintf(path, sizeof path, "%s/%s", folder, seeds[i].name);
+        FILE *f = fopen(path, "w");
+        assert_non_null(f);
+        fwrite(b.p + SNAPSHOT_BLOCK_HEAD, 1, get_u32(b.p), f);
+        fclose(f);
+        bytes_close(&b);
+    }
+    meta_free(none);
+    world_stop(&w);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc == 3 && strcmp(argv[1], "--seeds") == 0) {
+        write_seeds(argv[2]);
+        return 0;
+    }
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_saved_state_loads_as_it_was),
         cmocka_unit_test(the_bytes_tell_nothing_of_the_history),
         cmocka_unit_test(every_truncation_and_every_flipped_bit_is_refused),
         cmocka_unit_test(no_forged_snapshot_gets_past_the_checks),
+        cmocka_unit_test(directories_that_hold_each_other_are_refused),
         cmocka_unit_test(a_write_that_fails_ends_the_save),
         cmocka_unit_test(a_newer_version_is_told_apart_from_damage),
     };

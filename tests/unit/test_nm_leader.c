@@ -94,6 +94,29 @@ static void test_a_strange_heartbeat_must_register(void **state)
     assert_int_equal(rig_heartbeat(r, 0, 0, NULL), DFS_ESTALE);
 }
 
+static void test_a_copy_of_a_data_folder_is_refused(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg copy = {.type = MSG_TYPE_ss_register};
+    const struct msg *reply;
+
+    three_servers(r);
+    copy.ss_register = (struct msg_ss_register){
+        .uuid_hi = 1, .uuid_lo = 1, .incarnation = 11, .addr = STR("127.0.0.1:4699"), .capacity = 100 * GIB};
+    for (int i = 0; i < 8; i++) { /* as long as the first is heard */
+        assert_int_equal(rig_call(r, &copy, &reply), DFS_EIDENTITY);
+        rig_pass(r, 250 * NS_PER_MS);
+        assert_int_equal(rig_heartbeat(r, 1, 10, NULL), 0);
+    }
+    assert_non_null(strstr(reply->error.text.p, "copy"));
+    assert_string_equal(meta_server_by_id(nm_meta(r->nm), 1)->addr, "127.0.0.1:4621");
+    rig_pass(r, 600 * NS_PER_MS); /* it has ended: this is the same server, somewhere else */
+    assert_int_equal(rig_call(r, &copy, NULL), 0);
+    assert_string_equal(meta_server_by_id(nm_meta(r->nm), 1)->addr, "127.0.0.1:4699");
+    assert_int_equal(rig_heartbeat(r, 1, 10, NULL), DFS_ESTALE);
+    assert_int_equal(rig_heartbeat(r, 1, 11, NULL), 0);
+}
+
 static void test_numbers_are_logged_when_they_moved(void **state)
 {
     struct rig *r = rig_of(state);
@@ -252,6 +275,38 @@ static void test_an_orphan_is_collected_only_below_the_horizon(void **state)
     assert_int_equal(removed, 1);
 }
 
+static int hold(struct rig *r, uint64_t oldest)
+{
+    struct msg m = {.type = MSG_TYPE_hold};
+
+    m.hold.session = r->session;
+    m.hold.oldest = oldest;
+    return rig_call(r, &m, NULL);
+}
+
+static void test_a_held_grant_outlives_its_lifetime(void **state)
+{
+    struct rig *r = rig_of(state);
+    const struct msg *reply;
+    uint64_t chunk;
+    uint32_t removed;
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    chunk = reply->grant_reply.chunks[0].chunk;
+    for (uint32_t i = 0; i < 5; i++) {
+        pass_alive(r, 3, 50 * NS_PER_SEC);
+        assert_int_equal(hold(r, chunk), 0);
+        assert_int_equal(report(r, 1, chunk, &removed), 0);
+        assert_int_equal(removed, 0); /* its client is slow, not gone */
+    }
+    pass_alive(r, 3, 200 * NS_PER_SEC);
+    assert_int_equal(report(r, 1, chunk, &removed), 0);
+    assert_int_equal(removed, 1);
+    r->session++;
+    assert_int_equal(hold(r, chunk), DFS_ESESSION);
+}
+
 static void test_the_horizon_waits_a_lifetime_after_a_restart(void **state)
 {
     struct rig *r = rig_of(state);
@@ -314,6 +369,50 @@ static void test_a_removed_chunk_is_ordered_deleted_after_the_grace(void **state
     assert_int_equal(reply->heartbeat_reply.n_remove, 0);
 }
 
+static struct str token_for(uint64_t chunk, uint8_t room[64])
+{
+    struct wire_server_id servers[2] = {{1}, {2}};
+    struct wire_grant_token t = {
+        .epoch = 1, .chunk = chunk, .version = 1, .goal = 2, .servers = servers, .n_servers = 2};
+    struct bytes b;
+
+    bytes_init(&b, 64);
+    assert_int_equal(wire_encode(&wire_rec_grant_token, &t, &b), 0);
+    memcpy(room, b.p, b.len);
+    uint32_t len = (uint32_t)b.len;
+    bytes_close(&b);
+    return (struct str){(const char *)room, len};
+}
+
+static void test_reaping_keeps_up_with_what_is_removed(void **state)
+{
+    enum { CHUNKS = 12000 };
+    struct rig *r = rig_of(state);
+    static uint8_t rooms[CHUNKS][64];
+    static struct wire_published p[CHUNKS];
+    const struct msg *reply;
+    struct msg m = {.type = MSG_TYPE_publish};
+
+    three_servers(r);
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    uint64_t first = reply->grant_reply.chunks[0].chunk;
+    for (uint32_t i = 0; i < CHUNKS; i++)
+        p[i] = (struct wire_published){.index = i, .length = 1, .grant = token_for(first + i, rooms[i])};
+    m.publish = (struct msg_publish){.dir = ROOT_INO, .path = STR("/big"), .chunks = p, .n_chunks = CHUNKS};
+    m.publish.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.publish.size = (CHUNKS - 1) * (uint64_t)META_CHUNK_SIZE + 1;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/big");
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    pass_alive(r, 3, 595 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), first));
+    rig_pass(r, 6 * NS_PER_SEC);
+    assert_false(meta_knows_chunk(nm_meta(r->nm), first + CHUNKS - 1));
+}
+
 static void test_a_clock_set_forward_reaps_nothing_early(void **state)
 {
     struct rig *r = rig_of(state);
@@ -338,6 +437,39 @@ static void test_a_clock_set_forward_reaps_nothing_early(void **state)
     assert_true(meta_session_exists(nm_meta(r->nm), r->session));
     pass_alive(r, 3, 150 * NS_PER_SEC);
     assert_false(meta_knows_chunk(nm_meta(r->nm), chunk));
+}
+
+static uint64_t publish_and_unlink(struct rig *r, int64_t clock_off)
+{
+    const struct msg *reply;
+    struct wire_published p;
+
+    assert_int_equal(rig_grant(r, 1, &reply), 0);
+    uint64_t chunk = reply->grant_reply.chunks[0].chunk;
+    struct msg m = publish(r, "/f", &reply->grant_reply.chunks[0], &p);
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    m = (struct msg){.type = MSG_TYPE_unlink};
+    m.unlink.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.unlink.dir = ROOT_INO;
+    m.unlink.path = STR("/f");
+    r->now.wall += clock_off;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    r->now.wall -= clock_off;
+    return chunk;
+}
+
+static void test_a_clock_that_was_ahead_for_a_while_does_not_stop_reaping(void **state)
+{
+    struct rig *r = rig_of(state);
+
+    three_servers(r);
+    uint64_t ahead = publish_and_unlink(r, 86400 * (int64_t)NS_PER_SEC);
+    uint64_t after = publish_and_unlink(r, 0);
+    pass_alive(r, 3, 590 * NS_PER_SEC);
+    assert_true(meta_knows_chunk(nm_meta(r->nm), ahead));
+    pass_alive(r, 3, 20 * NS_PER_SEC);
+    assert_false(meta_knows_chunk(nm_meta(r->nm), ahead));
+    assert_false(meta_knows_chunk(nm_meta(r->nm), after));
 }
 
 static void test_idle_sessions_expire_and_granted_ones_do_not(void **state)
@@ -409,15 +541,19 @@ int main(void)
         LEADER_TEST(test_a_silent_server_is_suspect_then_down_then_up),
         LEADER_TEST(test_a_restart_gives_every_server_its_time_again),
         LEADER_TEST(test_a_strange_heartbeat_must_register),
+        LEADER_TEST(test_a_copy_of_a_data_folder_is_refused),
         LEADER_TEST(test_numbers_are_logged_when_they_moved),
         LEADER_TEST(test_grants_go_to_distinct_up_servers),
         LEADER_TEST(test_grants_avoid_and_refuse),
         LEADER_TEST(test_full_servers_take_nothing),
         LEADER_TEST(test_grants_are_unique_across_restarts),
         LEADER_TEST(test_an_orphan_is_collected_only_below_the_horizon),
+        LEADER_TEST(test_a_held_grant_outlives_its_lifetime),
         LEADER_TEST(test_the_horizon_waits_a_lifetime_after_a_restart),
         LEADER_TEST(test_a_removed_chunk_is_ordered_deleted_after_the_grace),
+        LEADER_TEST(test_reaping_keeps_up_with_what_is_removed),
         LEADER_TEST(test_a_clock_set_forward_reaps_nothing_early),
+        LEADER_TEST(test_a_clock_that_was_ahead_for_a_while_does_not_stop_reaping),
         LEADER_TEST(test_idle_sessions_expire_and_granted_ones_do_not),
         cmocka_unit_test(test_a_full_disk_refuses_writes_and_lets_deletes_through),
     };

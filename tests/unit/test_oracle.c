@@ -116,6 +116,11 @@ static void test_the_tree_answers_as_a_file_system_does(void **state)
     assert_int_equal(step(&t, OP_RENAME, "/p/b", "/p/s"), DFS_ENOTDIR);
     assert_int_equal(step(&t, OP_RMDIR, "/p/s", ""), DFS_ENOTDIR);
     assert_int_equal(tree_count(&t, "/p"), 2);
+    struct tree copy = t;
+    assert_int_equal(step(&copy, OP_REMOVE, "/p/b", ""), 0);
+    assert_int_equal(step(&copy, OP_REMOVE, "/p/b", ""), DFS_ENOENT);
+    assert_int_equal(step(&copy, OP_REMOVE, "/p/b/x", ""), DFS_ENOENT);
+    assert_int_equal(copy.n, 2); /* the root and the symlink */
     assert_int_equal(step(&t, OP_UNLINK, "/p/b/x", ""), 0);
     assert_int_equal(step(&t, OP_UNLINK, "/p/b/x", ""), DFS_ENOENT);
     assert_int_equal(step(&t, OP_RMDIR, "/p/b", ""), 0);

@@ -191,6 +191,10 @@ static void a_repeated_write_takes_effect_once(void **state)
     assert_int_equal(rig->answers[late].sequence, 1);
     assert_int_equal(rig_read(rig, 0, 5, 0, 4096, back, NULL), 0);
     assert_memory_equal(back, data + 9, 4096);
+    /* but not whether the forward of before the restart was answered */
+    late = rig_send_write(rig, 0, 2, 5, 0, data, 4096, 11, 1);
+    rig_run(rig);
+    assert_int_equal(rig->answers[late].status, DFS_ESTALE);
 }
 
 static void bad_requests_are_refused(void **state)
@@ -410,6 +414,47 @@ static void several_folders_share_the_chunks_and_one_may_die(void **state)
     assert_int_equal(rig->disks_failed, 1);
 }
 
+static void want_of_files_or_memory_is_no_reason_to_give_up_a_disk(void **state)
+{
+    (void)state;
+    static const int wants[] = {DFS_EMFILE, DFS_ENOMEM};
+    rig_start(rig);
+    for (uint32_t i = 0; i < ARRAY_LEN(wants); i++) {
+        memdisk_fail(rig->disks[i][0], DISK_CREATE, 1, wants[i], false);
+        assert_int_not_equal(rig_write(rig, i, 1, 7, 0, data, 100), 0);
+        assert_non_null(strstr(rig->last_log, dfs_errname(wants[i])));
+        rig_pass(rig, 2 * NS_PER_SEC);
+        assert_int_equal(rig_write(rig, i, 1, 8, 0, data, 100), 0);
+        assert_int_equal(rig->disks_failed, 0);
+    }
+}
+
+/* Many small chunks come and go while one waits for a slow server further down: only that one waits. */
+static void a_slow_server_keeps_out_no_other_chunk(void **state)
+{
+    (void)state;
+    struct rig_mail held = {0};
+    rig_start(rig);
+    uint32_t slow = rig_send_write(rig, 0, 2, 1, 0, data, 100, 5, 1);
+    while (!held.request) {
+        assert_true(rig_step(rig));
+        for (uint32_t i = 0; i < rig->n_mail && !held.request; i++)
+            if (rig->mail[i].request && rig->mail[i].to == 1) {
+                held = rig->mail[i];
+                rig->mail[i] = rig->mail[--rig->n_mail];
+            }
+    }
+    for (uint32_t i = 0; i < 4200; i++) { /* more than the table of open chunks holds */
+        rig->n_answers = slow + 1;
+        assert_int_equal(rig_write(rig, 0, 1, 100 + i, 0, data, 100), 0);
+    }
+    assert_false(rig->answers[slow].done);
+    rig->mail[rig->n_mail++] = held; /* there is room: it was taken out of it */
+    rig_run(rig);
+    assert_true(rig->answers[slow].done);
+    assert_int_equal(rig->answers[slow].status, 0);
+}
+
 int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -433,6 +478,8 @@ int main(void)
         T(it_registers_again_when_it_is_unknown_and_reports_its_chunks),
         T(foreign_folders_are_refused),
         T(several_folders_share_the_chunks_and_one_may_die),
+        T(want_of_files_or_memory_is_no_reason_to_give_up_a_disk),
+        T(a_slow_server_keeps_out_no_other_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

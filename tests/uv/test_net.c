@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Two and more nodes on real loopback: what net.h promises, and what happens when a peer breaks every rule. */
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdlib.h>
@@ -52,6 +53,21 @@ static void answer(struct echo_node *e, struct reply_to to)
     fx_reply(&fx, to, &m, NULL);
     net_reply(e->net, &fx.v[0]);
     fx_close(&fx);
+}
+
+static void on_sigpipe(int number) { (void)number; }
+
+static void sigpipe_is_ignored_unless_the_program_handles_it(void **state)
+{
+    void (*const before[])(int) = {SIG_DFL, SIG_IGN, on_sigpipe}, (*const after[])(int) = {SIG_IGN, SIG_IGN, on_sigpipe};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(before); i++) {
+        void *fixture;
+        signal(SIGPIPE, before[i]);
+        setup(&fixture);
+        teardown(&fixture);
+        assert_ptr_equal(signal(SIGPIPE, SIG_IGN), after[i]);
+    }
 }
 
 static void a_call_is_answered(void **state)
@@ -462,6 +478,7 @@ int main(void)
         cmocka_unit_test(idle_connections_are_closed),
         cmocka_unit_test(connections_over_the_limit_are_refused_by_name),
         cmocka_unit_test_setup_teardown(out_of_descriptors_the_server_lives_on, setup, teardown),
+        cmocka_unit_test(sigpipe_is_ignored_unless_the_program_handles_it),
         cmocka_unit_test(a_thousand_connections_are_served),
         cmocka_unit_test_setup_teardown(a_stopping_server_answers_what_it_has_and_takes_no_more, setup, teardown),
     };

@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on what is there: setattr, link. Which error wins where several could is as on Linux. */
+#include <sys/stat.h>
+
+#include "meta/state.h"
+
+#define SETATTR_ALL (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW)
+
+/* Who changes a file's owner must not hand on its rights. */
+static uint16_t mode_after_chown(uint16_t type_mode)
+{
+    if (type_mode >> 12 != INODE_FILE)
+        return type_mode;
+    return (uint16_t)(type_mode & ~(S_ISUID | (type_mode & S_IXGRP ? S_ISGID : 0)));
+}
+
+int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_setattr *r, struct msg *reply)
+{
+    uint64_t ino;
+    if ((r->flags & SETATTR_ALL) == 0 || (r->flags & ~(SETATTR_ALL | SETATTR_NOFOLLOW)) != 0)
+        return DFS_EINVAL;
+    int rv = meta_walk_existing(m, r->dir, r->path, r->flags & SETATTR_NOFOLLOW ? 0 : WALK_FOLLOW, &ino);
+    if (rv != 0)
+        return rv;
+    struct inode *in = meta_inode(m, ino);
+    if ((r->flags & SETATTR_MODE) && inode_type(in) == INODE_SYMLINK)
+        return DFS_ENOTSUP;
+    if (r->flags & (SETATTR_UID | SETATTR_GID))
+        in->type_mode = mode_after_chown(in->type_mode);
+    if (r->flags & SETATTR_MODE)
+        in->type_mode = (uint16_t)((in->type_mode & 0xf000) | (r->mode & 07777));
+    if (r->flags & SETATTR_UID)
+        in->uid = r->uid;
+    if (r->flags & SETATTR_GID)
+        in->gid = r->gid;
+    if (r->flags & SETATTR_MTIME)
+        in->mtime_ns = r->mtime_ns;
+    if (r->flags & SETATTR_MTIME_NOW)
+        in->mtime_ns = st->time_ns;
+    in->ctime_ns = st->time_ns;
+    reply->type = MSG_TYPE_setattr_reply;
+    meta_fill_attr(ino, in, &reply->setattr_reply.attr);
+    return 0;
+}
+
+int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *r, struct msg *reply)
+{
+    struct walk to = {.links = 0};
+    uint64_t ino;
+    int rv = meta_walk_existing(m, r->dir, r->path, 0, &ino);
+    if (rv == 0)
+        rv = meta_walk(m, r->to_dir, r->to_path, 0, &to);
+    if (rv != 0)
+        return rv;
+    if (to.ino != 0)
+        return DFS_EEXIST;
+    if (to.slash)
+        return DFS_ENOENT;
+    const struct inode *in = meta_inode(m, ino);
+    if (is_dir(in))
+        return DFS_EPERM;
+    if (meta_top(m, inode_home(in)) != ROOT_INO)
+        return DFS_ENOENT; /* named by its number, and removed */
+    if (in->names >= INODE_NAMES_MAX)
+        return DFS_EMLINK;
+    meta_link(m, st, to.parent, to.name, ino);
+    reply->type = MSG_TYPE_link_reply;
+    meta_fill_attr(ino, meta_inode(m, ino), &reply->link_reply.attr);
+    return 0;
+}

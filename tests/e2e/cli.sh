@@ -1,0 +1,118 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The command line as a user types it: what it prints, how it fails, what it leaves behind.
+. "$(dirname "$0")/lib.sh"
+
+# expect STATUS WORDS VERB...: the exit status, and words of the error
+expect() {
+    want=$1 words=$2 got=0
+    shift 2
+    dfs "$@" >"$T/out" 2>"$T/err" </dev/null || got=$?
+    [ "$got" = "$want" ] || fail "dfs $*: exit status $got, not $want: $(cat "$T/err")"
+    [ -z "$words" ] || grep -q -- "$words" "$T/err" || fail "dfs $*: says \"$(cat "$T/err")\", not \"$words\""
+}
+
+# json CONDITION: over the parsed document d
+json() {
+    if ! command -v python3 >/dev/null; then
+        say "JSON is not parsed here: python3 is not installed" >&2
+        cat >/dev/null
+        return 0
+    fi
+    python3 -c "import json,sys; d=json.load(sys.stdin); sys.exit(0 if ($1) else 1)"
+}
+
+start_nm
+start_ss 1
+wait_up 1
+dfs status | grep -q "only one StorageServer" || fail "status does not say why there is one copy"
+start_ss 2
+start_ss 3
+wait_up 3
+
+say "paths"
+dfs mkdir -p /a/b
+expect 1 "already exists" mkdir /a
+expect 1 "no such file" mkdir /x/y
+expect 0 "" mkdir -p /a/b
+expect 1 "rm -r" rmdir /a
+echo hello | dfs put - /a/hello
+[ "$(dfs cat /a/hello)" = hello ] || fail "cat"
+dfs ln -s hello /a/link
+[ "$(dfs cat /a/link)" = hello ] || fail "cat through a link"
+dfs mv /a/hello /a/b
+[ "$(dfs ls /a/b)" = hello ] || fail "mv into a directory"
+expect 1 "dfs: cat /a/link: no such file" cat /a/link
+expect 1 "-r removes" rm /a
+expect 1 "refused" rm -r /
+expect 0 "" rm -f /nope
+expect 1 "dfs: rm /nope: no such file" rm /nope
+
+say "usage"
+expect 2 "no verb" frobnicate
+expect 2 "no verb" help frobnicate
+expect 2 "comes first" -j up "$T/up"
+expect 2 "Usage" mv /a
+expect 2 "unknown\|--frob" ls --frob /
+expect 1 "cannot be reached; set DFS_NM" --nm 127.0.0.1:1 ls /
+dfs put --help | grep -q backup.tar || fail "help without examples"
+dfs ls / --nm "$DFS_NM" >"$T/out" || fail "a flag behind the verb"
+
+say "json"
+dfs -j stat /a/b/hello | json 'd["path"]=="/a/b/hello" and d["type"]=="file" and d["size"]==6 and d["mode"]=="0644"
+    and d["goal"]==2 and d["chunks"]==1 and d["mtime"].endswith("Z")' || fail "stat -j"
+dfs ls -j /a | json '[x["path"] for x in d]==["/a/b","/a/link"] and d[1]["target"]=="hello"' || fail "ls -j"
+dfs -j status | json 'd["leader"]==1 and len(d["servers"])==3 and d["files"]==1 and d["nameservers"][0]["state"]=="leader"' ||
+    fail "status -j"
+dfs df -j | json 'd["capacity"]>0 and d["files"]==1' || fail "df -j"
+printf 'x' | dfs put - "/a/$(printf 'bad\377')"
+dfs ls -j /a | json 'sum("path_base64" in x for x in d)==1' || fail "a name that is not UTF-8"
+
+say "trees"
+mkdir -p "$T/src/d/e" "$T/src/empty"
+printf 1 >"$T/src/one"
+head -c 3000000 /dev/urandom >"$T/src/d/big"
+ln -s nowhere "$T/src/d/e/dangling"
+chmod 640 "$T/src/one"
+touch -d '2001-02-03 04:05:06' "$T/src/d/big"
+dfs put -r "$T/src" /copy
+dfs put -r "$T/src" /copy
+[ "$(dfs ls /copy/src)" = "$(ls "$T/src")" ] || fail "an existing directory receives the source's name"
+dfs get -r /copy "$T/back"
+diff -r --no-dereference "$T/src" "$T/back/src" || fail "the inner copy differs"
+rm -r "$T/back/src"
+diff -r --no-dereference "$T/src" "$T/back" || fail "the copy differs"
+[ "$(stat -c '%a %Y' "$T/src/one" "$T/src/d/big")" = "$(stat -c '%a %Y' "$T/back/one" "$T/back/d/big")" ] ||
+    fail "mode or time"
+mkfifo "$T/src/fifo"
+expect 1 "skipped" put -r "$T/src" /copy
+expect 1 "to /nowhere/x: no such file" put "$0" /nowhere/x
+expect 1 "-r stores" put "$T/src" /a
+expect 1 "-r fetches" get /copy "$T/x"
+dfs rm -r /copy
+expect 1 "no such file" ls /copy
+
+say "pipes, and nothing half-made"
+head -c 20000000 /dev/urandom >"$T/big"
+dfs put - /big <"$T/big"
+(sleep 1; cat "$T/big") | dfs put - /slow
+dfs cat /slow | cmp - "$T/big" || fail "a slow pipe"
+[ "$(dfs cat /big | head -c 5 | wc -c)" = 5 ] || fail "a reader that stops early"
+: >"$T/target"
+"$DFS_BIN/dfs" get /big "$T/target" & # not the function: its pid would be a shell's
+pid=$!
+sleep 0.1
+kill -INT $pid 2>/dev/null || true
+wait $pid || true
+[ ! -s "$T/target" ] || cmp "$T/target" "$T/big" || fail "half a file under its name"
+[ -z "$(find "$T" -name '.target.dfs-*')" ] || fail "a temporary file was left"
+mkfifo "$T/feed"
+exec 9<>"$T/feed"
+"$DFS_BIN/dfs" put - /never <"$T/feed" 9>&- &
+pid=$!
+cat "$T/big" >&9
+expect 1 "no such file" stat /never
+kill -INT $pid
+wait $pid || true
+expect 1 "no such file" stat /never
+pass

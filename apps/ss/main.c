@@ -1,23 +1,31 @@
 /* SPDX-License-Identifier: MIT */
 /* dfs-ss: a StorageServer. */
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "base/stdfds.h"
 #include "host/daemon.h"
 #include "host/ss_server.h"
+#include "host/ss_tool.h"
 
 #define POOL_THREADS 8u
+#define KEPT_MEMORY (8 << 20)
 
 static const char usage[] =
     "Usage: dfs-ss --data DIR [--data DIR...] --nm HOST:PORT[,HOST:PORT...] [OPTION...]\n"
     "A StorageServer of a DFS cluster: keeps chunks of files, one data folder for each disk.\n"
+    "\n"
+    "With --check, --dump or --rebuild-index it looks at a folder no server uses, and ends: 0 all well, 1 damage or\n"
+    "an error, 2 usage.\n"
     "\n"
     "  dfs-ss --data /srv/disk1 --data /srv/disk2 --nm 10.0.0.1:4610 --listen 10.0.0.7:4620 --insecure\n";
 
 struct options {
     struct daemon_flags common;
     struct ss_options ss;
+    const char *check, *dump, *rebuild;
+    bool json;
     struct flag_list data, nm;
     char addresses[SS_MAX_NAMESERVERS][HOST_ADDRESS_MAX];
     char listen[HOST_ADDRESS_MAX];
@@ -51,6 +59,9 @@ static int take_nameservers(struct options *o)
 
 static int check(struct options *o)
 {
+    const char *folder = o->check ? o->check : o->dump ? o->dump : o->rebuild;
+    if (folder)
+        return ss_tool(o->check ? 'c' : o->dump ? 'd' : 'r', folder, o->json);
     if (o->data.n == 0 || o->nm.n == 0) {
         fprintf(stderr, "dfs-ss: %s is missing; see dfs-ss --help\n", o->data.n == 0 ? "--data DIR" : "--nm HOST:PORT");
         return 2;
@@ -82,6 +93,11 @@ static int parse(struct options *o, int argc, char **argv)
          "as --listen"},
         {"domain", 0, FLAG_STRING, &ss->domain, "NAME", "failure domain, such as rack1/host3", NULL},
         {"segment-size", 0, FLAG_SIZE, &ss->segment_size, "SIZE", "bytes in a segment file", "64m"},
+        {"check", 0, FLAG_STRING, &o->check, "DIR", "read and verify all of a data folder; change nothing", NULL},
+        {"dump", 0, FLAG_STRING, &o->dump, "DIR", "print the segments and records of a data folder", NULL},
+        {"rebuild-index", 0, FLAG_STRING, &o->rebuild, "DIR", "write the summaries of a data folder's segments anew",
+         NULL},
+        {"json", 'j', FLAG_SWITCH, &o->json, NULL, "--check and --dump print JSON", NULL},
         DAEMON_FLAGS(o->common),
         {0},
     };
@@ -108,6 +124,9 @@ int main(int argc, char **argv)
         (status = daemon_init(&d, "dfs-ss", &o.common, POOL_THREADS)) != 0)
         return status;
     d.log.who = "ss";
+    /* Buffers of a megabyte come and go with every frame: some are kept, not given back and faulted in again. */
+    mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+    mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
     o.ss.max_conns = d.max_conns;
     if (o.common.insecure)
         log_warn(&d.log, "ss.insecure", "reason=\"--insecure: whoever reaches this port may read and write\"");

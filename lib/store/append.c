@@ -1,7 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-/* Group commit. Writes gather in a lane's queue while its batch is under way; when that is flushed, the next batch is
- * everything gathered: one vectored write and one flush. One batch at a time per lane, so that a batch starts only
- * after the one before is durable: recovery relies on it (scan.h). */
+/* Group commit. Writes gather in a lane's queue while its flush is under way; when that is done, the next batch is
+ * everything gathered: one vectored write and one flush. Where much gathers, it is written ahead, beside the flush under
+ * way, and the next flush covers it: the disk and the copying into its cache work at the same time. One flush at a time
+ * per lane; each record says up to where the segment was durable when it was written: recovery relies on it (scan.h).
+ *
+ *   queue --write ahead--> early --flush--> flight --done--> chain_local
+ *   queue ----------write and flush-------> flight
+ *
+ * An error fails all that is under way in the lane, and nothing more is submitted before all of it came back. */
 #include <stdlib.h>
 
 #include "base/crc.h"
@@ -23,12 +29,40 @@ static struct record_layout layout_of(const struct write *w, uint64_t position)
     return record_layout(w->class, position, w->record.offset, w->record.length);
 }
 
-static void lane_seal(struct ss *ss, struct lane *l)
+/* Nothing more is appended. A segment that ends as it should gets its summary, which also says that all before it is
+ * durable: only then may payloads be punched, since a hole behind what is proven would look like a torn tail. */
+static void lane_seal(struct ss *ss, struct lane *l, bool good, struct effects *fx)
 {
     struct segment *s = l->active;
+    uint32_t len = 0, position = 0;
+    struct buf *buf = good ? segment_summary(s, s->header.size, &position, &len) : NULL;
     s->state = SEG_SEALED;
     l->active = NULL;
+    ss->clean_look = true;
     segment_check(ss, s);
+    if (!buf)
+        return;
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, s->header.id);
+    struct disk_op *op =
+        ss_disk_op(&ss->stores[s->disk], DISK_WRITE, name, 1, token_make(TOKEN_SEGMENT, 0, s->slot));
+    op->offset = position;
+    op->flush = true;
+    op->data[0] = slice_take(buf, 0, len);
+    s->summary_at = position;
+    s->summary_len = len;
+    s->pins++; /* until it is written */
+    fx_disk(fx, op);
+}
+
+static bool room_for(const struct segment *s, uint64_t end, uint32_t records)
+{
+    return round_up(end, RECORD_ALIGN) + summary_size(s->n_records + records) <= s->header.size;
+}
+
+static bool fits(const struct write *w, const struct segment *s)
+{
+    return room_for(s, layout_of(w, s->end).end, 1);
 }
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
@@ -36,11 +70,12 @@ static struct segment *lane_segment(struct ss *ss, struct store *st, struct lane
                                     struct now now, struct effects *fx)
 {
     struct write *first = CONTAINER_OF(list_first(&l->queue), struct write, link);
-    if (l->active && layout_of(first, l->active->end).end > l->active->header.size)
-        lane_seal(ss, l);
+    if (l->active && !fits(first, l->active))
+        lane_seal(ss, l, true, fx);
     if (!l->active && l->next && l->next->state == SEG_READY) {
         l->active = l->next;
         l->active->state = SEG_ACTIVE;
+        l->durable = l->active->end;
         l->next = NULL;
     }
     bool low = !l->active || l->active->end > l->active->header.size / 4 * 3;
@@ -58,7 +93,7 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
     for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < BATCH_BYTES; e = e->next) {
         const struct write *w = CONTAINER_OF(e, struct write, link);
         struct record_layout lay = layout_of(w, at);
-        if (lay.end > s->header.size)
+        if (!room_for(s, lay.end, n + 1))
             break;
         *meta += (uint32_t)(lay.end - at) - w->record.length;
         payload += w->record.length;
@@ -69,12 +104,12 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
 }
 
 /* Writes header, CRCs and padding of one record at p; returns the bytes in front of its payload. */
-static uint32_t record_fill(struct segment *s, struct write *w, uint32_t batch, uint8_t *p)
+static uint32_t record_fill(struct segment *s, struct write *w, uint32_t durable, uint8_t *p)
 {
     struct record *r = &w->record;
     struct record_layout lay = layout_of(w, s->end);
     r->position = s->end;
-    r->batch = batch;
+    r->durable = durable;
     r->prev = s->last;
     r->prev_chunk = s->last_chunk;
     r->crcs_crc = crc32c(0, w->crcs, 4ULL * lay.n_crcs);
@@ -83,6 +118,7 @@ static uint32_t record_fill(struct segment *s, struct write *w, uint32_t batch, 
         memcpy(p + RECORD_HEADER, w->crcs, 4ULL * lay.n_crcs);
     uint32_t used = RECORD_HEADER + 4 * lay.n_crcs, front = (uint32_t)lay.payload - s->end;
     memset(p + used, 0, front - used);
+    segment_note(s, r);
     s->last = r->position;
     s->last_chunk = r->chunk;
     s->end = (uint32_t)lay.end;
@@ -97,27 +133,57 @@ static void slice_push(struct disk_op *op, uint32_t *n, struct slice s)
         slice_drop(&s);
 }
 
+static struct disk_op *lane_op(struct store *st, const struct segment *s, enum disk_kind kind, uint32_t n_data,
+                               bool ahead)
+{
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, s->header.id);
+    return ss_disk_op(st, kind, name, n_data,
+                      token_make(TOKEN_BATCH, st->number, s->header.class | (ahead ? TOKEN_AHEAD : 0)));
+}
+
+static void list_move(struct list *from, struct list *to)
+{
+    while (!list_empty(from)) {
+        struct list *e = list_first(from);
+        list_remove(e);
+        list_push(to, e);
+    }
+}
+
+/* What was written ahead needs its flush only. */
+static void flush_submit(struct ss *ss, struct store *st, struct lane *l, struct effects *fx)
+{
+    (void)ss;
+    list_move(&l->early, &l->flight);
+    l->early_bytes = 0;
+    l->flushing = true;
+    l->covers = l->active->end;
+    fx_disk(fx, lane_op(st, l->active, DISK_FLUSH, 0, false));
+}
+
 static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct segment *s, uint32_t n, uint32_t meta,
-                         struct effects *fx)
+                         bool ahead, struct effects *fx)
 {
     struct buf *buf = buf_new(meta);
     if (!buf)
         return; /* the next turn tries again */
-    char name[DISK_NAME_MAX + 1];
-    segment_name(name, sizeof name, s->header.id);
-    struct disk_op *op =
-        ss_disk_op(st, DISK_WRITE, name, n * 3 + 1, token_make(TOKEN_BATCH, st->number, s->header.class));
-    uint32_t at = 0, from = 0, n_data = 0, batch = s->end;
+    struct disk_op *op = lane_op(st, s, DISK_WRITE, n * 3 + 1, ahead);
+    uint32_t at = 0, from = 0, n_data = 0;
     op->offset = s->end;
-    op->flush = !ss->cfg.relaxed;
+    op->flush = !ahead && !ss->cfg.relaxed;
+    if (!ahead)
+        list_move(&l->early, &l->flight);
     for (uint32_t i = 0; i < n; i++) {
         struct write *w = CONTAINER_OF(list_first(&l->queue), struct write, link);
         list_remove(&w->link);
-        list_push(&l->flight, &w->link);
+        list_push(ahead ? &l->early : &l->flight, &w->link);
         w->segment = s;
         s->pins++;
+        s->unsettled++;
+        s->payload += w->record.length;
         uint64_t start = s->end;
-        uint32_t front = record_fill(s, w, batch, buf->data + at);
+        uint32_t front = record_fill(s, w, l->durable, buf->data + at);
         slice_push(op, &n_data, slice_take(buf_ref(buf), from, at + front - from));
         slice_push(op, &n_data, slice_ref(w->payload.part[0]));
         slice_push(op, &n_data, slice_ref(w->payload.part[1]));
@@ -129,49 +195,99 @@ static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
     }
     slice_push(op, &n_data, slice_take(buf, from, at - from));
     op->n_data = n_data;
-    l->busy = true;
+    l->early_bytes = ahead ? l->early_bytes + (s->end - (uint32_t)op->offset) : 0;
+    if (ahead) {
+        l->writing = true;
+    } else {
+        l->flushing = true;
+        l->covers = s->end;
+    }
     fx_disk(fx, op);
+}
+
+/* A flush is under way: whether what has gathered is worth being written beside it. */
+static bool worth_ahead(const struct ss *ss, const struct lane *l)
+{
+    uint64_t bytes = 0;
+    if (ss->cfg.relaxed || l->early_bytes >= EARLY_BYTES)
+        return false;
+    for (struct list *e = l->queue.next; e != &l->queue && bytes < AHEAD_MIN; e = e->next)
+        bytes += CONTAINER_OF(e, struct write, link)->record.length;
+    return bytes >= AHEAD_MIN;
+}
+
+static void lane_turn(struct ss *ss, struct store *st, enum segment_class class, struct now now, struct effects *fx)
+{
+    struct lane *l = &st->lanes[class];
+    bool idle = !l->flushing && !l->writing, early = !list_empty(&l->early);
+    if (l->writing || l->sick || (list_empty(&l->queue) && !early))
+        return;
+    if (l->flushing && !worth_ahead(ss, l))
+        return;
+    struct write *first = list_empty(&l->queue) ? NULL : CONTAINER_OF(list_first(&l->queue), struct write, link);
+    bool room = first && l->active && fits(first, l->active);
+    if (idle && early && !room) {
+        flush_submit(ss, st, l, fx);
+        return;
+    }
+    if (!idle && !room)
+        return; /* another segment is begun only when all of this one is durable */
+    struct segment *s = lane_segment(ss, st, l, class, now, fx);
+    if (s) {
+        uint32_t meta, n = batch_measure(l, s, &meta);
+        batch_submit(ss, st, l, s, n, meta, !idle, fx);
+    } else if (!l->next) {
+        queue_refuse(ss, l, DFS_ENOSPC, fx);
+    }
 }
 
 void append_turn(struct ss *ss, struct store *st, struct now now, struct effects *fx)
 {
-    for (int class = 0; class < SEGMENT_CLASSES && !st->failed; class ++) {
-        struct lane *l = &st->lanes[class];
-        if (l->busy || list_empty(&l->queue))
-            continue;
-        struct segment *s = lane_segment(ss, st, l, class, now, fx);
-        if (s) {
-            uint32_t meta, n = batch_measure(l, s, &meta);
-            batch_submit(ss, st, l, s, n, meta, fx);
-        } else if (!l->next) {
-            queue_refuse(ss, l, DFS_ENOSPC, fx);
-        }
+    for (int class = 0; class < SEGMENT_CLASSES && !st->failed; class ++)
+        lane_turn(ss, st, (enum segment_class) class, now, fx);
+}
+
+static void writes_end(struct ss *ss, struct list *from, int err, struct effects *fx)
+{
+    struct list done;
+    list_init(&done);
+    list_move(from, &done);
+    while (!list_empty(&done)) {
+        struct write *w = CONTAINER_OF(list_first(&done), struct write, link);
+        list_remove(&w->link);
+        chain_local(ss, w, err == DFS_ENOSPC ? err : err ? DFS_EIO : 0, fx);
     }
 }
 
 void append_event(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     struct store *st = &ss->stores[token_a(ev->token)];
-    struct lane *l = &st->lanes[token_b(ev->token)];
+    struct lane *l = &st->lanes[token_b(ev->token) % TOKEN_AHEAD];
     int err = ev->status;
-    l->busy = false;
+    if (token_b(ev->token) & TOKEN_AHEAD) {
+        l->writing = false;
+    } else {
+        l->flushing = false;
+        l->durable = l->covers;
+    }
     /* Whatever failed, nothing else of this disk is believed: a flush that fails may take other writes with it. */
-    if (err == DFS_ENOSPC && !st->failed)
-        lane_seal(ss, l);
-    else if (err)
+    if (err && err != DFS_ENOSPC)
         store_fail(ss, st, err, "writing a batch", fx);
     if (!err && st->failed)
         err = DFS_EIO;
-    struct list done;
-    list_init(&done);
-    while (!list_empty(&l->flight)) {
-        struct list *e = list_first(&l->flight);
-        list_remove(e);
-        list_push(&done, e);
-    }
-    while (!list_empty(&done)) {
-        struct write *w = CONTAINER_OF(list_first(&done), struct write, link);
-        list_remove(&w->link);
-        chain_local(ss, w, err == DFS_ENOSPC ? err : err ? DFS_EIO : 0, fx);
+    if (err && !l->sick)
+        l->sick = err;
+    if (l->sick) {
+        if (l->writing || l->flushing)
+            return;
+        int sick = l->sick;
+        l->sick = 0;
+        if (l->active && !st->failed)
+            lane_seal(ss, l, false, fx);
+        writes_end(ss, &l->flight, sick, fx);
+        writes_end(ss, &l->early, sick, fx);
+        l->early_bytes = 0;
+    } else if (!(token_b(ev->token) & TOKEN_AHEAD)) {
+        writes_end(ss, &l->flight, 0, fx);
     }
 }

@@ -24,8 +24,10 @@ struct write *write_new(struct ss *ss, uint8_t disk, enum segment_class class)
 
 void write_free(struct ss *ss, struct write *w)
 {
-    if (w->segment)
+    if (w->segment) {
+        w->segment->unsettled--;
         segment_unpin(ss, w->segment);
+    }
     if (w->open)
         w->open->inflight--;
     for (uint32_t i = 0; w->open && i < RECENT_WRITERS; i++)
@@ -48,6 +50,12 @@ static bool shape_good(const struct msg_chunk_write *m, const struct payload *p)
            m->length <= CHUNK_LIMIT - m->offset && m->crcs.len == 4ULL * blocks_touched(m->offset, m->length);
 }
 
+/* No client's writes: what is left is for deleting and compacting. */
+static bool store_full(const struct ss *ss, const struct store *st, uint64_t now)
+{
+    return st->full_until > now || st->free < store_reserve(ss);
+}
+
 /* The folder with most free space that takes writes; the error if there is none. */
 static int pick_store(struct ss *ss, uint64_t now, struct store **out)
 {
@@ -58,7 +66,7 @@ static int pick_store(struct ss *ss, uint64_t now, struct store **out)
         if (st->failed)
             continue;
         err = DFS_ENOSPC;
-        if (st->full_until <= now && (!*out || st->free > (*out)->free))
+        if (!store_full(ss, st, now) && (!*out || st->free > (*out)->free))
             *out = st;
     }
     return *out ? 0 : err;
@@ -87,7 +95,7 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
     }
     struct store *st = o ? &ss->stores[o->disk] : c ? &ss->stores[c->disk] : NULL;
     int err = st ? (st->failed                      ? DFS_EIO
-                    : st->full_until > ev->now.mono ? DFS_ENOSPC
+                    : store_full(ss, st, ev->now.mono) ? DFS_ENOSPC
                                                     : 0)
                  : pick_store(ss, ev->now.mono, &st);
     if (err) {
@@ -177,8 +185,6 @@ static void accept_write(struct ss *ss, const struct event *ev, struct open_chun
     };
     o->inflight++;
     ss->write_bytes += m->length;
-    struct store *st = &ss->stores[o->disk];
-    st->free -= min_u64(st->free, m->length);
     open_note(ss, o, &w->record, w);
     w->down_done = m->n_chain == 0;
     if (!w->down_done)
@@ -271,11 +277,16 @@ static void hold_chunk(struct ss *ss, struct write *w)
         if (w->open->broken)
             c->flags |= CHUNK_BROKEN;
     }
-    index_touch(c, w->segment->slot);
+    index_touch(&ss->index, c, w->segment->slot);
 }
 
 void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
 {
+    if (w->moved_from) {
+        clean_moved(ss, w, err);
+        write_free(ss, w);
+        return;
+    }
     if (w->record.kind == RECORD_DELETE) {
         orders_done(ss, w, err);
         write_free(ss, w);

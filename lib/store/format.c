@@ -7,6 +7,7 @@
 
 #define SEGMENT_MAGIC 0x53534644u /* "DFSS" */
 #define RECORD_MAGIC 0x52534644u  /* "DFSR" */
+#define TRAILER_MAGIC 0x54534644u /* "DFST" */
 /* magic, CRC of everything behind it, format version */
 #define AT_MAGIC 0
 #define AT_CRC 4
@@ -38,6 +39,7 @@ void identity_put(uint8_t out[IDENTITY_SLOT], const struct identity *id)
     put_u64(out + 56, id->folder_hi);
     put_u64(out + 64, id->folder_lo);
     put_u64(out + 72, id->epoch);
+    put_u64(out + 80, id->scrubbed);
     page_seal(out, IDENTITY_MAGIC, IDENTITY_SLOT);
 }
 
@@ -61,6 +63,7 @@ int identity_parse(const uint8_t p[2 * IDENTITY_SLOT], struct identity *id)
         id->folder_hi = get_u64(p + 56);
         id->folder_lo = get_u64(p + 64);
         id->epoch = get_u64(p + 72);
+        id->scrubbed = get_u64(p + 80);
     }
     return err;
 }
@@ -139,7 +142,7 @@ void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t seg
     put_u64(out + 8, segment);
     put_u32(out + 16, generation);
     put_u32(out + 20, r->position);
-    put_u32(out + 24, r->batch);
+    put_u32(out + 24, r->durable);
     put_u32(out + 28, r->prev);
     out[32] = r->kind;
     out[33] = r->flags;
@@ -170,7 +173,7 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
         get_u32(p + 4) != crc32c(seed, p + 8, RECORD_HEADER - 8))
         return false;
     r->position = position;
-    r->batch = get_u32(p + 24);
+    r->durable = get_u32(p + 24);
     r->prev = get_u32(p + 28);
     r->kind = p[32];
     r->flags = p[33];
@@ -187,8 +190,54 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
     r->crcs_crc = get_u32(p + 104);
     r->prev_chunk = get_u64(p + 112);
     r->epoch = get_u64(p + 120);
-    return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->batch <= position &&
+    return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->durable <= position &&
            r->prev < position && r->sequence <= UINT32_MAX && get_u32(p + 100) == blocks_touched(r->offset, r->length);
+}
+
+void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r)
+{
+    put_u32(out, r->position);
+    put_u32(out + 4, r->kind);
+    put_u32(out + 8, r->version);
+    put_u32(out + 12, (uint32_t)r->sequence);
+    put_u64(out + 16, r->chunk);
+    put_u64(out + 24, r->copy);
+    put_u32(out + 32, r->offset);
+    put_u32(out + 36, r->length);
+}
+
+void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r)
+{
+    *r = (struct record){
+        .position = get_u32(p),
+        .kind = (uint8_t)get_u32(p + 4),
+        .version = get_u32(p + 8),
+        .sequence = get_u32(p + 12),
+        .chunk = get_u64(p + 16),
+        .copy = get_u64(p + 24),
+        .offset = get_u32(p + 32),
+        .length = get_u32(p + 36),
+    };
+}
+
+void trailer_put(uint8_t out[SUMMARY_TRAILER], const struct summary *m, uint64_t segment, uint32_t seed)
+{
+    put_u32(out, TRAILER_MAGIC);
+    put_u64(out + 8, segment);
+    put_u32(out + 16, m->seal);
+    put_u32(out + 20, m->end);
+    put_u32(out + 24, m->n);
+    put_u32(out + 28, m->crc);
+    put_u32(out + 4, crc32c(seed, out + 8, SUMMARY_TRAILER - 8));
+}
+
+bool trailer_parse(const uint8_t p[SUMMARY_TRAILER], uint64_t segment, uint32_t seed, uint64_t size, struct summary *m)
+{
+    if (get_u32(p) != TRAILER_MAGIC || get_u64(p + 8) != segment ||
+        get_u32(p + 4) != crc32c(seed, p + 8, SUMMARY_TRAILER - 8))
+        return false;
+    *m = (struct summary){get_u32(p + 16), get_u32(p + 20), get_u32(p + 24), get_u32(p + 28)};
+    return m->end >= SEGMENT_HEADER && m->end <= m->seal && m->seal + summary_size(m->n) <= size;
 }
 
 bool crcs_match(const struct payload *p, uint32_t offset, const void *crcs)

@@ -28,7 +28,7 @@ enum record_kind {
     RECORD_DATA = 1,
     RECORD_DELETE = 2,   /* the chunk's copies up to `copy` are gone */
     RECORD_TRUNCATE = 3, /* reserved */
-    RECORD_SEAL = 4,     /* reserved */
+    RECORD_SEAL = 4,     /* the segment ends at `durable`; its summary follows */
 };
 
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
@@ -38,6 +38,7 @@ struct identity {
     uint64_t uuid_hi, uuid_lo;       /* of the server, the same in all its folders */
     uint64_t folder_hi, folder_lo;
     uint64_t epoch;  /* the highest seen in an order (CONSISTENCY B16) */
+    uint64_t scrubbed; /* segments up to this id were verified in this pass */
     uint32_t server; /* id; 0: not registered yet */
 };
 
@@ -66,7 +67,7 @@ uint32_t segment_seed(const struct segment_header *h);
 
 struct record {
     uint32_t position;   /* where the header stands in the segment (CONSISTENCY D21) */
-    uint32_t batch;      /* position of the first record written with the same flush */
+    uint32_t durable;    /* up to here the segment was flushed when this record was written */
     uint32_t prev;       /* position of the record before; 0 for the first */
     uint64_t prev_chunk; /* its chunk: names what was lost if that header is damaged */
     uint8_t kind;
@@ -102,6 +103,30 @@ void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t seg
 /* Whether p holds the header of a record of this segment at this position; fills r. Lengths are within CHUNK_LIMIT. */
 bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h, uint32_t seed, uint32_t position,
                   struct record *r);
+
+/* A sealed segment ends with a summary of its records, so that a start need not read them: [seal record][entries][zeros]
+ * [trailer], up to the end of the file. Seal record and trailer both say where the records end. */
+#define SUMMARY_ENTRY 40u
+#define SUMMARY_TRAILER 32u
+
+struct summary { /* what the trailer says */
+    uint32_t seal;  /* position of the seal record; the entries stand behind it */
+    uint32_t end;   /* of the last record in front of it */
+    uint32_t n;     /* entries */
+    uint32_t crc;   /* of the entries */
+};
+
+static inline uint64_t summary_size(uint32_t n)
+{
+    return RECORD_HEADER + (uint64_t)n * SUMMARY_ENTRY + SUMMARY_TRAILER;
+}
+
+/* Of r: position, kind, version, sequence, chunk, copy, offset, length. */
+void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r);
+void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r);
+void trailer_put(uint8_t out[SUMMARY_TRAILER], const struct summary *m, uint64_t segment, uint32_t seed);
+/* Whether the last bytes of a file of this size are the trailer of this segment; fills m. All positions are in the file. */
+bool trailer_parse(const uint8_t p[SUMMARY_TRAILER], uint64_t segment, uint32_t seed, uint64_t size, struct summary *m);
 
 /* Checks payload against the CRCs of the blocks that [offset, offset + length) touches; `crcs` need not be aligned. The
  * caller has checked that there are as many as blocks_touched says. */

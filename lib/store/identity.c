@@ -105,6 +105,7 @@ static void identity_fill(struct ss *ss, struct store *st, uint8_t page[IDENTITY
     struct identity id = ss->identity;
     id.folder_hi = st->identity.folder_hi;
     id.folder_lo = st->identity.folder_lo;
+    id.scrubbed = st->identity.scrubbed;
     id.writes = st->identity.writes + 1;
     st->identity = id;
     identity_put(page, &id);
@@ -138,10 +139,11 @@ int identity_create(struct ss *ss, char *why, size_t why_len)
 
 void identity_turn(struct ss *ss, struct effects *fx)
 {
-    if (ss->identity_writes || (!ss->identity_dirty && !ss->identity_rounds))
+    if (ss->identity_writes || (!ss->identity_dirty && !ss->identity_rounds && !ss->scrub_dirty))
         return;
-    ss->identity_rounds = ss->identity_dirty ? 1 : ss->identity_rounds - 1; /* both slots get to know */
-    ss->identity_dirty = false;
+    /* both slots get to know; of where scrub is, one will do */
+    ss->identity_rounds = ss->identity_dirty ? 1 : ss->identity_rounds ? ss->identity_rounds - 1 : 0;
+    ss->identity_dirty = ss->scrub_dirty = false;
     ss->written_epoch = ss->identity.epoch;
     for (uint32_t i = 0; i < ss->n_stores; i++) {
         struct store *st = &ss->stores[i];

@@ -4,6 +4,7 @@
  *   ss.c        open, close, dispatch, turn         chain.c     chunk_write: checks, order, forwarding, acknowledging
  *   segments.c  life of segment files, collection   append.c    group commit: from queue to flushed batch
  *   recover.c   index from records at start         read.c      chunk_read
+ *   clean.c     space given back, damage found      scrub.c     when to verify what      walk.c      what is live
  *   identity.c  whose folder                        orders.c    deletion, reports        register.c  NameServer */
 #ifndef DFS_STORE_IMPL_H
 #define DFS_STORE_IMPL_H
@@ -22,6 +23,9 @@
 #define SEGMENT_MAX (1024u * 1024 * 1024)
 #define BATCH_BYTES (8u * 1024 * 1024)
 #define BATCH_RECORDS 256u
+/* Payload that is worth a write beside a flush, and how much may be written and not flushed. */
+#define AHEAD_MIN (1u * 1024 * 1024)
+#define EARLY_BYTES (16u * 1024 * 1024)
 /* Payload of writes accepted and not answered, and of reads under way; beyond: EAGAIN. */
 #define INFLIGHT_WRITE_BYTES (64u * 1024 * 1024)
 #define INFLIGHT_READ_BYTES (64u * 1024 * 1024)
@@ -52,11 +56,14 @@ enum token_kind {
     TOKEN_REGISTER,
     TOKEN_HEARTBEAT,
     TOKEN_REPORT,
+    TOKEN_CLEAN, /* b: which */
 };
+enum { CLEAN_READ, CLEAN_HOLE, CLEAN_TAIL };
 static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
     return (uint64_t)kind << 56 | (uint64_t)(a & 0xffffff) << 32 | b;
 }
+#define TOKEN_AHEAD 0x100u /* in b of TOKEN_BATCH: a write ahead of its flush */
 static inline uint32_t token_a(uint64_t t) { return (uint32_t)(t >> 32) & 0xffffff; }
 static inline uint32_t token_b(uint64_t t) { return (uint32_t)t; }
 
@@ -82,28 +89,106 @@ struct segment {
     uint8_t disk;
     enum segment_state state;
     bool cut;      /* found at start: ends at `end`, the rest of the file goes */
+    uint8_t *entries; /* for the summary, while it is not written */
+    uint32_t n_records, cap_records;
+    uint32_t summary_at, summary_len; /* 0: it has none */
     uint32_t end;  /* the next record goes here */
     uint32_t last; /* position of the last record, and its chunk */
     uint64_t last_chunk;
     int64_t live_bytes;
     int32_t live;          /* extents */
     uint32_t pins;         /* writes not yet answered and reads under way */
-    uint32_t tombs;        /* tombstones in it that are still needed */
+    uint32_t unsettled;        /* of the pins: writes not yet answered */
+    uint32_t readers[2];       /* of the pins: reads that began in each phase (segment_drain) */
+    uint8_t phase;
+    bool closed;               /* its end is proven: holes may be punched */
+    bool tail;                 /* found at start: what was preallocated in vain may still be taken */
+    bool cleaning;             /* a job is on it */
+    bool keep;                 /* something in it cannot be read: it goes only when nothing in it is needed */
+    uint64_t payload, punched; /* bytes written, and given back */
+    int64_t punch_seen;        /* bytes that were dead when it was last punched */
+    uint64_t stuck;            /* dead bytes that came along when live ones of the same blocks were moved here */
+    struct grave **tomb_list;  /* those of the tombstones in it that are still needed */
+    uint32_t tombs, cap_tombs;
     struct grave **graves; /* dead chunks with records in it */
     uint32_t n_graves, cap_graves;
+    uint64_t *moved; /* chunks that may still remember this segment (index_untouch) */
+    uint32_t n_moved, cap_moved;
 };
 
 /* A deleted chunk of which records remain: its tombstone must outlive them (CONSISTENCY D23). */
 struct grave {
+    uint64_t chunk, copy;
     uint32_t tomb; /* slot of the tombstone's segment */
+    uint32_t at;   /* in its tomb_list */
     uint32_t refs; /* other segments with records of it */
+};
+
+/* --- cleaning --- */
+
+#define CLEAN_WINDOW (1280u * 1024) /* more than the largest record takes */
+#define CLEAN_PERIOD (100 * NS_PER_MS)
+#define CLEAN_WAIT 20u  /* periods after a job that failed */
+#define CLEAN_SLACK 12u /* a folder is compacted when more than 1/12 of what is live is dead as well */
+#define SCRUB_PAUSE (60 * NS_PER_SEC)
+#define SCRUB_RATE (16u * 1024 * 1024)
+
+struct range {
+    uint32_t off, len;
+};
+struct run { /* blocks of a record, counted on its own, and how many of their bytes are live */
+    uint32_t first, n, live;
+};
+struct runs {
+    struct run *v;
+    uint32_t n, cap;
+};
+struct moved_tomb {
+    uint64_t chunk, copy;
+    uint32_t slot;
+};
+enum clean_kind { CLEAN_PUNCH = 1, CLEAN_COMPACT, CLEAN_SCRUB };
+struct clean { /* clean.c draws its states */
+    struct segment *segment;
+    enum clean_kind kind;
+    uint32_t position; /* of the next record */
+    bool reading, failed;
+    struct slice window;
+    struct runs runs;
+    uint32_t moves; /* under way */
+    uint64_t moved; /* bytes */
+    uint64_t *needed; /* chunks whose tombstones stand here and are needed, sorted */
+    uint32_t n_needed;
+    struct moved_tomb *tombs;
+    uint32_t n_tombs, cap_tombs;
+    struct range *holes;
+    uint32_t n_holes, cap_holes, holes_done, punching;
+    uint64_t punched;
+    int64_t dead;
+    uint32_t drain; /* of the segment; 0: not yet */
+};
+
+struct scrub {
+    uint64_t next;  /* when to go on */
+    uint64_t bytes; /* since start */
+    uint32_t passes;
+};
+
+struct disk_errors { /* since start */
+    uint32_t read, write, damaged;
 };
 
 struct lane { /* one class of segments of one disk */
     struct segment *active, *next;
-    struct list queue;  /* struct write.link: waiting for the next batch */
-    struct list flight; /* in the batch being written */
-    bool busy;
+    struct list queue;    /* struct write.link: waiting for the next batch */
+    struct list early;    /* written ahead, or being so: the next flush covers them */
+    struct list flight;   /* the flush under way covers them */
+    bool writing;         /* ahead of the flush */
+    bool flushing;
+    int sick;             /* an error: nothing is submitted before all that is under way came back */
+    uint32_t early_bytes; /* in the segment */
+    uint32_t durable;     /* up to here the active segment is flushed */
+    uint32_t covers;      /* and up to here once the flush under way is done */
 };
 
 struct store { /* one data folder */
@@ -116,6 +201,11 @@ struct store { /* one data folder */
     uint64_t full_until; /* no new segment could be made: refuse until then */
     uint64_t chunks;
     struct lane lanes[SEGMENT_CLASSES];
+    struct clean *job;
+    uint32_t clean_wait;
+    bool no_punch;
+    struct scrub scrub;
+    struct disk_errors errors;
 };
 
 /* --- writes --- */
@@ -153,6 +243,7 @@ struct write {
     struct segment *segment; /* pinned */
     bool local_done, down_done, answered;
     uint32_t next_server;
+    uint32_t moved_from, moved_position; /* slot + 1 and place of the record this one is a copy of; 0: none */
 };
 
 struct order {
@@ -172,7 +263,9 @@ struct ss {
     uint32_t n_segments, cap_segments;
     uint32_t segment_size[SEGMENT_CLASSES];
     uint64_t next_copy;
-    bool collect; /* a segment may have become dead */
+    bool collect;    /* a segment may have become dead */
+    bool clean_look; /* something has died */
+    uint64_t clean_next;
 
     struct slots writes, reads;
     uint64_t write_bytes, read_bytes;
@@ -184,7 +277,7 @@ struct ss {
     struct identity identity; /* what all folders are to hold */
     uint64_t written_epoch;   /* being written */
     uint64_t saved_epoch;     /* durable in every working folder */
-    bool identity_dirty, identity_saved;
+    bool identity_dirty, identity_saved, scrub_dirty;
     uint32_t identity_writes, identity_rounds; /* under way; still to come */
 
     struct order *orders; /* deletions to carry out, once their epoch is durable */
@@ -206,6 +299,10 @@ struct ss {
     uint32_t n_notes;
 };
 
+/* ss.c */
+/* A core that knows what one folder holds, for looking only: nothing is changed, and it must not be run. */
+int ss_look(struct disk *d, struct ss **out, char *why, size_t why_len) MUST_USE;
+
 /* segments.c */
 struct segment *segment_add(struct ss *ss, uint8_t disk, const struct segment_header *h, enum segment_state state);
 struct segment *segment_at(const struct ss *ss, uint32_t slot); /* NULL: gone */
@@ -215,9 +312,24 @@ void segment_create(struct ss *ss, struct store *st, enum segment_class class, s
 void segment_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void segments_collect(struct ss *ss, struct effects *fx); /* unlinks what is dead */
 void segments_close(struct ss *ss);
-/* A chunk leaves the index because of a tombstone in the segment `tomb`; strays are further segments with records of
- * it. */
-void chunk_bury(struct ss *ss, struct chunk *c, uint32_t tomb, const uint32_t *strays, uint32_t n_strays);
+int64_t segment_dead(const struct segment *s); /* bytes of payload nobody needs */
+void segment_tail(struct ss *ss, struct segment *s, struct effects *fx); /* returns what was preallocated in vain */
+void segment_note(struct segment *s, const struct record *r); /* of a new record, for the summary */
+/* The summary, to be written at *position of a file of this size; NULL: out of memory. The entries are dropped. */
+struct buf *segment_summary(struct segment *s, uint32_t size, uint32_t *position, uint32_t *len);
+/* Reads that begin from now on are told apart from those before; drained: of those before, none is left. */
+uint32_t segment_drain(struct segment *s);
+bool segment_drained(const struct segment *s, uint32_t drain);
+/* The tombstones of `from` have durable copies: the graves follow them. */
+void tombs_relink(struct ss *ss, struct segment *from, struct moved_tomb *v, uint32_t n);
+/* Bytes that must stay free, so that a full folder can still delete and compact. */
+uint64_t store_reserve(const struct ss *ss);
+/* A chunk (c, or NULL if it is not in the index) is gone, up to this copy, because of a tombstone in the segment `tomb`;
+ * strays are further segments with records of it. */
+void chunk_bury(struct ss *ss, struct chunk *c, uint64_t chunk, uint64_t copy, uint32_t tomb, const uint32_t *strays,
+                uint32_t n_strays);
+/* The grave of this chunk in `s` reaches to the segment `slot` as well. */
+void grave_extend(struct ss *ss, const struct segment *s, uint64_t chunk, uint64_t copy, uint32_t slot);
 void store_fail(struct ss *ss, struct store *st, int err, const char *what, struct effects *fx);
 
 /* append.c */
@@ -246,6 +358,25 @@ void open_close(struct ss *ss);
 void read_request(struct ss *ss, const struct event *ev, struct effects *fx);
 void read_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void read_close(struct ss *ss);
+
+/* walk.c */
+/* The runs of blocks of this record that are still needed; none: it is dead. */
+void record_live(const struct ss *ss, uint32_t slot, const struct record *r, struct runs *out);
+struct range run_range(const struct record *r, const struct run *run); /* in the record's payload */
+
+/* clean.c */
+void clean_turn(struct ss *ss, struct now now, struct effects *fx);
+void clean_event(struct ss *ss, const struct event *ev, struct effects *fx);
+void clean_moved(struct ss *ss, struct write *w, int err);
+uint64_t clean_deadline(const struct ss *ss);
+void clean_close(struct ss *ss);
+void chunk_damaged(struct ss *ss, struct chunk *c, const char *what, struct effects *fx);
+
+/* scrub.c */
+struct segment *scrub_pick(struct ss *ss, struct store *st, struct now now);
+void scrub_pace(struct ss *ss, struct store *st, uint64_t bytes, uint64_t mono);
+void scrub_done(struct ss *ss, struct store *st, const struct segment *s);
+uint64_t scrub_next(const struct ss *ss);
 
 /* identity.c */
 int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE;   /* reads all, decides; writes nothing */

@@ -217,7 +217,16 @@ static void many_make(struct chunk *c)
     c->flags |= CHUNK_MANY;
 }
 
-void index_touch(struct chunk *c, uint32_t segment)
+static void many_prune(const struct index *ix, struct many *m)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < m->n_segments; i++)
+        if (!ix->hooks.gone || !ix->hooks.gone(ix->hooks.arg, m->segments[i]))
+            m->segments[kept++] = m->segments[i];
+    m->n_segments = kept;
+}
+
+void index_touch(const struct index *ix, struct chunk *c, uint32_t segment)
 {
     if (!(c->flags & (CHUNK_MANY | CHUNK_TOUCHED))) {
         c->u.one.segment = segment;
@@ -231,6 +240,8 @@ void index_touch(struct chunk *c, uint32_t segment)
     for (uint32_t i = m->n_segments; i-- > 0;) /* the newest are the likeliest */
         if (m->segments[i] == segment)
             return;
+    if (m->n_segments == m->cap_segments)
+        many_prune(ix, m);
     if (m->n_segments == m->cap_segments) {
         m->cap_segments *= 2;
         m->segments = xrealloc(m->segments, m->cap_segments, sizeof *m->segments);
@@ -321,7 +332,7 @@ void index_insert(struct index *ix, struct chunk *c, const struct extent *e)
     uint64_t top = order_of(c->version, c->sequence);
     bool alone = !(c->flags & CHUNK_MANY) && c->n == 0 && e->order >= top;
     bool same = (c->flags & CHUNK_TOUCHED) && !(c->flags & CHUNK_MANY) && c->u.one.segment == e->segment;
-    index_touch(c, e->segment);
+    index_touch(ix, c, e->segment);
     if (alone && !(c->flags & CHUNK_MANY)) {
         c->u.one.off = e->rec_off;
         c->u.one.len = e->rec_len;
@@ -343,4 +354,46 @@ void index_insert(struct index *ix, struct chunk *c, const struct extent *e)
         c->version = (uint32_t)(e->order >> 32);
         c->sequence = (uint32_t)e->order;
     }
+}
+
+uint32_t index_move(struct index *ix, struct chunk *c, uint32_t segment, uint32_t position, const struct extent *to)
+{
+    uint32_t moved = 0;
+    uint64_t end = (uint64_t)to->rec_off + to->rec_len;
+    index_touch(ix, c, to->segment);
+    many_make(c);
+    for (uint32_t i = chunk_extent_at(c, to->rec_off); i < c->n && c->u.many->v[i].off < end; i++) {
+        struct extent *e = &c->u.many->v[i];
+        if (e->segment != segment || e->position != position || e->order != to->order || e->off < to->rec_off ||
+            end_of(e) > end)
+            continue;
+        live(ix, e->segment, -1, -(int64_t)e->len);
+        live(ix, to->segment, 1, e->len);
+        e->segment = to->segment;
+        e->position = to->position;
+        e->rec_off = to->rec_off;
+        e->rec_len = to->rec_len;
+        moved += e->len;
+    }
+    return moved;
+}
+
+void index_untouch(struct chunk *c, uint32_t segment)
+{
+    if (!(c->flags & CHUNK_MANY))
+        return;
+    struct many *m = c->u.many;
+    for (uint32_t i = 0; i < m->n_segments; i++)
+        if (m->segments[i] == segment)
+            m->segments[i--] = m->segments[--m->n_segments];
+    const struct extent e = m->v[0];
+    if (c->n != 1 || m->n_segments != 1 || m->segments[0] != e.segment || e.rec_off != e.off || e.rec_len != e.len ||
+        e.order != order_of(c->version, c->sequence))
+        return;
+    many_free(c);
+    c->flags &= (uint8_t)~CHUNK_MANY;
+    c->u.one.off = e.off;
+    c->u.one.len = e.len;
+    c->u.one.segment = e.segment;
+    c->u.one.position = e.position;
 }

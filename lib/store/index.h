@@ -46,6 +46,8 @@ struct chunk {
 struct index_hooks {
     /* A segment gained or lost extents. */
     void (*live)(void *arg, uint32_t segment, int extents, int64_t bytes);
+    /* Whether the segment is no more, so that its records need not be remembered. May be NULL. */
+    bool (*gone)(void *arg, uint32_t segment);
     void *arg;
 };
 
@@ -69,9 +71,16 @@ void index_remove(struct index *ix, struct chunk *c);
 void index_clear(struct index *ix, struct chunk *c);
 
 /* This segment holds a record of the chunk. */
-void index_touch(struct chunk *c, uint32_t segment);
+void index_touch(const struct index *ix, struct chunk *c, uint32_t segment);
 /* A record [rec_off, rec_off + rec_len) becomes visible; off and len need not be set. Raises version and sequence. */
 void index_insert(struct index *ix, struct chunk *c, const struct extent *e);
+
+/* The record of this order that stood at (segment, position) has a copy elsewhere, of the blocks with [rec_off, rec_off +
+ * rec_len): extents that still point to the old place and lie within move to the new one. The old segment stays known
+ * (index_untouch). Returns the bytes moved. */
+uint32_t index_move(struct index *ix, struct chunk *c, uint32_t segment, uint32_t position, const struct extent *to);
+/* The segment is gone. A chunk that became simple by it takes little memory again. */
+void index_untouch(struct chunk *c, uint32_t segment);
 
 uint32_t chunk_length(const struct chunk *c); /* the end of its last extent */
 struct extent chunk_extent(const struct chunk *c, uint32_t i);

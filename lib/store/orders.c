@@ -63,7 +63,7 @@ void orders_done(struct ss *ss, struct write *w, int err)
     if (c && err)
         c->flags &= (uint8_t)~CHUNK_DELETING;
     if (c && !err)
-        chunk_bury(ss, c, w->segment->slot, NULL, 0);
+        chunk_bury(ss, c, c->id, w->record.copy, w->segment->slot, NULL, 0);
     if (open && !err)
         open_forget(ss, open);
 }

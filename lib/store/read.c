@@ -13,6 +13,7 @@
 
 struct io {                  /* one disk read */
     struct segment *segment; /* pinned */
+    uint8_t phase;           /* of its readers */
     uint64_t off;
     uint32_t len;
     struct slice data;
@@ -43,6 +44,7 @@ static void read_free(struct ss *ss, struct read *r)
 {
     for (uint32_t i = 0; i < r->n_ios; i++) {
         slice_drop(&r->ios[i].data);
+        r->ios[i].segment->readers[r->ios[i].phase]--;
         segment_unpin(ss, r->ios[i].segment);
     }
     ss->read_bytes -= r->budget;
@@ -69,6 +71,13 @@ static struct piece piece_of(const struct ss *ss, const struct extent *e, uint32
     return p;
 }
 
+/* One record may have been moved in parts: then they count as records of their own. */
+static bool same_record(const struct piece *x, const struct piece *y)
+{
+    return x->record.order == y->record.order && x->record.segment == y->record.segment &&
+           x->record.position == y->record.position;
+}
+
 /* In the order in which their bytes are to be laid over each other; runs of one record by offset. */
 static int piece_order(const void *a, const void *b)
 {
@@ -85,7 +94,7 @@ static void pieces_join(struct read *r)
     qsort(r->pieces, r->n_pieces, sizeof *r->pieces, piece_order);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         struct piece *p = &r->pieces[i], *last = kept ? &r->pieces[kept - 1] : NULL;
-        if (!last || last->record.order != p->record.order || p->offset > last->offset + last->length) {
+        if (!last || !same_record(last, p) || p->offset > last->offset + last->length) {
             r->pieces[kept++] = *p;
             continue;
         }
@@ -105,8 +114,9 @@ static uint32_t io_add(struct read *r, struct segment *s, uint64_t off, uint32_t
         last->len = (uint32_t)(max_u64(last->off + last->len, off + len) - last->off);
         return r->n_ios - 1;
     }
-    r->ios[r->n_ios] = (struct io){.segment = s, .off = off, .len = len};
+    r->ios[r->n_ios] = (struct io){.segment = s, .phase = s->phase, .off = off, .len = len};
     s->pins++;
+    s->readers[s->phase]++;
     return r->n_ios++;
 }
 
@@ -223,11 +233,8 @@ static void answer(struct ss *ss, struct read *r, struct effects *fx)
         fx_reply(fx, r->to, &reply, &payload);
     } else {
         struct chunk *c = index_find(&ss->index, r->chunk);
-        if (err == DFS_ECORRUPT && c && !(c->flags & CHUNK_DAMAGED)) {
-            c->flags |= CHUNK_DAMAGED;
-            fx_log(fx, LOG_ERROR, "store.damaged", "chunk=%" PRIu64 " folder=%u what=\"record header or checksums\"",
-                   r->chunk, c->disk);
-        }
+        if (err == DFS_ECORRUPT && c)
+            chunk_damaged(ss, c, "record header or checksums", fx);
         fx_fail(fx, r->to, err, "server=%u chunk %" PRIu64 ": %s", ss->identity.server, r->chunk, dfs_strerror(err));
     }
     read_free(ss, r);
@@ -241,6 +248,7 @@ void read_event(struct ss *ss, const struct event *ev, struct effects *fx)
     struct io *io = &r->ios[token_a(ev->token)];
     if (ev->status) {
         r->error = ev->status;
+        ss->stores[io->segment->disk].errors.read++;
         fx_log(fx, LOG_ERROR, "store.read_failed", "chunk=%" PRIu64 " folder=%u error=%s", r->chunk, io->segment->disk,
                dfs_errname(ev->status));
     } else if (ev->op->n_data != 1 || ev->op->data[0].len < io->len) {

@@ -125,6 +125,7 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
         found_add(&rc->tombs, r->chunk, r->copy, s->slot);
     if (r->kind != RECORD_DATA || r->length == 0)
         return;
+    s->payload += r->length;
     struct chunk *c = chunk_for(rc, r, s);
     if (!c)
         return;
@@ -177,7 +178,7 @@ static void bury_all(struct recovery *rc)
         if (o)
             open_forget(ss, o);
         uint32_t *strays, n = strays_of(&rc->strays, t, &strays);
-        chunk_bury(ss, dead ? c : NULL, t->segment, strays, n);
+        chunk_bury(ss, dead ? c : NULL, t->chunk, t->copy, t->segment, strays, n);
         free(strays);
     }
 }
@@ -225,11 +226,22 @@ static void take_segment(struct recovery *rc, struct scan *sc, const char *name)
 {
     struct ss *ss = rc->ss;
     struct segment *s = segment_add(ss, rc->st->number, &sc->header, SEG_SEALED);
-    bool open = round_up(sc->size, RECORD_ALIGN) > sc->end;
+    bool open = !sc->closed && round_up(sc->size, RECORD_ALIGN) > sc->end;
     s->end = sc->end;
-    s->cut = open;
-    for (uint32_t i = 0; i < sc->n_records; i++)
+    s->cut = !sc->closed;
+    if (sc->closed) {
+        s->summary_len = (uint32_t)min_u64(sc->size, summary_size(sc->n_records));
+        s->summary_at = (uint32_t)sc->size - s->summary_len;
+        s->tail = s->end + s->header.size / 32 < s->summary_at;
+    }
+    for (uint32_t i = 0; i < sc->n_records; i++) {
         on_record(rc, s, &sc->records[i], open);
+        if (s->cut)
+            segment_note(s, &sc->records[i]);
+        s->last = sc->records[i].position;
+        s->last_chunk = sc->records[i].chunk;
+    }
+    s->keep = sc->n_damage > 0;
     for (uint32_t i = 0; i < sc->n_damage; i++) {
         const struct scan_damage *d = &sc->damage[i];
         ss_note(ss, "folder=%u file=%s offset=%u chunk=%" PRIu64 " known=%d what=\"a record is damaged\"",
@@ -249,7 +261,8 @@ static int recover_segment(struct recovery *rc, const struct file *f, char *why,
 {
     char name[DISK_NAME_MAX + 1];
     const struct identity *own = &rc->ss->identity;
-    struct scan sc = {.header = {.cluster_hi = own->cluster_hi,
+    struct scan sc = {.quick = !rc->ss->cfg.rebuild,
+                      .header = {.cluster_hi = own->cluster_hi,
                                  .cluster_lo = own->cluster_lo,
                                  .uuid_hi = own->uuid_hi,
                                  .uuid_lo = own->uuid_lo}};
@@ -290,8 +303,45 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     return err;
 }
 
+/* What was noted of a chunk while its records came in, in the order of segments, may be behind what is known now. */
+static void settle_open(struct ss *ss)
+{
+    LIST_FOR_EACH (e, &ss->open_lru) {
+        struct open_chunk *o = CONTAINER_OF(e, struct open_chunk, lru);
+        const struct chunk *c = index_find(&ss->index, o->id);
+        if (!c || c->version != o->version || c->copy != o->copy)
+            open_forget(ss, o);
+        else if (c->sequence > o->sequence)
+            o->sequence = c->sequence;
+    }
+}
+
+/* Ends a segment that was in use: the next start finds its summary. A damaged one gets none: it is read again. */
+static int cut_tail(struct segment *s, struct disk *d, const char *name)
+{
+    uint32_t position, len;
+    int err = d->ops->truncate(d, name, s->end);
+    if (err || s->keep || s->end <= SEGMENT_HEADER)
+        return err;
+    err = d->ops->sync(d, name); /* before anything says that it ends here */
+    uint64_t size = round_up(s->end, RECORD_ALIGN) + summary_size(s->n_records);
+    struct buf *buf = err || size > UINT32_MAX ? NULL : segment_summary(s, (uint32_t)size, &position, &len);
+    if (!buf)
+        return err;
+    err = d->ops->write(d, name, position, buf->data, len);
+    if (!err) {
+        s->summary_at = position;
+        s->summary_len = len;
+    } else if (err == DFS_ENOSPC) { /* it can do without */
+        err = d->ops->truncate(d, name, s->end);
+    }
+    buf_unref(buf);
+    return err;
+}
+
 int recover_finish(struct ss *ss, char *why, size_t why_len)
 {
+    settle_open(ss);
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
         struct disk *d = ss->stores[s->disk].disk;
@@ -299,9 +349,10 @@ int recover_finish(struct ss *ss, char *why, size_t why_len)
             continue;
         char name[DISK_NAME_MAX + 1];
         segment_name(name, sizeof name, s->header.id);
-        int err = s->cut ? d->ops->truncate(d, name, s->end) : 0;
+        int err = s->cut ? cut_tail(s, d, name) : 0;
         if (!err)
             err = d->ops->sync(d, name); /* what is served must be durable, and a killed process may not have flushed */
+        s->closed = !err;
         if (err) {
             snprintf(why, why_len, "data folder %u: cutting the tail of file \"%s\": %s", s->disk, name,
                      dfs_strerror(err));

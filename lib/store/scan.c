@@ -8,6 +8,7 @@
 #define WINDOW (256u * 1024)
 /* Read at once when only headers are wanted. */
 #define GLANCE (8u * 1024)
+#define TAIL (32u * 1024)
 #define DAMAGE_MAX 1024u
 
 /* A sliding view of the file. */
@@ -125,7 +126,7 @@ void scan_free(struct scan *s)
 
 /* --- beyond a bad spot --- */
 
-/* The first valid record behind `bad`, and whether any belongs to a later batch. *dirty: a byte there is not zero. */
+/* The first valid record behind `bad`, and whether any was written after a flush of that spot. *dirty: a byte there is not zero. */
 static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint64_t bad, struct record *first,
                           bool *later, uint32_t *dirty)
 {
@@ -140,10 +141,14 @@ static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint6
             *dirty = 1;
         if (pos == bad || get_u32(p) == 0 || !header_at(w, s, seed, pos, &r))
             continue;
+        if (r.kind == RECORD_SEAL && r.durable == bad) { /* the end, as it should be */
+            s->closed = true;
+            return false;
+        }
         if (!found)
             *first = r;
         found = true;
-        if (r.batch > bad) {
+        if (r.durable > bad) {
             *later = true;
             return true;
         }
@@ -151,38 +156,54 @@ static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint6
     return found;
 }
 
-/* Walks the records. What is not a record is either the end or damage. */
-static void walk(struct window *w, struct scan *s, uint32_t seed)
+/* Walks the records up to `limit`, where they end if that is known. What is not a record is either the end or damage. */
+static void walk(struct window *w, struct scan *s, uint32_t seed, uint64_t limit)
 {
     uint64_t pos = SEGMENT_HEADER;
-    struct record r, next;
-    while (pos + RECORD_HEADER <= s->size) {
+    struct record r, next = {0};
+    while (pos < limit && pos + RECORD_HEADER <= s->size) {
         if (header_at(w, s, seed, pos, &r)) {
+            if (r.kind == RECORD_SEAL) {
+                s->closed = true;
+                pos = r.durable;
+                break;
+            }
             if (!crcs_good(w, s, &r))
-                r.kind = 0; /* judged later, once the last batch is known */
+                r.kind = 0; /* judged later, once the end is known */
             record_add(s, &r);
             pos = record_layout(s->header.class, pos, r.offset, r.length).end;
             continue;
         }
         bool later;
-        if (w->err || !search_behind(w, s, seed, pos, &next, &later, &s->torn) || !later)
+        uint32_t dirty = 0;
+        bool found = !w->err && search_behind(w, s, seed, pos, &next, &later, &dirty);
+        if (w->err || s->closed)
             break;
-        s->torn = 0;
+        if (!found && limit < UINT32_MAX) { /* nothing behind it can be read, and yet it was there */
+            damage_add(s, (uint32_t)pos, false, 0);
+            pos = limit;
+            break;
+        }
+        if (!found || !later) {
+            s->torn = dirty;
+            break;
+        }
         damage_add(s, (uint32_t)pos, next.prev == pos, next.prev_chunk);
         pos = next.position;
     }
+    s->closed |= limit < UINT32_MAX;
     s->end = (uint32_t)pos;
 }
 
-/* A record whose CRC array is bad is a torn tail in the last batch and damage before it; in the last batch of a segment
- * that was not closed, payloads count as well. */
+/* A record whose CRC array is bad is a torn tail where nothing proves that it was flushed, and damage before that; there,
+ * in a segment that was not closed, payloads count as well. */
 static void judge(struct window *w, struct scan *s)
 {
-    bool closed = round_up(s->size, RECORD_ALIGN) <= s->end;
-    uint32_t last_batch = s->n_records ? s->records[s->n_records - 1].batch : 0, kept = 0;
+    bool closed = s->closed || round_up(s->size, RECORD_ALIGN) <= s->end;
+    uint32_t proven = s->n_records ? s->records[s->n_records - 1].durable : 0, kept = 0;
     for (uint32_t i = 0; i < s->n_records; i++) {
         const struct record *r = &s->records[i];
-        bool last = !closed && r->batch == last_batch;
+        bool last = !closed && r->position >= proven;
         bool good = r->kind != 0 && (!last || payload_good(w, s, r));
         if (w->err)
             return;
@@ -197,6 +218,60 @@ static void judge(struct window *w, struct scan *s)
             s->records[kept++] = *r;
     }
     s->n_records = kept;
+}
+
+/* --- the summary --- */
+
+static bool entry_good(const struct scan *s, const struct summary *m, const struct record *r, uint32_t after)
+{
+    return r->position >= after && r->position < m->end && r->offset <= CHUNK_LIMIT &&
+           r->length <= CHUNK_LIMIT - r->offset &&
+           record_layout(s->header.class, r->position, r->offset, r->length).end <= m->end;
+}
+
+static bool take_summary(struct window *w, struct scan *s, const struct summary *m)
+{
+    uint64_t at = m->seal + RECORD_HEADER;
+    uint32_t crc = 0, after = SEGMENT_HEADER;
+    for (uint32_t i = 0; i < m->n; i++, at += SUMMARY_ENTRY) {
+        const uint8_t *p = window_at(w, at, SUMMARY_ENTRY);
+        struct record r;
+        if (!p)
+            return false;
+        crc = crc32c(crc, p, SUMMARY_ENTRY);
+        summary_parse(p, &r);
+        if (!entry_good(s, m, &r, after))
+            return false;
+        after = r.position + RECORD_HEADER;
+        record_add(s, &r);
+    }
+    return crc == m->crc;
+}
+
+/* Whether the summary said all that is needed. If not, *limit is where the records end, if at least that is known. */
+static bool summarized(struct window *w, struct scan *s, uint32_t seed, uint64_t *limit)
+{
+    struct summary m;
+    *limit = UINT32_MAX;
+    if (s->size < SEGMENT_HEADER + SUMMARY_TRAILER)
+        return false;
+    uint64_t from = s->size - min_u64(s->size, TAIL); /* most summaries are in the window with their trailer */
+    if (from > SEGMENT_HEADER)
+        window_at(w, from, TAIL);
+    const uint8_t *p = window_at(w, s->size - SUMMARY_TRAILER, SUMMARY_TRAILER);
+    if (!p || !trailer_parse(p, s->header.id, seed, s->size, &m))
+        return false;
+    *limit = m.end;
+    if (!s->quick || s->header_damaged)
+        return false;
+    s->summarized = take_summary(w, s, &m);
+    if (!s->summarized) {
+        s->n_records = 0;
+        return false;
+    }
+    s->closed = true;
+    s->end = m.end;
+    return true;
 }
 
 /* The header page is bad. If a record follows, the segment was in use, and the record tells all the header would. */
@@ -243,8 +318,11 @@ static int scan_file(struct window *w, struct scan *s, uint64_t id)
         if (err || s->empty)
             return err;
     }
+    uint64_t limit;
+    if (summarized(w, s, segment_seed(&s->header), &limit))
+        return 0;
     w->ahead = s->header.class == CLASS_LARGE ? GLANCE : WINDOW;
-    walk(w, s, segment_seed(&s->header));
+    walk(w, s, segment_seed(&s->header), limit);
     w->ahead = WINDOW;
     if (!w->err)
         judge(w, s);

@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* Reading a segment from its first record to its last, after a crash or for a check; changes nothing.
  *
- * A flush covers a batch, and a batch is written only after the one before was flushed. So of a bad spot:
- *   - nothing valid behind it, or only records of its own batch: a torn tail. No record from there on was ever
- *     acknowledged (or, if a bit flipped in the last batch, the peers know more than we do: CONSISTENCY B10).
+ * A record is acknowledged only after a flush that covers it and all before it, and each record says up to where the
+ * segment was flushed when it was written. So of a bad spot:
+ *   - no valid record behind it that says the spot was flushed: a torn tail. No record from there on was ever
+ *     acknowledged (or, if a bit flipped in what was written last, the peers know more than we do: CONSISTENCY B10).
  *     The segment ends there: what is left of each chunk is a prefix of its history.
- *   - a record of a later batch behind it: damage to something acknowledged. Never cut; reported, with the chunk it
+ *   - a record behind it that says so: damage to something acknowledged. Never cut; reported, with the chunk it
  *     hit where that can be known. */
 #ifndef DFS_STORE_SCAN_H
 #define DFS_STORE_SCAN_H
@@ -21,6 +22,9 @@ struct scan_damage {
 
 struct scan {
     struct segment_header header;
+    bool quick;          /* in: where the summary is whole, it is believed, and the records are not read */
+    bool closed;         /* a seal record or trailer proves that all up to `end` was durable */
+    bool summarized;     /* records come from the summary; their prev, durable, CRCs, session… are not known */
     bool empty;          /* never used: the header was not written, or not completely, and no record follows */
     bool header_damaged; /* records were found all the same; header is what they say */
     uint64_t size;       /* of the file */
@@ -32,7 +36,8 @@ struct scan {
     uint32_t n_damage, cap_damage;
 };
 
-/* On entry s is zero but for header.cluster_* and header.uuid_*: those of the server, in case the header is damaged.
+/* On entry s is zero but for quick, header.cluster_* and header.uuid_*: those of the server, in case the header is
+ * damaged.
  * 0; DFS_ECORRUPT: the header is damaged and nothing can be made of the rest; DFS_EVERSION; DFS_EIO; DFS_ENOMEM. */
 int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, struct scan *s) MUST_USE;
 void scan_free(struct scan *s);

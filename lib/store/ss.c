@@ -61,8 +61,11 @@ static void on_live(void *arg, uint32_t slot, int extents, int64_t bytes)
         return;
     s->live += extents;
     s->live_bytes += bytes;
+    ss->clean_look |= bytes < 0;
     segment_check(ss, s);
 }
+
+static bool on_gone(void *arg, uint32_t slot) { return !segment_at(arg, slot); }
 
 static uint32_t bounded(uint64_t size, uint32_t preset, uint32_t least)
 {
@@ -79,14 +82,16 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
         ss->cfg.nameservers[i] = xstrdup(cfg->nameservers[i]);
     if (!ss->cfg.report_period)
         ss->cfg.report_period = REPORT_PERIOD;
+    if (!ss->cfg.scrub_rate)
+        ss->cfg.scrub_rate = SCRUB_RATE;
     rng_seed(&ss->rng, cfg->seed);
-    index_init(&ss->index, &(struct index_hooks){.live = on_live, .arg = ss});
+    index_init(&ss->index, &(struct index_hooks){.live = on_live, .gone = on_gone, .arg = ss});
     ss->segment_size[CLASS_SMALL] = bounded(cfg->segment_size, SEGMENT_SMALL_SIZE, SEGMENT_SMALL_MIN);
     ss->segment_size[CLASS_LARGE] = bounded(cfg->segment_size, SEGMENT_LARGE_SIZE, SEGMENT_LARGE_MIN);
     list_init(&ss->open_lru);
     ss->next_copy = 1;
     ss->nm_next = ss->stat_next = now.mono;
-    ss->collect = true;
+    ss->collect = ss->clean_look = true;
     ss->n_stores = n_disks;
     for (uint32_t i = 0; i < n_disks; i++) {
         struct store *st = &ss->stores[i];
@@ -94,6 +99,7 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
         st->number = (uint8_t)i;
         for (int class = 0; class < SEGMENT_CLASSES; class ++) {
             list_init(&st->lanes[class].queue);
+            list_init(&st->lanes[class].early);
             list_init(&st->lanes[class].flight);
         }
     }
@@ -144,6 +150,21 @@ int ss_open(const struct ss_config *cfg, struct disk **disks, uint32_t n_disks, 
     return err;
 }
 
+int ss_look(struct disk *d, struct ss **out, char *why, size_t why_len)
+{
+    struct ss *ss = ss_new(&(struct ss_config){.rebuild = true}, &d, 1, (struct now){0});
+    why[0] = 0;
+    int err = identity_open(ss, why, why_len);
+    if (!err)
+        err = recover_store(ss, &ss->stores[0], why, why_len);
+    if (err) {
+        ss_close(ss);
+        ss = NULL;
+    }
+    *out = ss;
+    return err;
+}
+
 void ss_close(struct ss *ss)
 {
     if (!ss)
@@ -152,6 +173,7 @@ void ss_close(struct ss *ss)
         if (ss->writes.v[i])
             write_free(ss, ss->writes.v[i]);
     slots_close(&ss->writes);
+    clean_close(ss);
     read_close(ss);
     open_close(ss);
     index_close(&ss->index);
@@ -221,6 +243,9 @@ void ss_event(struct ss *ss, const struct event *ev, struct effects *fx)
     case TOKEN_REPORT:
         report_event(ss, ev, fx);
         break;
+    case TOKEN_CLEAN:
+        clean_event(ss, ev, fx);
+        break;
     }
 }
 
@@ -250,6 +275,7 @@ void ss_turn(struct ss *ss, struct now now, struct effects *fx)
     report_turn(ss, now, fx);
     identity_turn(ss, fx);
     orders_turn(ss, fx);
+    clean_turn(ss, now, fx);
     for (uint32_t i = 0; i < ss->n_stores; i++)
         append_turn(ss, &ss->stores[i], now, fx);
     segments_collect(ss, fx);
@@ -262,7 +288,7 @@ uint64_t ss_deadline(const struct ss *ss)
         at = min_u64(at, ss->nm_next);
     if (ss->nm_state == NM_REGISTERED && !ss->report_calling)
         at = min_u64(at, ss->report_next);
-    return at;
+    return min_u64(at, clean_deadline(ss));
 }
 
 /* --- looking --- */

@@ -16,14 +16,14 @@
 struct builder {
     struct disk *disk;
     struct segment_header h;
-    uint32_t end, last, batch;
+    uint32_t end, last, durable;
     uint64_t last_chunk;
 };
 
 static void build_start(struct builder *b, uint8_t class)
 {
     uint8_t page[SEGMENT_HEADER];
-    *b = (struct builder){.disk = memdisk_new(1, 64 * MIB), .end = SEGMENT_HEADER, .batch = SEGMENT_HEADER};
+    *b = (struct builder){.disk = memdisk_new(1, 64 * MIB), .end = SEGMENT_HEADER, .durable = SEGMENT_HEADER};
     b->h = (struct segment_header){.cluster_hi = 1,
                                    .cluster_lo = 2,
                                    .uuid_hi = 3,
@@ -46,9 +46,9 @@ static uint32_t build_record(struct builder *b, uint64_t chunk, uint32_t length,
     for (uint32_t i = 0; i < l.n_crcs; i++)
         put_u32(crcs + 4 * i, crc32c(0, payload + i * DFS_BLOCK, min_u64(DFS_BLOCK, length - i * DFS_BLOCK)));
     if (new_batch)
-        b->batch = b->end;
+        b->durable = b->end;
     struct record r = {.position = b->end,
-                       .batch = b->batch,
+                       .durable = b->durable,
                        .prev = b->last,
                        .prev_chunk = b->last_chunk,
                        .kind = RECORD_DATA,
@@ -158,7 +158,7 @@ static void records_of_an_older_generation_are_not_found(void **state)
     build_record(&b, 12, 4000, true);
     uint8_t page[SEGMENT_HEADER];
     b.h.generation = 2;
-    b.end = b.batch = SEGMENT_HEADER;
+    b.end = b.durable = SEGMENT_HEADER;
     b.last = 0;
     segment_put_header(page, &b.h);
     assert_int_equal(b.disk->ops->write(b.disk, NAME, 0, page, sizeof page), 0);

@@ -30,16 +30,20 @@ struct sent {
 /* Every byte says which write it came from. */
 static void fill_unit(uint8_t *p, uint32_t number) { rig_fill(p, UNIT, number * 7919ULL); }
 
-static struct sent send_one(uint32_t number, bool chain)
+static struct sent send_some(uint32_t number, bool chain, uint32_t units)
 {
     struct sent s = {.number = number, .chunk = (uint32_t)rng_below(&rig->rng, CHUNKS)};
-    uint32_t units = 1 + (uint32_t)rng_below(&rig->rng, rng_below(&rig->rng, 4) ? 12 : 200);
     s.len = units * UNIT;
     s.off = (uint32_t)rng_below(&rig->rng, ROOM / UNIT - units) * UNIT;
     for (uint32_t u = 0; u < units; u++)
         fill_unit(buf + u * UNIT, number);
     s.request = rig_send_write(rig, 0, chain ? 2 : 1, 1000 + s.chunk, s.off, buf, s.len, 0, 0);
     return s;
+}
+
+static struct sent send_one(uint32_t number, bool chain)
+{
+    return send_some(number, chain, 1 + (uint32_t)rng_below(&rig->rng, rng_below(&rig->rng, 4) ? 12 : 200));
 }
 
 static void settle(const struct sent *s)
@@ -162,6 +166,42 @@ static void acknowledged_bytes_survive_a_kill_at_any_step(void **state)
             fail_msg("seed %u loses acknowledged bytes", seed);
 }
 
+/* So many large writes that some are written ahead of the flush before theirs: none counts before its own. */
+static void writes_ahead_of_a_flush_survive_only_with_it(void **state)
+{
+    (void)state;
+    uint32_t ahead = 0, acked = 0;
+    for (uint32_t seed = 1; seed <= 80; seed++) {
+        struct sent sent[40];
+        world_open(3000 + seed);
+        rig_start(rig);
+        uint32_t quiet = rig->writes - rig->flushes;
+        assert_int_equal(rig_write(rig, 0, 1, 1, 0, buf, ROOM), 0); /* now there is a segment */
+        rig->shuffle = false;
+        for (uint32_t i = 0; i < 40; i++) {
+            sent[i] = send_some(i + 1, false, 150 + (uint32_t)rng_below(&rig->rng, 150));
+            while (i % 20 == 19 && rig->n_mail)
+                rig_step(rig);
+        }
+        rig->shuffle = true;
+        for (uint32_t k = 0; k < seed % 8 && rig_step(rig); k++)
+            ;
+        ahead += rig->writes - rig->flushes - quiet;
+        for (uint32_t i = 0; i < 40; i++) {
+            acked += rig->answers[sent[i].request].done && rig->answers[sent[i].request].status == 0;
+            settle(&sent[i]);
+        }
+        char why[256];
+        rig_crash(rig, 0, CRASH_RANDOM);
+        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
+        if (check_all(0))
+            fail_msg("seed %u loses acknowledged bytes", seed);
+        world_close();
+    }
+    print_message("%u ahead, %u acknowledged\n", ahead, acked);
+    assert_true(ahead > 20 && acked > 200);
+}
+
 /* The test above must be able to fail: with a disk that lies about its flushes it does. */
 static void a_disk_that_lies_is_noticed(void **state)
 {
@@ -213,6 +253,41 @@ static void a_flipped_byte_is_never_served(void **state)
     }
 }
 
+/* A sealed segment's summary may rot, be cut off, or belong to another file: the records are read instead. */
+static void a_damaged_summary_costs_nothing_but_time(void **state)
+{
+    (void)state;
+    static uint8_t data[3][9000];
+    char why[256];
+    uint64_t size = 0, records_end = 4096 + 3 * 4240;
+    for (uint64_t byte = records_end; size == 0 || byte < 2 * size - records_end; byte++) {
+        rig = calloc(1, sizeof *rig);
+        rig_init(rig, 3, 1, 1, 512 * MIB);
+        rig_start(rig);
+        for (uint32_t i = 0; i < 3; i++) {
+            rig_fill(data[i], sizeof data[i], i);
+            assert_int_equal(rig_write(rig, 0, 1, 1 + i, 0, data[i], 4096), 0);
+        }
+        rig_crash(rig, 0, CRASH_DROP_ALL);
+        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0); /* seals it */
+        rig_crash(rig, 0, CRASH_DROP_ALL);
+        struct disk *d = rig->disks[0][0];
+        assert_non_null(memdisk_peek(d, "seg-0000000000000001.log", &size));
+        assert_true(size > records_end && size < records_end + 1024);
+        if (byte < size)
+            assert_true(memdisk_flip(d, "seg-0000000000000001.log", byte, 0x10));
+        else
+            assert_true(memdisk_cut(d, "seg-0000000000000001.log", records_end + byte - size));
+        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
+        for (uint32_t i = 0; i < 3; i++) {
+            assert_int_equal(rig_read(rig, 0, 1 + i, 0, 4096, back, NULL), 0);
+            assert_memory_equal(back, data[i], 4096);
+        }
+        rig_close(rig);
+        free(rig);
+    }
+}
+
 /* Damage before the last batch is corruption, not a torn tail: what follows it is kept, and the loss has a name. */
 static void damage_in_the_middle_is_never_cut(void **state)
 {
@@ -246,7 +321,7 @@ static void damage_in_the_middle_is_never_cut(void **state)
 static void any_disk_call_may_fail(void **state)
 {
     (void)state;
-    const enum disk_kind kinds[] = {DISK_CREATE, DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_UNLINK, DISK_STAT};
+    const enum disk_kind kinds[] = {DISK_CREATE, DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_PUNCH, DISK_UNLINK, DISK_STAT};
     const int errors[] = {DFS_EIO, DFS_ENOSPC};
     for (uint32_t k = 0; k < ARRAY_LEN(kinds); k++)
         for (uint32_t at = 1; at <= 12; at++)
@@ -278,8 +353,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(acknowledged_bytes_survive_a_power_cut_at_any_step),
         cmocka_unit_test(acknowledged_bytes_survive_a_kill_at_any_step),
+        cmocka_unit_test(writes_ahead_of_a_flush_survive_only_with_it),
         cmocka_unit_test(a_disk_that_lies_is_noticed),
         cmocka_unit_test(a_flipped_byte_is_never_served),
+        cmocka_unit_test(a_damaged_summary_costs_nothing_but_time),
         cmocka_unit_test(damage_in_the_middle_is_never_cut),
         cmocka_unit_test(any_disk_call_may_fail),
     };

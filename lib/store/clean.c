@@ -144,12 +144,22 @@ static void job_read(struct ss *ss, struct store *st, struct clean *j, uint32_t 
 
 /* --- damage --- */
 
+void damaged_note(struct ss *ss, const struct chunk *c)
+{
+    if (ss->n_damaged == ss->cap_damaged) {
+        ss->cap_damaged = ss->cap_damaged ? ss->cap_damaged * 2 : 16;
+        ss->damaged = xrealloc(ss->damaged, ss->cap_damaged, sizeof *ss->damaged);
+    }
+    ss->damaged[ss->n_damaged++] = (struct wire_chunk_id){.chunk = c->id, .version = c->version};
+}
+
 void chunk_damaged(struct ss *ss, struct chunk *c, const char *what, struct effects *fx)
 {
     if (c->flags & CHUNK_DAMAGED)
         return;
     c->flags |= CHUNK_DAMAGED;
     ss->stores[c->disk].errors.damaged++;
+    damaged_note(ss, c);
     fx_log(fx, LOG_ERROR, "store.damaged", "chunk=%" PRIu64 " folder=%u what=\"%s\"", c->id, c->disk, what);
 }
 

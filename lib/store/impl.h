@@ -43,6 +43,7 @@
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
+#define DAMAGED_PAGE 256u
 
 /* --- tokens: what an answer belongs to --- */
 
@@ -283,6 +284,9 @@ struct ss {
     struct order *orders; /* deletions to carry out, once their epoch is durable */
     uint32_t n_orders, cap_orders, deletes;
 
+    struct wire_chunk_id *damaged; /* not yet told to the NameServer */
+    uint32_t n_damaged, cap_damaged, damaged_told; /* told: in the heartbeat under way */
+
     enum nm_link nm_state;
     uint32_t nm_at, redirects;
     char leader[WIRE_ADDR_MAX + 1];
@@ -370,6 +374,7 @@ void clean_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void clean_moved(struct ss *ss, struct write *w, int err);
 uint64_t clean_deadline(const struct ss *ss);
 void clean_close(struct ss *ss);
+void damaged_note(struct ss *ss, const struct chunk *c); /* the next heartbeat tells */
 void chunk_damaged(struct ss *ss, struct chunk *c, const char *what, struct effects *fx);
 
 /* scrub.c */

@@ -181,6 +181,7 @@ void store_fail(struct ss *ss, struct store *st, int err, const char *what, stru
         fx_log(fx, LOG_ERROR, "store.disk_failed",
                "folder=%u what=\"%s\" error=%s advice=\"it takes no more writes; replace the disk and restart\"",
                st->number, what, dfs_errname(err));
+    st->errors.write++;
     st->failed = true;
     for (int class = 0; class < SEGMENT_CLASSES; class ++)
         queue_refuse(ss, &st->lanes[class], DFS_EIO, fx);

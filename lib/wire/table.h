@@ -89,6 +89,16 @@
     F(u32, offset) /* in the chunk; a multiple of 4096 except where a record of the store starts */                    \
     F(u32, length)
 
+#define REC_disk_info(F, R, L)                                                                                         \
+    F(u8, failed)                                                                                                      \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)                                                                                                       \
+    F(u32, read_errors) /* since the server started, as all that follows */                                            \
+    F(u32, write_errors)                                                                                               \
+    F(u32, damaged)       /* chunks found damaged */                                                                   \
+    F(u64, scrubbed)      /* bytes */                                                                                  \
+    F(u32, scrub_passes)  /* completed */
+
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
     F(u64, uuid_hi)                                                                                                    \
@@ -98,7 +108,8 @@
     F(u8, state) /* enum server_state */                                                                               \
     F(u64, capacity)                                                                                                   \
     F(u64, used)                                                                                                       \
-    F(u64, chunks)
+    F(u64, chunks)                                                                                                     \
+    L(disk_info, disks, 32)
 
 #define REC_nm_info(F, R, L)                                                                                           \
     F(u32, id)                                                                                                         \
@@ -132,6 +143,7 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(disk_info)                                                                                                       \
     X(totals)                                                                                                          \
     X(usage_entry)                                                                                                     \
     X(trashed)                                                                                                         \
@@ -352,7 +364,9 @@
     F(u64, used)                                                                                                       \
     F(u64, chunks)                                                                                                     \
     F(u32, load) /* requests in flight */                                                                              \
-    F(u8, disks_failed)
+    F(u8, disks_failed)                                                                                                \
+    L(disk_info, disks, 32)                                                                                            \
+    L(chunk_id, damaged, 256) /* found since the last heartbeat that was answered */
 #define MSG_heartbeat_reply(F, R, L)                                                                                   \
     F(u64, epoch)                                                                                                      \
     F(u32, lease_ms)                                                                                                   \

@@ -7,7 +7,7 @@
 #include "base/stdfds.h"
 #include "host/daemon.h"
 #include "host/ss_server.h"
-#include "tool.h"
+#include "host/ss_tool.h"
 
 #define POOL_THREADS_MIN 8u
 #define KEPT_MEMORY (8 << 20)

@@ -18,10 +18,7 @@
 
 #define PUNCHES_AT_ONCE 8u
 
-static uint64_t footprint(const struct segment *s)
-{
-    return s->end - min_u64(s->punched, s->end) + s->summary_len;
-}
+static uint64_t footprint(const struct segment *s) { return s->end - min_u64(s->punched, s->end) + s->summary_len; }
 
 /* Bytes a copy of the segment's live data would take, about. */
 static uint64_t needed(const struct segment *s)
@@ -205,8 +202,8 @@ static void move_tomb(struct ss *ss, struct clean *j, const struct record *r)
     j->moves++;
 }
 
-static void move_run(struct ss *ss, struct clean *j, const struct record *r, const struct run *run,
-                     const uint8_t *crcs, struct slice payload)
+static void move_run(struct ss *ss, struct clean *j, const struct record *r, const struct run *run, const uint8_t *crcs,
+                     struct slice payload)
 {
     struct range g = run_range(r, run);
     struct write *w = move_new(ss, j, r);

@@ -338,7 +338,8 @@ bool segment_drained(const struct segment *s, uint32_t drain) { return s->reader
 void segment_tail(struct ss *ss, struct segment *s, struct effects *fx)
 {
     struct store *st = &ss->stores[s->disk];
-    uint64_t from = round_up(s->end, DFS_BLOCK), to = (s->summary_at ? s->summary_at : s->header.size) / DFS_BLOCK * DFS_BLOCK;
+    uint64_t from = round_up(s->end, DFS_BLOCK),
+             to = (s->summary_at ? s->summary_at : s->header.size) / DFS_BLOCK * DFS_BLOCK;
     if (st->failed || st->no_punch || from >= to)
         return;
     char name[DISK_NAME_MAX + 1];

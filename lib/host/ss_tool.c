@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "tool.h"
+#include "host/ss_tool.h"
 
 #include <stdio.h>
 #include <sys/stat.h>

@@ -54,6 +54,32 @@ int verb_df(struct cli *cli)
     return 0;
 }
 
+/* The end of a server's object. */
+static void disks_json(const struct dfs_server *v)
+{
+    printf(",\"disks\":[");
+    for (size_t i = 0; i < v->n_disks; i++) {
+        const struct dfs_disk *d = &v->disks[i];
+        printf("%s{\"state\":\"%s\",\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"read_errors\":%" PRIu64
+               ",\"write_errors\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"scrubbed\":%" PRIu64 ",\"scrub_passes\":%" PRIu64
+               "}",
+               i ? "," : "", d->failed ? "failed" : "ok", d->capacity, d->used, d->read_errors, d->write_errors, d->damaged,
+               d->scrubbed, d->scrub_passes);
+    }
+    printf("]}");
+}
+
+/* Disks that deserve a look. */
+static void disks_text(const struct dfs_server *v)
+{
+    for (size_t i = 0; i < v->n_disks; i++) {
+        const struct dfs_disk *d = &v->disks[i];
+        if (d->failed || d->read_errors || d->write_errors || d->damaged)
+            printf("       folder %zu %s: %" PRIu64 " read errors, %" PRIu64 " write errors, %" PRIu64 " chunks damaged\n", i,
+                   d->failed ? "FAILED" : "in use", d->read_errors, d->write_errors, d->damaged);
+    }
+}
+
 static void status_json(const struct dfs_status *s)
 {
     printf("{\"cluster\":\"%s\",\"leader\":%u,\"term\":%" PRIu64 ",\"epoch\":%" PRIu64 ",\"nameservers\":[", s->cluster,
@@ -71,7 +97,8 @@ static void status_json(const struct dfs_status *s)
         json_string(stdout, v->address);
         printf(",\"state\":\"%s\",\"domain\":", v->state);
         json_string(stdout, v->domain);
-        printf(",\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"chunks\":%" PRIu64 "}", v->capacity, v->used, v->chunks);
+        printf(",\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"chunks\":%" PRIu64, v->capacity, v->used, v->chunks);
+        disks_json(v);
     }
     printf("],\"files\":%" PRIu64 ",\"directories\":%" PRIu64 ",\"symlinks\":%" PRIu64 ",\"chunks\":%" PRIu64
            ",\"bytes\":%" PRIu64 ",\"goal\":%u,\"sessions\":%" PRIu64 ",\"log_first\":%" PRIu64 ",\"log_last\":%" PRIu64
@@ -105,6 +132,7 @@ static void status_text(const struct dfs_status *s)
         const struct dfs_server *v = &s->servers[i];
         printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunks  %s\n", v->id, v->address, v->state,
                text_size(v->used, used), text_size(v->capacity, size), v->chunks, v->domain);
+        disks_text(v);
     }
 }
 

@@ -9,7 +9,7 @@
 #include "host/ss_server.h"
 #include "host/ss_tool.h"
 
-#define POOL_THREADS 8u
+#define POOL_THREADS_MIN 8u
 #define KEPT_MEMORY (8 << 20)
 
 static const char usage[] =
@@ -120,8 +120,9 @@ int main(int argc, char **argv)
     int status = parse(&o, argc, argv);
     if (status >= 0)
         return status;
+    unsigned pool = max_u64(POOL_THREADS_MIN, (uint64_t)o.ss.n_data * SS_DISK_THREADS);
     if ((status = daemon_check_listen(&o.common, "dfs-ss", o.listen, o.ss.advertise)) != 0 ||
-        (status = daemon_init(&d, "dfs-ss", &o.common, POOL_THREADS)) != 0)
+        (status = daemon_init(&d, "dfs-ss", &o.common, pool)) != 0)
         return status;
     d.log.who = "ss";
     /* Buffers of a megabyte come and go with every frame: some are kept, not given back and faulted in again. */

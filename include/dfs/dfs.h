@@ -53,11 +53,20 @@ struct dfs_entry {
     struct dfs_attr attr;
 };
 
+struct dfs_disk { /* a data folder of a StorageServer; what is counted is counted since it started */
+    bool failed;
+    uint64_t capacity, used;
+    uint64_t read_errors, write_errors, damaged; /* damaged: chunks */
+    uint64_t scrubbed, scrub_passes;             /* bytes verified in the background; times it went through all */
+};
+
 struct dfs_server {
     uint32_t id;
     char uuid[37];
     const char *address, *domain, *state;
     uint64_t capacity, used, chunks; /* bytes, bytes, replicas */
+    const struct dfs_disk *disks;
+    size_t n_disks;
 };
 
 struct dfs_nameserver {

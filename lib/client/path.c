@@ -222,6 +222,18 @@ static const char *server_state_word(uint8_t s)
     return words[s < ARRAY_LEN(words) ? s : 0];
 }
 
+static void fill_disks(struct op *op, struct dfs_server *v, const struct wire_server_info *w)
+{
+    struct dfs_disk *d = arena_alloc(&op->arena, w->n_disks, sizeof *d);
+    for (uint32_t i = 0; d && i < w->n_disks; i++)
+        d[i] = (struct dfs_disk){.failed = w->disks[i].failed, .capacity = w->disks[i].capacity, .used = w->disks[i].used,
+                                 .read_errors = w->disks[i].read_errors, .write_errors = w->disks[i].write_errors,
+                                 .damaged = w->disks[i].damaged, .scrubbed = w->disks[i].scrubbed,
+                                 .scrub_passes = w->disks[i].scrub_passes};
+    v->disks = d;
+    v->n_disks = d ? w->n_disks : 0;
+}
+
 static bool fill_servers(struct op *op, struct dfs_status *s, const struct msg_status_reply *m)
 {
     struct dfs_server *v = arena_alloc(&op->arena, m->n_servers, sizeof *v);
@@ -236,6 +248,7 @@ static bool fill_servers(struct op *op, struct dfs_status *s, const struct msg_s
                                    .state = server_state_word(w->state), .capacity = w->capacity, .used = w->used,
                                    .chunks = w->chunks};
         format_uuid(v[i].uuid, w->uuid_hi, w->uuid_lo);
+        fill_disks(op, &v[i], w);
     }
     for (uint32_t i = 0; i < m->n_nameservers; i++)
         n[i] = (struct dfs_nameserver){m->nameservers[i].id, op_string(op, m->nameservers[i].addr),

@@ -30,10 +30,16 @@ void leader_init(struct leader *l, uint64_t seed)
     rng_seed(&l->rng, seed);
 }
 
+static void free_live(struct live *l)
+{
+    free(l->remove);
+    free(l->disks);
+}
+
 static void forget_servers(struct leader *l)
 {
     for (uint32_t i = 0; i < l->n_live; i++)
-        free(l->live[i].remove);
+        free_live(&l->live[i]);
     l->n_live = 0;
 }
 
@@ -179,6 +185,19 @@ static void note_numbers(struct nm *nm, struct live *l, const struct meta_server
         propose_state(nm, l, s, s->state);
 }
 
+/* What a server says of its disks, for status; what it found damaged is repaired from other copies. */
+static void note_disks(struct live *l, const struct msg_heartbeat *h, struct effects *fx)
+{
+    free(l->disks);
+    l->disks = xcalloc(h->n_disks + 1, sizeof *l->disks);
+    l->n_disks = h->n_disks;
+    if (h->n_disks)
+        memcpy(l->disks, h->disks, h->n_disks * sizeof *l->disks);
+    for (uint32_t i = 0; i < h->n_damaged; i++)
+        fx_log(fx, LOG_WARN, "nm.chunk_damaged", "server=%u chunk=%" PRIu64 " version=%u", l->id, h->damaged[i].chunk,
+               h->damaged[i].version);
+}
+
 static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     const struct msg_heartbeat *h = &ev->msg->heartbeat;
@@ -196,6 +215,7 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     l->used = h->used;
     l->chunks = h->chunks;
     l->load = h->load;
+    note_disks(l, h, fx);
     l->granted = 0;
     if (s->state == SERVER_DOWN && !l->state_pending)
         fx_log(fx, LOG_INFO, "nm.server_up", "server=%u addr=%s", s->id, s->addr);

@@ -27,6 +27,8 @@ struct live { /* one StorageServer, as heard by this leader */
     bool state_pending;
     struct wire_chunk_id *remove;
     uint32_t n_remove, cap_remove;
+    struct wire_disk_info *disks; /* as last heard */
+    uint32_t n_disks;
 };
 
 struct leader {

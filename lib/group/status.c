@@ -11,6 +11,8 @@ static void refresh(const struct nm *nm, struct wire_server_info *s)
     if (l->heard) {
         s->capacity = l->capacity;
         s->used = l->used;
+        s->disks = l->disks;
+        s->n_disks = l->n_disks;
     }
     if (s->state == SERVER_UP && leader_suspects(nm, l))
         s->state = SERVER_SUSPECT;

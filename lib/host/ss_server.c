@@ -104,6 +104,8 @@ static int open_all(struct ss_server *s, const struct ss_options *o, char *why, 
     int err = 0;
     for (uint32_t i = 0; i < o->n_data && err == 0; i++)
         err = host_add_disk(&s->host, o->data[i], why, why_len);
+    for (uint32_t i = 0; i < s->host.n_disks; i++)
+        uv_disk_share(s->host.disks[i], SS_DISK_THREADS);
     if (err == 0)
         err = host_listen(&s->host, o->listen, why, why_len);
     if (err == 0 && (err = address_advertised(o->advertise, s->host.address, s->advertised, sizeof s->advertised)) != 0)

@@ -6,6 +6,9 @@
 #include "host/host.h"
 #include "store/ss.h"
 
+/* Operations a data folder may have on the thread pool at a time; the pool should have so many threads for each. */
+#define SS_DISK_THREADS 4u
+
 /* Strings are copied where they must live on, except software. */
 struct ss_options {
     const char *data[SS_MAX_DISKS];

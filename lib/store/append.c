@@ -44,8 +44,7 @@ static void lane_seal(struct ss *ss, struct lane *l, bool good, struct effects *
         return;
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
-    struct disk_op *op =
-        ss_disk_op(&ss->stores[s->disk], DISK_WRITE, name, 1, token_make(TOKEN_SEGMENT, 0, s->slot));
+    struct disk_op *op = ss_disk_op(&ss->stores[s->disk], DISK_WRITE, name, 1, token_make(TOKEN_SEGMENT, 0, s->slot));
     op->offset = position;
     op->flush = true;
     op->data[0] = slice_take(buf, 0, len);
@@ -60,10 +59,7 @@ static bool room_for(const struct segment *s, uint64_t end, uint32_t records)
     return round_up(end, RECORD_ALIGN) + summary_size(s->n_records + records) <= s->header.size;
 }
 
-static bool fits(const struct write *w, const struct segment *s)
-{
-    return room_for(s, layout_of(w, s->end).end, 1);
-}
+static bool fits(const struct write *w, const struct segment *s) { return room_for(s, layout_of(w, s->end).end, 1); }
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
 static struct segment *lane_segment(struct ss *ss, struct store *st, struct lane *l, enum segment_class class,

@@ -94,9 +94,9 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
         return NULL;
     }
     struct store *st = o ? &ss->stores[o->disk] : c ? &ss->stores[c->disk] : NULL;
-    int err = st ? (st->failed                      ? DFS_EIO
+    int err = st ? (st->failed                         ? DFS_EIO
                     : store_full(ss, st, ev->now.mono) ? DFS_ENOSPC
-                                                    : 0)
+                                                       : 0)
                  : pick_store(ss, ev->now.mono, &st);
     if (err) {
         fx_fail(fx, ev->to, err, "server=%u %s", ss->identity.server,

@@ -18,10 +18,7 @@
 
 #define PUNCHES_AT_ONCE 8u
 
-static uint64_t footprint(const struct segment *s)
-{
-    return s->end - min_u64(s->punched, s->end) + s->summary_len;
-}
+static uint64_t footprint(const struct segment *s) { return s->end - min_u64(s->punched, s->end) + s->summary_len; }
 
 /* Bytes a copy of the segment's live data would take, about. */
 static uint64_t needed(const struct segment *s)
@@ -144,12 +141,22 @@ static void job_read(struct ss *ss, struct store *st, struct clean *j, uint32_t 
 
 /* --- damage --- */
 
+void damaged_note(struct ss *ss, const struct chunk *c)
+{
+    if (ss->n_damaged == ss->cap_damaged) {
+        ss->cap_damaged = ss->cap_damaged ? ss->cap_damaged * 2 : 16;
+        ss->damaged = xrealloc(ss->damaged, ss->cap_damaged, sizeof *ss->damaged);
+    }
+    ss->damaged[ss->n_damaged++] = (struct wire_chunk_id){.chunk = c->id, .version = c->version};
+}
+
 void chunk_damaged(struct ss *ss, struct chunk *c, const char *what, struct effects *fx)
 {
     if (c->flags & CHUNK_DAMAGED)
         return;
     c->flags |= CHUNK_DAMAGED;
     ss->stores[c->disk].errors.damaged++;
+    damaged_note(ss, c);
     fx_log(fx, LOG_ERROR, "store.damaged", "chunk=%" PRIu64 " folder=%u what=\"%s\"", c->id, c->disk, what);
 }
 
@@ -195,8 +202,8 @@ static void move_tomb(struct ss *ss, struct clean *j, const struct record *r)
     j->moves++;
 }
 
-static void move_run(struct ss *ss, struct clean *j, const struct record *r, const struct run *run,
-                     const uint8_t *crcs, struct slice payload)
+static void move_run(struct ss *ss, struct clean *j, const struct record *r, const struct run *run, const uint8_t *crcs,
+                     struct slice payload)
 {
     struct range g = run_range(r, run);
     struct write *w = move_new(ss, j, r);

@@ -37,9 +37,9 @@ struct identity {
     uint64_t cluster_hi, cluster_lo; /* 0: not registered yet */
     uint64_t uuid_hi, uuid_lo;       /* of the server, the same in all its folders */
     uint64_t folder_hi, folder_lo;
-    uint64_t epoch;  /* the highest seen in an order (CONSISTENCY B16) */
+    uint64_t epoch;    /* the highest seen in an order (CONSISTENCY B16) */
     uint64_t scrubbed; /* segments up to this id were verified in this pass */
-    uint32_t server; /* id; 0: not registered yet */
+    uint32_t server;   /* id; 0: not registered yet */
 };
 
 void identity_put(uint8_t out[IDENTITY_SLOT], const struct identity *id);
@@ -109,11 +109,11 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
 #define SUMMARY_ENTRY 40u
 #define SUMMARY_TRAILER 32u
 
-struct summary { /* what the trailer says */
-    uint32_t seal;  /* position of the seal record; the entries stand behind it */
-    uint32_t end;   /* of the last record in front of it */
-    uint32_t n;     /* entries */
-    uint32_t crc;   /* of the entries */
+struct summary {   /* what the trailer says */
+    uint32_t seal; /* position of the seal record; the entries stand behind it */
+    uint32_t end;  /* of the last record in front of it */
+    uint32_t n;    /* entries */
+    uint32_t crc;  /* of the entries */
 };
 
 static inline uint64_t summary_size(uint32_t n)

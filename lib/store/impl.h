@@ -43,6 +43,7 @@
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
+#define DAMAGED_PAGE 256u
 
 /* --- tokens: what an answer belongs to --- */
 
@@ -88,18 +89,18 @@ struct segment {
     uint32_t seed, slot;
     uint8_t disk;
     enum segment_state state;
-    bool cut;      /* found at start: ends at `end`, the rest of the file goes */
+    bool cut;         /* found at start: ends at `end`, the rest of the file goes */
     uint8_t *entries; /* for the summary, while it is not written */
     uint32_t n_records, cap_records;
     uint32_t summary_at, summary_len; /* 0: it has none */
-    uint32_t end;  /* the next record goes here */
-    uint32_t last; /* position of the last record, and its chunk */
+    uint32_t end;                     /* the next record goes here */
+    uint32_t last;                    /* position of the last record, and its chunk */
     uint64_t last_chunk;
     int64_t live_bytes;
-    int32_t live;          /* extents */
-    uint32_t pins;         /* writes not yet answered and reads under way */
-    uint32_t unsettled;        /* of the pins: writes not yet answered */
-    uint32_t readers[2];       /* of the pins: reads that began in each phase (segment_drain) */
+    int32_t live;        /* extents */
+    uint32_t pins;       /* writes not yet answered and reads under way */
+    uint32_t unsettled;  /* of the pins: writes not yet answered */
+    uint32_t readers[2]; /* of the pins: reads that began in each phase (segment_drain) */
     uint8_t phase;
     bool closed;               /* its end is proven: holes may be punched */
     bool tail;                 /* found at start: what was preallocated in vain may still be taken */
@@ -155,8 +156,8 @@ struct clean { /* clean.c draws its states */
     bool reading, failed;
     struct slice window;
     struct runs runs;
-    uint32_t moves; /* under way */
-    uint64_t moved; /* bytes */
+    uint32_t moves;   /* under way */
+    uint64_t moved;   /* bytes */
     uint64_t *needed; /* chunks whose tombstones stand here and are needed, sorted */
     uint32_t n_needed;
     struct moved_tomb *tombs;
@@ -180,10 +181,10 @@ struct disk_errors { /* since start */
 
 struct lane { /* one class of segments of one disk */
     struct segment *active, *next;
-    struct list queue;    /* struct write.link: waiting for the next batch */
-    struct list early;    /* written ahead, or being so: the next flush covers them */
-    struct list flight;   /* the flush under way covers them */
-    bool writing;         /* ahead of the flush */
+    struct list queue;  /* struct write.link: waiting for the next batch */
+    struct list early;  /* written ahead, or being so: the next flush covers them */
+    struct list flight; /* the flush under way covers them */
+    bool writing;       /* ahead of the flush */
     bool flushing;
     int sick;             /* an error: nothing is submitted before all that is under way came back */
     uint32_t early_bytes; /* in the segment */
@@ -283,6 +284,9 @@ struct ss {
     struct order *orders; /* deletions to carry out, once their epoch is durable */
     uint32_t n_orders, cap_orders, deletes;
 
+    struct wire_chunk_id *damaged;                 /* not yet told to the NameServer */
+    uint32_t n_damaged, cap_damaged, damaged_told; /* told: in the heartbeat under way */
+
     enum nm_link nm_state;
     uint32_t nm_at, redirects;
     char leader[WIRE_ADDR_MAX + 1];
@@ -312,9 +316,9 @@ void segment_create(struct ss *ss, struct store *st, enum segment_class class, s
 void segment_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void segments_collect(struct ss *ss, struct effects *fx); /* unlinks what is dead */
 void segments_close(struct ss *ss);
-int64_t segment_dead(const struct segment *s); /* bytes of payload nobody needs */
+int64_t segment_dead(const struct segment *s);                           /* bytes of payload nobody needs */
 void segment_tail(struct ss *ss, struct segment *s, struct effects *fx); /* returns what was preallocated in vain */
-void segment_note(struct segment *s, const struct record *r); /* of a new record, for the summary */
+void segment_note(struct segment *s, const struct record *r);            /* of a new record, for the summary */
 /* The summary, to be written at *position of a file of this size; NULL: out of memory. The entries are dropped. */
 struct buf *segment_summary(struct segment *s, uint32_t size, uint32_t *position, uint32_t *len);
 /* Reads that begin from now on are told apart from those before; drained: of those before, none is left. */
@@ -370,6 +374,7 @@ void clean_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void clean_moved(struct ss *ss, struct write *w, int err);
 uint64_t clean_deadline(const struct ss *ss);
 void clean_close(struct ss *ss);
+void damaged_note(struct ss *ss, const struct chunk *c); /* the next heartbeat tells */
 void chunk_damaged(struct ss *ss, struct chunk *c, const char *what, struct effects *fx);
 
 /* scrub.c */

@@ -188,8 +188,10 @@ static void bury_all(struct recovery *rc)
 static void mark_damaged(struct recovery *rc, uint64_t chunk)
 {
     struct chunk *c = index_find(&rc->ss->index, chunk);
-    if (c)
-        c->flags |= CHUNK_DAMAGED;
+    if (!c || c->flags & CHUNK_DAMAGED)
+        return;
+    c->flags |= CHUNK_DAMAGED;
+    rc->st->errors.damaged++;
 }
 
 /* A record is gone and nothing says whose it was: whoever might have lost one is not to be served. */
@@ -198,7 +200,7 @@ static void mark_suspects(struct recovery *rc)
     uint32_t at = 0;
     for (struct chunk *c; (c = index_next(&rc->ss->index, &at));)
         if (c->disk == rc->st->number && c->sequence > c->n)
-            c->flags |= CHUNK_DAMAGED;
+            mark_damaged(rc, c->id);
 }
 
 /* --- segments --- */

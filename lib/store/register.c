@@ -54,6 +54,22 @@ static void send_register(struct ss *ss, struct effects *fx)
     fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_REGISTER, 0, 0), 2 * CALL_TIMEOUT);
 }
 
+static uint32_t fill_disks(const struct ss *ss, struct wire_disk_info *out)
+{
+    for (uint32_t i = 0; i < ss->n_stores; i++) {
+        const struct store *st = &ss->stores[i];
+        out[i] = (struct wire_disk_info){.failed = st->failed,
+                                         .capacity = st->total,
+                                         .used = st->total - min_u64(st->free, st->total),
+                                         .read_errors = st->errors.read,
+                                         .write_errors = st->errors.write,
+                                         .damaged = st->errors.damaged,
+                                         .scrubbed = st->scrub.bytes,
+                                         .scrub_passes = st->scrub.passes};
+    }
+    return ss->n_stores;
+}
+
 static void send_heartbeat(struct ss *ss, struct effects *fx)
 {
     struct msg m = {.type = MSG_TYPE_heartbeat};
@@ -62,6 +78,11 @@ static void send_heartbeat(struct ss *ss, struct effects *fx)
     space_of(ss, &m.heartbeat.capacity, &m.heartbeat.used, &m.heartbeat.chunks);
     m.heartbeat.load = ss->n_writes + ss->n_reads;
     m.heartbeat.disks_failed = (uint8_t)ss_disks_failed(ss);
+    struct wire_disk_info disks[SS_MAX_DISKS];
+    m.heartbeat.disks = disks;
+    m.heartbeat.n_disks = fill_disks(ss, disks);
+    m.heartbeat.damaged = ss->damaged;
+    m.heartbeat.n_damaged = ss->damaged_told = ss->n_damaged < DAMAGED_PAGE ? ss->n_damaged : DAMAGED_PAGE;
     fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_HEARTBEAT, 0, 0), CALL_TIMEOUT);
 }
 
@@ -106,6 +127,25 @@ static void renew(struct ss *ss, const struct event *ev, uint32_t lease_ms)
     ss->nm_next = max_u64(ss->nm_sent + ss->heartbeat_every, ev->now.mono);
 }
 
+/* Every NameServer is to hear of all that is damaged. */
+static void damaged_again(struct ss *ss)
+{
+    uint32_t at = 0;
+    ss->n_damaged = ss->damaged_told = 0;
+    for (const struct chunk *c; (c = index_next(&ss->index, &at));)
+        if (c->flags & CHUNK_DAMAGED)
+            damaged_note(ss, c);
+}
+
+static void damaged_told(struct ss *ss)
+{
+    if (!ss->damaged_told)
+        return;
+    ss->n_damaged -= ss->damaged_told;
+    memmove(ss->damaged, ss->damaged + ss->damaged_told, ss->n_damaged * sizeof *ss->damaged);
+    ss->damaged_told = 0;
+}
+
 static void registered(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     const struct msg_ss_register_reply *m = &ev->msg->ss_register_reply;
@@ -135,6 +175,7 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
     ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
     ss->nm_state = NM_REGISTERED;
     ss->report_next = ev->now.mono;
+    damaged_again(ss);
     if (!ss->report_calling) { /* from the start: this NameServer may have heard nothing yet */
         free(ss->report);
         ss->report = NULL;
@@ -163,6 +204,7 @@ static void on_heartbeat(struct ss *ss, const struct event *ev, struct effects *
         const struct msg_heartbeat_reply *m = &ev->msg->heartbeat_reply;
         if (m->epoch >= ss->identity.epoch) { /* a deposed NameServer renews nothing */
             orders_take(ss, m->epoch, m->remove, m->n_remove, fx);
+            damaged_told(ss);
             renew(ss, ev, m->lease_ms);
             return;
         }

@@ -181,6 +181,7 @@ void store_fail(struct ss *ss, struct store *st, int err, const char *what, stru
         fx_log(fx, LOG_ERROR, "store.disk_failed",
                "folder=%u what=\"%s\" error=%s advice=\"it takes no more writes; replace the disk and restart\"",
                st->number, what, dfs_errname(err));
+    st->errors.write++;
     st->failed = true;
     for (int class = 0; class < SEGMENT_CLASSES; class ++)
         queue_refuse(ss, &st->lanes[class], DFS_EIO, fx);
@@ -337,7 +338,8 @@ bool segment_drained(const struct segment *s, uint32_t drain) { return s->reader
 void segment_tail(struct ss *ss, struct segment *s, struct effects *fx)
 {
     struct store *st = &ss->stores[s->disk];
-    uint64_t from = round_up(s->end, DFS_BLOCK), to = (s->summary_at ? s->summary_at : s->header.size) / DFS_BLOCK * DFS_BLOCK;
+    uint64_t from = round_up(s->end, DFS_BLOCK),
+             to = (s->summary_at ? s->summary_at : s->header.size) / DFS_BLOCK * DFS_BLOCK;
     if (st->failed || st->no_punch || from >= to)
         return;
     char name[DISK_NAME_MAX + 1];

@@ -185,6 +185,7 @@ void ss_close(struct ss *ss)
     free((char *)ss->cfg.address);
     free((char *)ss->cfg.domain);
     free(ss->orders);
+    free(ss->damaged);
     free(ss->report);
     free(ss);
 }

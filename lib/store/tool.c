@@ -85,11 +85,11 @@ static const char *kind_name(uint8_t kind)
 
 static void dump_record(FILE *out, const struct record *r, bool json, bool first)
 {
-    const char *format =
-        json ? "%s{\"position\":%u,\"kind\":\"%s\",\"chunk\":%" PRIu64 ",\"version\":%u,\"sequence\":%" PRIu64
-               ",\"copy\":%" PRIu64 ",\"offset\":%u,\"length\":%u,\"file\":%" PRIu64 ",\"index\":%u}"
-             : "%s  %10u %-6s chunk=%" PRIu64 " version=%u sequence=%" PRIu64 " copy=%" PRIu64
-               " offset=%u length=%u file=%" PRIu64 " index=%u\n";
+    const char *format = json ? "%s{\"position\":%u,\"kind\":\"%s\",\"chunk\":%" PRIu64
+                                ",\"version\":%u,\"sequence\":%" PRIu64 ",\"copy\":%" PRIu64
+                                ",\"offset\":%u,\"length\":%u,\"file\":%" PRIu64 ",\"index\":%u}"
+                              : "%s  %10u %-6s chunk=%" PRIu64 " version=%u sequence=%" PRIu64 " copy=%" PRIu64
+                                " offset=%u length=%u file=%" PRIu64 " index=%u\n";
     fprintf(out, format, json && !first ? "," : "", r->position, kind_name(r->kind), r->chunk, r->version, r->sequence,
             r->copy, r->offset, r->length, r->file, r->index);
 }

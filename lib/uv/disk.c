@@ -77,6 +77,8 @@ static void finish_later(struct disk_job *job)
     }
 }
 
+static void start_waiting(struct uv_disk *d);
+
 static void on_work(uv_work_t *work)
 {
     disk_work(work->data);
@@ -87,7 +89,38 @@ static void on_worked(uv_work_t *work, int status)
     struct disk_job *job = work->data;
     if (status != 0)
         job->op->status = DFS_ECANCELED;
+    job->d->running--;
+    start_waiting(job->d); /* before the job's end may close the disk */
     job_finish(job);
+}
+
+static void start(struct disk_job *job)
+{
+    struct uv_disk *d = job->d;
+    if (d->share && d->running >= d->share) {
+        list_push(&d->waiting, &job->entry);
+        return;
+    }
+    d->running++;
+    if (uv_queue_work(d->loop, &job->work, on_work, on_worked) != 0) {
+        d->running--;
+        job->op->status = DFS_EIO;
+        finish_later(job);
+    }
+}
+
+static void start_waiting(struct uv_disk *d)
+{
+    if (list_empty(&d->waiting))
+        return;
+    struct disk_job *job = CONTAINER_OF(list_first(&d->waiting), struct disk_job, entry);
+    list_remove(&job->entry);
+    start(job);
+}
+
+void uv_disk_share(struct disk *disk, uint32_t operations)
+{
+    CONTAINER_OF(disk, struct uv_disk, base)->share = operations;
 }
 
 /* --- submission --- */
@@ -133,10 +166,7 @@ void uv_disk_submit(struct disk *disk, struct disk_op *op)
         finish_later(job);
         return;
     }
-    if (uv_queue_work(d->loop, &job->work, on_work, on_worked) != 0) {
-        op->status = DFS_EIO;
-        finish_later(job);
-    }
+    start(job);
 }
 
 /* --- opening and closing --- */
@@ -200,6 +230,7 @@ int uv_disk_open(uv_loop_t *loop, const char *path, const struct disk_handlers *
     d->nowait = true;
     list_init(&d->lru);
     list_init(&d->finished);
+    list_init(&d->waiting);
     err = open_folder(d, path);
     if (err) {
         free_disk(d);

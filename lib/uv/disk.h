@@ -19,6 +19,9 @@ struct disk_handlers {
 /* Creates the folder if need be. The synchronous calls work without a loop (loop NULL: they alone work, as in the
  * snapshot's child and the offline tools). */
 int uv_disk_open(uv_loop_t *loop, const char *path, const struct disk_handlers *h, struct disk **out) MUST_USE;
+/* At most so many operations on the thread pool at a time (0: no limit); further ones wait. With shares that add up to no
+ * more than the pool's threads, a disk that hangs leaves the others theirs. */
+void uv_disk_share(struct disk *d, uint32_t operations);
 /* Waits for nothing: pending operations finish, done is called when the last has; on_done is not called any more. */
 void uv_disk_close(struct disk *d, void (*done)(void *arg), void *arg);
 

@@ -34,6 +34,8 @@ struct uv_disk {
     uint32_t n_files;
     uint64_t names_changed; /* rises with every detach: a job that opened a file before must not put it in the table */
     uint32_t pending;
+    uint32_t share, running; /* on the pool */
+    struct list waiting;     /* jobs beyond the share */
     struct list finished; /* jobs done on the loop, handed out from the idle callback */
     uv_idle_t idle;
     bool idle_on, closing;

@@ -17,6 +17,7 @@
 #define DFS_WIRE_TABLE_H
 
 #include "wire/table_names.h"
+#include "wire/table_peers.h"
 
 /* --- records inside messages --- */
 
@@ -89,6 +90,16 @@
     F(u32, offset) /* in the chunk; a multiple of 4096 except where a record of the store starts */                    \
     F(u32, length)
 
+#define REC_disk_info(F, R, L)                                                                                         \
+    F(u8, failed)                                                                                                      \
+    F(u64, capacity)                                                                                                   \
+    F(u64, used)                                                                                                       \
+    F(u32, read_errors) /* since the server started, as all that follows */                                            \
+    F(u32, write_errors)                                                                                               \
+    F(u32, damaged)       /* chunks found damaged */                                                                   \
+    F(u64, scrubbed)      /* bytes */                                                                                  \
+    F(u32, scrub_passes)  /* completed */
+
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
     F(u64, uuid_hi)                                                                                                    \
@@ -98,7 +109,8 @@
     F(u8, state) /* enum server_state */                                                                               \
     F(u64, capacity)                                                                                                   \
     F(u64, used)                                                                                                       \
-    F(u64, chunks)
+    F(u64, chunks)                                                                                                     \
+    L(disk_info, disks, 32)
 
 #define REC_nm_info(F, R, L)                                                                                           \
     F(u32, id)                                                                                                         \
@@ -147,6 +159,7 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(disk_info)                                                                                                       \
     X(totals)                                                                                                          \
     X(usage_entry)                                                                                                     \
     X(trashed)                                                                                                         \
@@ -369,7 +382,9 @@
     F(u64, used)                                                                                                       \
     F(u64, chunks)                                                                                                     \
     F(u32, load) /* requests in flight */                                                                              \
-    F(u8, disks_failed)
+    F(u8, disks_failed)                                                                                                \
+    L(disk_info, disks, 32)                                                                                            \
+    L(chunk_id, damaged, 256) /* found since the last heartbeat that was answered */
 #define MSG_heartbeat_reply(F, R, L)                                                                                   \
     F(u64, epoch)                                                                                                      \
     F(u32, lease_ms)                                                                                                   \
@@ -442,87 +457,6 @@
     F(u32, length)         /* of the chunk */                                                                          \
     L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \
     F(blob, crcs)          /* one u32 per block of each piece, in order */
-
-/* --- NameServer to NameServer --- */
-
-/* Joins a cluster: the state machine gives the uuid an id; the leader adds it to the configuration, first without a vote,
- * and with one when it has caught up. The same uuid again gives the same id. */
-#define MSG_nm_join(F, R, L)                                                                                           \
-    F(u64, uuid_hi)                                                                                                    \
-    F(u64, uuid_lo)                                                                                                    \
-    F(addr, addr)
-#define MSG_nm_join_reply(F, R, L)                                                                                     \
-    F(u32, id)                                                                                                         \
-    F(u64, cluster_hi)                                                                                                 \
-    F(u64, cluster_lo)
-
-/* Takes a NameServer out of the cluster for good: its id is never given again. One that is out already is no error. */
-#define MSG_nm_remove(F, R, L) F(u32, id)
-#define MSG_nm_remove_reply(F, R, L) F(u8, reserved)
-
-/* Hands leadership to this member; 0: to the one that is furthest. Answered when it is on its way. */
-#define MSG_nm_transfer(F, R, L) F(u32, id)
-#define MSG_nm_transfer_reply(F, R, L) F(u8, reserved)
-
-/* Raft's messages (Ongaro's thesis, figure 3.1). Each is answered at once by an empty reply, which says only that it
- * arrived; raft's own answers are messages of their own. */
-#define MSG_peer_vote(F, R, L)                                                                                         \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, last_index) /* of the candidate's log */                                                                    \
-    F(u64, last_term)                                                                                                  \
-    F(u8, disrupt) /* 1: a transfer; vote even if there is a leader */                                                 \
-    F(u8, pre)     /* 1: only asks whether an election would have a chance */
-#define MSG_peer_vote_reply(F, R, L) F(u8, reserved)
-
-#define MSG_peer_vote_result(F, R, L)                                                                                  \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u8, granted)                                                                                                     \
-    F(u8, pre)
-#define MSG_peer_vote_result_reply(F, R, L) F(u8, reserved)
-
-#define MSG_peer_append(F, R, L)                                                                                       \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, previous_index) /* of the entry before these */                                                             \
-    F(u64, previous_term)                                                                                              \
-    F(u64, commit)                                                                                                     \
-    L(peer_entry, entries, 64) /* none: a heartbeat */
-#define MSG_peer_append_reply(F, R, L) F(u8, reserved)
-
-#define MSG_peer_append_result(F, R, L)                                                                                \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, rejected) /* 0, or the previous_index that does not fit */                                                  \
-    F(u64, last_index)
-#define MSG_peer_append_result_reply(F, R, L) F(u8, reserved)
-
-/* The receiver needs what is only in the leader's snapshot: it fetches that by snapshot_fetch. */
-#define MSG_peer_snapshot(F, R, L)                                                                                     \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, last_index)                                                                                                 \
-    F(u64, last_term)
-#define MSG_peer_snapshot_reply(F, R, L) F(u8, reserved)
-
-/* Take over: hold an election at once. */
-#define MSG_peer_timeout(F, R, L)                                                                                      \
-    R(peer, peer)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, last_index)                                                                                                 \
-    F(u64, last_term)
-#define MSG_peer_timeout_reply(F, R, L) F(u8, reserved)
-
-#define MSG_snapshot_fetch(F, R, L)                                                                                    \
-    R(peer, peer)                                                                                                      \
-    F(u64, index)                                                                                                      \
-    F(u64, term)                                                                                                       \
-    F(u64, offset) /* in the snapshot's file */                                                                        \
-    F(u32, length)
-#define MSG_snapshot_fetch_reply(F, R, L)                                                                       \
-    F(u8, eof)                                                                                                         \
-    F(u32, crc) /* CRC32C of the bytes, which are the payload */
 
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */
 #define DFS_MESSAGES(X)                                                                                                \

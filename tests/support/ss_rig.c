@@ -119,6 +119,7 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.heartbeat_reply = (struct msg_heartbeat_reply){
             .epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove, .n_remove = r->n_remove};
         r->disks_failed = m.heartbeat.disks_failed;
+        r->damaged += m.heartbeat.n_damaged;
         r->heartbeats++;
     } else {
         a.type = MSG_TYPE_report_reply;

@@ -57,6 +57,7 @@ struct rig {
     uint32_t registers, heartbeats, reported; /* reported: chunks in the last complete report */
     int nm_error;                             /* it answers nothing but this */
     uint8_t disks_failed;                     /* as last heard */
+    uint32_t damaged;                         /* chunks reported as damaged */
     bool cut[RIG_SERVERS];                    /* calls to this server fail */
     int fatal;
     uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */

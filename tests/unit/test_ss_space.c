@@ -71,8 +71,7 @@ static int write_parts(uint32_t i, uint32_t from, uint32_t to)
 static int write_new(uint32_t i)
 {
     load->id[i] = load->next_id++;
-    load->length[i] =
-        (uint32_t)round_up(load->least + rng_below(&rig->rng, load->most - load->least + 1), load->unit);
+    load->length[i] = (uint32_t)round_up(load->least + rng_below(&rig->rng, load->most - load->least + 1), load->unit);
     return write_parts(i, 0, 4);
 }
 
@@ -283,6 +282,7 @@ static void scrub_finds_what_has_rotted(void **state)
     rig_pass(rig, 200 * NS_PER_SEC); /* the next pass */
     assert_int_equal(rig->logs, logs + 1);
     assert_non_null(strstr(rig->last_log, "store.damaged chunk=1000"));
+    assert_int_equal(rig->damaged, 1);                                           /* the NameServer heard of it, once */
     assert_int_equal(rig_read(rig, 0, 1000, 0, 5000, back, NULL), DFS_ECORRUPT); /* before anybody asked */
     end();
 }

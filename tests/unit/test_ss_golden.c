@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: MIT */
+/* Folders that releases wrote must still load. tests/unit/golden/store-<format version>/ holds one for each version of the
+ * format; they are never changed. DFS_WRITE_GOLDEN=1 writes the one of today's format, where there is none. */
+#include <dirent.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include <cmocka.h>
+
+#include "store/format.h"
+#include "store/tool.h"
+#include "support/ss_rig.h"
+
+static struct rig *rig;
+static uint8_t data[70000], back[70000];
+
+static void golden_path(char *out, size_t len, uint32_t version, const char *name)
+{
+    snprintf(out, len, DFS_SOURCE_DIR "/tests/unit/golden/store-%u/%s", version, name);
+}
+
+static void write_one(void *arg, const char *name, uint64_t size)
+{
+    char path[1024];
+    const uint8_t *p = memdisk_peek(arg, name, &size);
+    golden_path(path, sizeof path, FORMAT_VERSION, name);
+    FILE *f = fopen(path, "wbx");
+    assert_non_null(f);
+    assert_int_equal(fwrite(p, 1, size, f), size);
+    fclose(f);
+}
+
+static bool write_golden(void)
+{
+    char path[1024];
+    golden_path(path, sizeof path, FORMAT_VERSION, "");
+    if (mkdir(path, 0755) != 0)
+        return false; /* there is one */
+    rig_start(rig);
+    for (uint32_t i = 0; i < 3; i++)
+        assert_int_equal(rig_write(rig, 0, 1, 100 + i, 0, data + i, 5000), 0);
+    assert_int_equal(rig_write(rig, 0, 1, 101, 1000, data, 2000), 0);
+    assert_int_equal(rig_write(rig, 0, 1, 200, 0, data, sizeof data), 0);
+    rig->remove[rig->n_remove++] = 102;
+    rig_pass(rig, 600 * NS_PER_MS);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig); /* seals what is open */
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    assert_int_equal(rig->disks[0][0]->ops->list(rig->disks[0][0], write_one, rig->disks[0][0]), 0);
+    return true;
+}
+
+static void load_golden(uint32_t version)
+{
+    char path[1024];
+    struct dirent *e;
+    struct disk *d = rig->disks[0][0];
+    golden_path(path, sizeof path, version, "");
+    DIR *dir = opendir(path);
+    assert_non_null(dir);
+    while ((e = readdir(dir))) {
+        static uint8_t bytes[256 * 1024];
+        if (e->d_name[0] == '.')
+            continue;
+        golden_path(path, sizeof path, version, e->d_name);
+        FILE *f = fopen(path, "rb");
+        assert_non_null(f);
+        size_t n = fread(bytes, 1, sizeof bytes, f);
+        fclose(f);
+        assert_int_equal(d->ops->write(d, e->d_name, 0, bytes, n), 0);
+        assert_int_equal(d->ops->sync(d, e->d_name), 0);
+    }
+    closedir(dir);
+    assert_int_equal(d->ops->sync(d, NULL), 0);
+}
+
+static void every_version_of_the_format_loads(void **state)
+{
+    (void)state;
+    for (uint32_t version = 1; version <= FORMAT_VERSION; version++)
+        for (int damaged = 0; damaged < 2; damaged++) { /* once from the summaries, once from the records */
+            char why[256];
+            uint64_t size, found;
+            rig = calloc(1, sizeof *rig);
+            rig_init(rig, 1, 1, 1, 64 * MIB);
+            rig_fill(data, sizeof data, 42);
+            if (!getenv("DFS_WRITE_GOLDEN") || !write_golden())
+                load_golden(version);
+            FILE *out = tmpfile();
+            assert_int_equal(tool_check(rig->disks[0][0], out, false, &found, why, sizeof why), 0);
+            assert_int_equal(found, 0);
+            fclose(out);
+            const char *small = "seg-0000000000000001.log";
+            assert_non_null(memdisk_peek(rig->disks[0][0], small, &size));
+            if (damaged)
+                assert_true(memdisk_flip(rig->disks[0][0], small, size - 1, 1));
+            rig_start(rig);
+            assert_int_equal(rig_chunks(rig, 0), 3);
+            assert_int_equal(rig_read(rig, 0, 100, 0, 5000, back, NULL), 0);
+            assert_memory_equal(back, data, 5000);
+            assert_int_equal(rig_read(rig, 0, 101, 0, 5000, back, NULL), 0);
+            assert_memory_equal(back, data + 1, 1000);
+            assert_memory_equal(back + 1000, data, 2000);
+            assert_memory_equal(back + 3000, data + 3001, 2000);
+            assert_int_equal(rig_read(rig, 0, 102, 0, 5000, back, NULL), DFS_ENOCHUNK);
+            assert_int_equal(rig_read(rig, 0, 200, 0, sizeof data, back, NULL), 0);
+            assert_memory_equal(back, data, sizeof data);
+            rig_close(rig);
+            free(rig);
+        }
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_version_of_the_format_loads)};
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

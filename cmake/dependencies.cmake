@@ -6,6 +6,8 @@ pkg_check_modules(UV REQUIRED IMPORTED_TARGET libuv>=1.44)
 pkg_check_modules(ISAL REQUIRED IMPORTED_TARGET libisal)
 add_library(ISAL::isal ALIAS PkgConfig::ISAL)
 
+pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
+
 pkg_check_modules(RAFT REQUIRED IMPORTED_TARGET raft)
 if(NOT RAFT_VERSION VERSION_EQUAL "0.22.1")
     message(FATAL_ERROR

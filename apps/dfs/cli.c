@@ -12,7 +12,9 @@ static void say(struct cli *cli, const char *path, const char *fmt, va_list ap)
 {
     progress_clear(cli);
     fflush(stdout);
-    fprintf(stderr, "dfs: %s%s%s: ", cli->verb->name, path ? " " : "", path ? path : "");
+    fprintf(stderr, "dfs: %s%s", cli->verb->name, path ? " " : "");
+    text_name(stderr, path ? path : "");
+    fputs(": ", stderr);
     vfprintf(stderr, fmt, ap);
     fputc('\n', stderr);
 }
@@ -51,13 +53,23 @@ void cli_signals_default(struct cli *cli)
         uv_signal_stop(&cli->signals[i]);
 }
 
+/* --color, or on a terminal unless it or its user has no liking for them (https://no-color.org). */
+static bool colors_wanted(const char *when)
+{
+    const char *none = getenv("NO_COLOR"), *term = getenv("TERM");
+    if (when && strcmp(when, "auto") != 0)
+        return strcmp(when, "always") == 0;
+    return isatty(STDOUT_FILENO) && !(none && *none) && term && strcmp(term, "dumb") != 0;
+}
+
 int cli_open(struct cli *cli)
 {
     static const int numbers[] = {SIGINT, SIGTERM};
     list_init(&cli->temps);
+    cli->colors = colors_wanted(cli->opt.color);
     uv_loop_init(&cli->loop);
-    int err = dfs_client_open(&cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs"},
-                              &cli->client);
+    int err =
+        dfs_client_open(&cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs"}, &cli->client);
     if (err) {
         const char *from = cli->opt.nm ? cli->opt.nm : getenv("DFS_NM");
         fprintf(stderr, "dfs: \"%s\" is not a list of NameServers: %s\n", from ? from : "", dfs_strerror(err));
@@ -138,5 +150,8 @@ static int stat_with(struct cli *cli, const char *path, unsigned flags, struct d
     return err;
 }
 
-int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr) { return stat_with(cli, path, DFS_NOFOLLOW, attr); }
+int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr)
+{
+    return stat_with(cli, path, DFS_NOFOLLOW, attr);
+}
 int cli_stat(struct cli *cli, const char *path, struct dfs_attr *attr) { return stat_with(cli, path, 0, attr); }

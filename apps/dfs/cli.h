@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What the verbs of the CLI share. A verb is a function in a file of its own, named in the table of main.c.
+/* What the verbs of the CLI share. A verb is a function in a file of its own, named in the table of verbs.c.
  *
  * Exit status: 0 fine, 1 something failed (and was said on stderr), 2 usage. */
 #ifndef DFS_APPS_CLI_H
@@ -12,22 +12,26 @@
 #include "base/bytes.h"
 #include "base/list.h"
 #include "dfs/dfs.h"
+#include "verbs.h"
 
 /* Files moved at once by a recursive put, get or chmod, and the bytes they may keep in memory together. */
 #define CLI_FLIGHT_MAX 32u
 #define CLI_FLIGHT_BYTES (64 * MIB)
 
 struct options {
-    const char *nm;
-    const char *time, *to;
-    uint64_t depth;
+    const char *nm, *color;
+    const char *time, *to, *format, *algorithm;
+    const char *name, *iname, *size, *mtime, *type; /* find */
+    const char *bytes, *lines;                      /* head, tail */
+    uint64_t depth, max_depth;
     bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
+    bool by_time, by_size, reverse, single, directory, zero, follow;
 };
 
 struct progress {
     uv_timer_t timer;
-    bool on, shown;      /* shown: a line stands on the terminal */
-    uint64_t started;    /* ns */
+    bool on, shown;               /* shown: a line stands on the terminal */
+    uint64_t started;             /* ns */
     uint64_t bytes, total, files; /* total 0: not known */
 };
 
@@ -36,43 +40,15 @@ struct cli {
     struct options opt;
     const char **args;
     size_t n_args;
+    struct globbed *globbed; /* what patterns among the operands became */
     uv_loop_t loop;
     struct dfs_client *client;
     uv_signal_t signals[2];
     struct list temps; /* files to be removed when a signal ends us */
     struct progress progress;
+    bool colors; /* names on standard output are coloured */
     int status;
 };
-
-struct verb {
-    const char *name;
-    const char *args;    /* for the usage line */
-    const char *summary; /* one line, for dfs help */
-    const char *flags;   /* letters of the options it takes */
-    size_t min_args, max_args;
-    int (*run)(struct cli *cli);
-    const char *help;    /* paragraphs and examples */
-};
-
-int verb_put(struct cli *cli);
-int verb_get(struct cli *cli);
-int verb_cat(struct cli *cli);
-int verb_ls(struct cli *cli);
-int verb_stat(struct cli *cli);
-int verb_mkdir(struct cli *cli);
-int verb_rmdir(struct cli *cli);
-int verb_rm(struct cli *cli);
-int verb_trash(struct cli *cli);
-int verb_mv(struct cli *cli);
-int verb_ln(struct cli *cli);
-int verb_chmod(struct cli *cli);
-int verb_chown(struct cli *cli);
-int verb_touch(struct cli *cli);
-int verb_xattr(struct cli *cli);
-int verb_du(struct cli *cli);
-int verb_df(struct cli *cli);
-int verb_nm(struct cli *cli);
-int verb_status(struct cli *cli);
 
 /* --- cli.c --- */
 /* "dfs: VERB PATH: reason" on stderr; the exit status becomes 1. path may be NULL. */
@@ -93,7 +69,7 @@ struct call {
     int status;
     char error[320];
     struct dfs_attr attr;
-    char *target; /* of a symlink; call_free */
+    char *target;                                        /* of a symlink; call_free */
     void (*take)(void *arg, const struct dfs_result *r); /* looks at a good result; may be NULL */
     void *take_arg;
 };
@@ -112,6 +88,11 @@ struct temp {
     char *path;
 };
 
+/* --- glob.c --- */
+/* Patterns among the operands become the names they fit. False: one fits nothing, which was said. */
+bool cli_expand(struct cli *cli);
+void cli_expand_free(struct cli *cli);
+
 /* --- progress.c --- */
 void progress_start(struct cli *cli, uint64_t total);
 void progress_stop(struct cli *cli);
@@ -124,9 +105,15 @@ const char *text_size(uint64_t n, char out[32]);
 void text_mode(const struct dfs_attr *a, char out[11]);
 /* UTC, RFC 3339 */
 void text_time(int64_t ns, char out[40]);
-/* A name as it may be shown: control bytes are escaped if stdout is a terminal. */
+/* A name as it may be shown: control bytes are escaped if out is a terminal. */
 void text_name(FILE *out, const char *name);
+/* How many columns it takes then. */
+size_t text_width(const char *name);
+/* On standard output, with the colour of its type. */
+void text_colored(const struct cli *cli, const char *name, const struct dfs_attr *a);
 const char *text_type(uint8_t type);
+/* Length of the UTF-8 sequence at p, 0 if it is none. */
+unsigned utf8_len(const unsigned char *p);
 /* Joins with exactly one '/'; malloc'ed. */
 char *path_join(const char *dir, const char *name);
 /* The last component without trailing slashes; "" for "/", "." and "..". malloc'ed. */

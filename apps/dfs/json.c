@@ -2,24 +2,6 @@
 /* The little JSON the CLI writes. */
 #include "cli.h"
 
-/* Length of the UTF-8 sequence at p, 0 if it is none. (Table 3-7 of the Unicode standard.) */
-static unsigned utf8_len(const unsigned char *p)
-{
-    if (p[0] < 0x80)
-        return 1;
-    if (p[0] < 0xc2 || p[0] > 0xf4)
-        return 0;
-    unsigned n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
-    unsigned low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
-    unsigned high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
-    if (p[1] < low || p[1] > high)
-        return 0;
-    for (unsigned i = 2; i < n; i++)
-        if ((p[i] & 0xc0) != 0x80)
-            return 0;
-    return n;
-}
-
 static bool is_utf8(const char *s)
 {
     const unsigned char *p = (const unsigned char *)s;

@@ -53,18 +53,91 @@ void text_time(int64_t ns, char out[40])
     snprintf(out + n, 40 - n, ".%09uZ", (unsigned)part);
 }
 
+/* Table 3-7 of the Unicode standard. */
+unsigned utf8_len(const unsigned char *p)
+{
+    if (p[0] < 0x80)
+        return 1;
+    if (p[0] < 0xc2 || p[0] > 0xf4)
+        return 0;
+    unsigned n = p[0] < 0xe0 ? 2 : p[0] < 0xf0 ? 3 : 4;
+    unsigned low = p[0] == 0xe0 ? 0xa0 : p[0] == 0xf0 ? 0x90 : 0x80;
+    unsigned high = p[0] == 0xed ? 0x9f : p[0] == 0xf4 ? 0x8f : 0xbf;
+    if (p[1] < low || p[1] > high)
+        return 0;
+    for (unsigned i = 2; i < n; i++)
+        if ((p[i] & 0xc0) != 0x80)
+            return 0;
+    return n;
+}
+
+/* A byte sequence that would do something to a terminal, or that it could not show. */
+static bool is_awkward(const unsigned char *p, unsigned n)
+{
+    return n == 0 || *p < 0x20 || *p == 0x7f || (n == 2 && p[0] == 0xc2 && p[1] < 0xa0);
+}
+
 void text_name(FILE *out, const char *name)
 {
     if (!isatty(fileno(out))) {
         fputs(name, out);
         return;
     }
-    for (const unsigned char *p = (const unsigned char *)name; *p; p++) {
-        if (*p < 0x20 || *p == 0x7f)
+    for (const unsigned char *p = (const unsigned char *)name; *p;) {
+        unsigned n = utf8_len(p);
+        if (is_awkward(p, n)) {
             fprintf(out, "\\%03o", *p);
-        else
-            fputc(*p, out);
+            n = 1;
+        } else {
+            fwrite(p, 1, n, out);
+        }
+        p += n;
     }
+}
+
+/* Characters that take two columns; the blocks of East Asian scripts and of pictures. */
+static bool is_wide(uint32_t c)
+{
+    static const struct {
+        uint32_t first, last;
+    } ranges[] = {{0x1100, 0x115f}, {0x2e80, 0xa4cf}, {0xac00, 0xd7a3},   {0xf900, 0xfaff},  {0xfe30, 0xfe4f},
+                  {0xff00, 0xff60}, {0xffe0, 0xffe6}, {0x1f300, 0x1faff}, {0x20000, 0x3fffd}};
+    for (size_t i = 0; i < ARRAY_LEN(ranges); i++)
+        if (c >= ranges[i].first && c <= ranges[i].last)
+            return true;
+    return false;
+}
+
+size_t text_width(const char *name)
+{
+    size_t width = 0;
+    for (const unsigned char *p = (const unsigned char *)name; *p;) {
+        unsigned n = utf8_len(p);
+        if (is_awkward(p, n)) {
+            width += 4;
+            p++;
+            continue;
+        }
+        uint32_t c = n == 1 ? *p : n == 2 ? *p & 0x1f : n == 3 ? *p & 0x0f : *p & 0x07;
+        for (unsigned i = 1; i < n; i++)
+            c = c << 6 | (p[i] & 0x3f);
+        width += is_wide(c) ? 2 : c >= 0x300 && c < 0x370 ? 0 : 1; /* accents stand over the letter before */
+        p += n;
+    }
+    return width;
+}
+
+void text_colored(const struct cli *cli, const char *name, const struct dfs_attr *a)
+{
+    const char *color = a->type == DFS_DIRECTORY ? "1;34"
+                        : a->type == DFS_SYMLINK ? "1;36"
+                        : a->mode & 0111         ? "1;32"
+                                                 : NULL;
+    if (cli->colors && color)
+        printf("\033[%sm", color);
+    text_name(stdout, name);
+    if (cli->colors && color)
+        fputs("\033[0m", stdout);
 }
 
 char *path_join(const char *dir, const char *name)

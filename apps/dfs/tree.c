@@ -5,7 +5,8 @@
 
 #define FLIGHT_WEIGHT_MAX (8 * MIB) /* a transfer's window: more of a file is never in memory */
 
-struct branch *branch_new(struct tree *t, struct branch *parent, char *path, char *path2, void (*last)(struct branch *n))
+struct branch *branch_new(struct tree *t, struct branch *parent, char *path, char *path2,
+                          void (*last)(struct branch *n))
 {
     struct branch *n = xcalloc(1, sizeof *n);
     n->tree = t;

@@ -32,7 +32,8 @@ struct job {
     char *path, *path2;
 };
 
-struct branch *branch_new(struct tree *t, struct branch *parent, char *path, char *path2, void (*last)(struct branch *n));
+struct branch *branch_new(struct tree *t, struct branch *parent, char *path, char *path2,
+                          void (*last)(struct branch *n));
 void branch_drop(struct branch *n); /* one reference */
 void branch_free(struct branch *n); /* drops its parent */
 

@@ -4,9 +4,9 @@
 #include <grp.h>
 #include <pwd.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "cli.h"
+#include "parse.h"
 
 /* One path, or a tree of them. */
 static void change(struct cli *cli, const char *path, tree_set_fn set, void *arg)
@@ -34,73 +34,16 @@ static void change(struct cli *cli, const char *path, tree_set_fn set, void *arg
 
 /* --- chmod --- */
 
-static uint32_t who_bits(const char **s)
-{
-    uint32_t who = 0;
-    for (;; (*s)++) {
-        switch (**s) {
-        case 'u': who |= 04700; break;
-        case 'g': who |= 02070; break;
-        case 'o': who |= 01007; break;
-        case 'a': who |= 07777; break;
-        default: return who ? who : 07777;
-        }
-    }
-}
-
-/* The letters behind an operator, for everybody; who masks them. */
-static uint32_t right_bits(const char **s, uint32_t mode, bool dir)
-{
-    uint32_t bits = 0;
-    for (;; (*s)++) {
-        switch (**s) {
-        case 'r': bits |= 0444; break;
-        case 'w': bits |= 0222; break;
-        case 'x': bits |= 0111; break;
-        case 'X': bits |= dir || (mode & 0111) ? 0111 : 0; break;
-        case 's': bits |= 06000; break;
-        case 't': bits |= 01000; break;
-        default: return bits;
-        }
-    }
-}
-
-/* "0644" or "u+x,go-w". (Language: chmod(1), without the letters u, g, o on the right.) */
-static bool mode_parse(const char *s, uint32_t mode, bool dir, uint32_t *out)
-{
-    char *end;
-    unsigned long octal = strtoul(s, &end, 8);
-    if (*s >= '0' && *s <= '7' && !*end && octal <= 07777) {
-        *out = (uint32_t)octal;
-        return true;
-    }
-    for (;;) {
-        uint32_t who = who_bits(&s);
-        if (!*s || !strchr("+-=", *s))
-            return false;
-        while (*s && strchr("+-=", *s)) {
-            char op = *s++;
-            uint32_t bits = right_bits(&s, mode, dir) & who;
-            mode = op == '+' ? mode | bits : op == '-' ? mode & ~bits : (mode & ~(who & 0777)) | bits;
-        }
-        if (*s != ',')
-            break;
-        s++;
-    }
-    *out = mode;
-    return !*s;
-}
-
 static bool set_mode(void *arg, const struct dfs_attr *a, struct dfs_setattr *out)
 {
     out->what = DFS_SET_MODE;
-    return a->type != DFS_SYMLINK && mode_parse(arg, a->mode, a->type == DFS_DIRECTORY, &out->mode);
+    return a->type != DFS_SYMLINK && parse_mode(arg, a->mode, a->type == DFS_DIRECTORY, &out->mode);
 }
 
 int verb_chmod(struct cli *cli)
 {
     uint32_t mode;
-    if (!mode_parse(cli->args[0], 0, false, &mode)) {
+    if (!parse_mode(cli->args[0], 0, false, &mode)) {
         cli_fail(cli, NULL, "\"%s\" is no mode: give it as 0644 or u+x,go-w", cli->args[0]);
         return 1;
     }
@@ -148,7 +91,8 @@ int verb_chown(struct cli *cli)
         fine = id_parse(colon + 1, strlen(colon + 1), true, &set.gid);
     }
     if (!fine) {
-        cli_fail(cli, NULL, "\"%s\" is no owner: give USER, USER:GROUP or :GROUP, as names of this machine or as numbers", who);
+        cli_fail(cli, NULL,
+                 "\"%s\" is no owner: give USER, USER:GROUP or :GROUP, as names of this machine or as numbers", who);
         return 1;
     }
     for (size_t i = 1; i < cli->n_args; i++)
@@ -157,28 +101,6 @@ int verb_chown(struct cli *cli)
 }
 
 /* --- touch --- */
-
-/* "@1700000000", "2024-02-03T04:05:06Z", or "2024-02-03 04:05" of this machine. */
-static bool time_parse(const char *s, int64_t *ns)
-{
-    static const char *const forms[] = {"%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S",
-                                        "%Y-%m-%d %H:%M", "%Y-%m-%d"};
-    char *end;
-    if (*s == '@') {
-        errno = 0;
-        *ns = (int64_t)((uint64_t)strtoll(s + 1, &end, 10) * NS_PER_SEC);
-        return s[1] && !*end && !errno && *ns / (int64_t)NS_PER_SEC == strtoll(s + 1, NULL, 10);
-    }
-    for (size_t i = 0; i < ARRAY_LEN(forms); i++) {
-        struct tm tm = {.tm_isdst = -1};
-        const char *rest = strptime(s, forms[i], &tm);
-        if (!rest || *rest)
-            continue;
-        *ns = (int64_t)(i == 0 ? timegm(&tm) : mktime(&tm)) * (int64_t)NS_PER_SEC;
-        return true;
-    }
-    return false;
-}
 
 static void touch(struct cli *cli, const char *path, const struct dfs_setattr *set)
 {
@@ -212,7 +134,7 @@ int verb_touch(struct cli *cli)
     struct dfs_setattr set = {.what = DFS_SET_MTIME_NOW};
     if (cli->opt.time) {
         set.what = DFS_SET_MTIME;
-        if (!time_parse(cli->opt.time, &set.mtime_ns)) {
+        if (!parse_time(cli->opt.time, &set.mtime_ns)) {
             cli_fail(cli, NULL, "\"%s\" is no time: give it as 2024-02-03T04:05:06Z, 2024-02-03 04:05 or @SECONDS",
                      cli->opt.time);
             return 1;

@@ -104,7 +104,8 @@ int verb_du(struct cli *cli)
         putchar('[');
     for (size_t i = 0; i < n; i++) {
         struct dfs_totals t;
-        if (below(&d, paths[i], cli->opt.summary ? 0 : cli->opt.depth, &t))
+        uint64_t depth = cli->opt.summary ? 0 : cli->opt.depth == UINT64_MAX ? 1 : cli->opt.depth;
+        if (below(&d, paths[i], depth, &t))
             show(&d, paths[i], &t);
     }
     if (cli->opt.json)

@@ -1,97 +1,99 @@
 /* SPDX-License-Identifier: MIT */
-#include <grp.h>
-#include <pwd.h>
 #include <stdlib.h>
-#include <time.h>
+#include <unistd.h>
 
-#include "cli.h"
+#include "listing.h"
 #include "tree.h"
 
-struct listing {
-    struct cli *cli;
-    size_t printed; /* objects of the JSON array */
-    uint32_t uid, gid; /* whose names are kept */
-    char owner[64], group[64];
-};
+/* Items held for columns; beyond, a block of columns follows the other. */
+#define BLOCK_ITEMS 20000u
 
-/* Looked up once as long as the owner stays the same. */
-static void names_of(struct listing *l, const struct dfs_attr *a)
+/* All of a directory has to be known before its first name is printed. */
+static bool is_sorted(const struct options *o) { return o->by_time || o->by_size || o->reverse; }
+
+static bool is_shown(const struct cli *cli, const struct dfs_entry *e)
 {
-    if (!l->owner[0] || l->uid != a->uid) {
-        const struct passwd *p = getpwuid(a->uid);
-        snprintf(l->owner, sizeof l->owner, p ? "%s" : "%.0s%u", p ? p->pw_name : "", a->uid);
-        l->uid = a->uid;
-    }
-    if (!l->group[0] || l->gid != a->gid) {
-        const struct group *g = getgrgid(a->gid);
-        snprintf(l->group, sizeof l->group, g ? "%s" : "%.0s%u", g ? g->gr_name : "", a->gid);
-        l->gid = a->gid;
-    }
+    return e->name[0] != '.' || cli->opt.all || cli->opt.json;
 }
 
-static void print_long(struct listing *l, const char *name, const struct dfs_attr *a, const char *target)
+/* Calls each entry that is to be shown, page by page. */
+static void each_entry(struct listing *l, const char *path,
+                       void (*each)(struct listing *l, const char *dir, const struct dfs_entry *e),
+                       void (*page_done)(struct listing *l))
 {
-    char mode[11], size[32], when[32];
-    time_t at = (time_t)(a->mtime_ns / (int64_t)NS_PER_SEC), now = time(NULL);
-    struct tm tm;
-    text_mode(a, mode);
-    names_of(l, a);
-    localtime_r(&at, &tm);
-    bool recent = at <= now && now - at < 182 * 24 * 3600;
-    strftime(when, sizeof when, recent ? "%b %e %H:%M" : "%b %e  %Y", &tm);
-    if (l->cli->opt.human)
-        text_size(a->size, size);
-    else
-        snprintf(size, sizeof size, "%" PRIu64, a->size);
-    printf("%s %3u %-8s %-8s %*s %s ", mode, a->nlink, l->owner, l->group, l->cli->opt.human ? 9 : 12, size, when);
-    text_name(stdout, name);
-    if (target && *target) {
-        fputs(" -> ", stdout);
-        text_name(stdout, target);
-    }
-    putchar('\n');
-}
-
-/* name: as shown; path: whole. */
-static void print_one(struct listing *l, const char *name, const char *path, const struct dfs_attr *a)
-{
-    struct call k = CALL(l->cli);
-    if (a->type == DFS_SYMLINK && (l->cli->opt.long_form || l->cli->opt.json))
-        (void)call_wait(&k, dfs_stat(l->cli->client, path, DFS_NOFOLLOW, on_call, &k));
-    if (l->cli->opt.json) {
-        fputs(l->printed ? ",\n" : "", stdout);
-        json_attr(stdout, path, a, k.target);
-    } else if (l->cli->opt.long_form) {
-        print_long(l, name, a, k.target);
-    } else {
-        text_name(stdout, name);
-        putchar('\n');
-    }
-    l->printed++;
-    call_free(&k);
-}
-
-static void list_directory(struct listing *l, const char *path)
-{
-    struct cli *cli = l->cli;
     char *after = xstrdup("");
     struct page p;
     for (bool eof = false; !eof;) {
-        if (page_read(cli, path, after, &p) != 0)
+        if (page_read(l->cli, path, after, &p) != 0)
             break;
-        for (size_t i = 0; i < p.n && !ferror(stdout); i++) {
-            if (p.v[i].name[0] == '.' && !cli->opt.all && !cli->opt.json)
-                continue;
-            char *whole = path_join(path, p.v[i].name);
-            print_one(l, p.v[i].name, whole, &p.v[i].attr);
-            free(whole);
-        }
+        for (size_t i = 0; i < p.n && !ferror(stdout); i++)
+            if (is_shown(l->cli, &p.v[i]))
+                each(l, path, &p.v[i]);
         eof = p.eof || ferror(stdout);
+        if (page_done)
+            page_done(l);
         free(after);
         after = xstrdup(p.n ? p.v[p.n - 1].name : "");
         page_free(&p);
     }
     free(after);
+}
+
+static void add_entry(struct listing *l, const char *dir, const struct dfs_entry *e)
+{
+    listing_add(l, dir, e->name, &e->attr);
+}
+
+static void flush_page(struct listing *l)
+{
+    const struct options *o = &l->cli->opt;
+    bool columns = !o->json && !o->long_form && !o->single && !o->zero && isatty(STDOUT_FILENO);
+    if (!is_sorted(o) && (!columns || l->n >= BLOCK_ITEMS))
+        listing_flush(l);
+}
+
+static void list_directory(struct listing *l, const char *path, bool heading);
+
+static void descend(struct listing *l, const char *dir, const struct dfs_entry *e)
+{
+    if (e->attr.type != DFS_DIRECTORY)
+        return;
+    char *path = path_join(dir, e->name);
+    list_directory(l, path, true);
+    free(path);
+}
+
+static void list_directory(struct listing *l, const char *path, bool heading)
+{
+    struct cli *cli = l->cli;
+    if (heading && !cli->opt.json) {
+        fputs(l->printed++ ? "\n" : "", stdout);
+        text_name(stdout, path);
+        printf(":\n");
+    }
+    each_entry(l, path, add_entry, flush_page);
+    listing_flush(l);
+    if (cli->opt.recursive)
+        each_entry(l, path, descend, NULL); /* read once more: a page a level is all that is kept */
+}
+
+/* An operand's attributes; a dangling link is there all the same. */
+static int operand_stat(struct cli *cli, const char *path, struct dfs_attr *a)
+{
+    const struct options *o = &cli->opt;
+    struct call k = CALL(cli);
+    unsigned flags = o->long_form || o->directory ? DFS_NOFOLLOW : 0;
+    int err = call_wait(&k, dfs_stat(cli->client, path, flags, on_call, &k));
+    if (err == DFS_ENOENT && !flags) {
+        call_free(&k);
+        k = CALL(cli);
+        err = call_wait(&k, dfs_stat(cli->client, path, DFS_NOFOLLOW, on_call, &k));
+    }
+    if (err)
+        cli_fail(cli, path, "%s", k.error);
+    *a = k.attr;
+    call_free(&k);
+    return err;
 }
 
 int verb_ls(struct cli *cli)
@@ -100,28 +102,25 @@ int verb_ls(struct cli *cli)
     const char *const *paths = cli->n_args ? cli->args : root;
     size_t n = cli->n_args ? cli->n_args : 1;
     struct listing l = {.cli = cli};
+    bool *directory = xcalloc(n, sizeof *directory);
     if (cli->opt.json)
         putchar('[');
     for (size_t i = 0; i < n; i++) {
-        struct call k = CALL(cli);
-        int err = call_wait(&k, dfs_stat(cli->client, paths[i], cli->opt.long_form ? DFS_NOFOLLOW : 0, on_call, &k));
-        if (err == DFS_ENOENT && !cli->opt.long_form) { /* a dangling link is there all the same */
-            call_free(&k);
-            k = CALL(cli);
-            err = call_wait(&k, dfs_stat(cli->client, paths[i], DFS_NOFOLLOW, on_call, &k));
-        }
-        if (err) {
-            cli_fail(cli, paths[i], "%s", k.error);
-        } else if (k.attr.type != DFS_DIRECTORY) {
-            print_one(&l, paths[i], paths[i], &k.attr);
-        } else {
-            if (n > 1 && !cli->opt.json)
-                printf("%s%s:\n", i ? "\n" : "", paths[i]);
-            list_directory(&l, paths[i]);
-        }
-        call_free(&k);
+        struct dfs_attr a;
+        if (operand_stat(cli, paths[i], &a) != 0)
+            continue;
+        directory[i] = a.type == DFS_DIRECTORY && !cli->opt.directory;
+        if (!directory[i])
+            listing_add(&l, NULL, paths[i], &a);
     }
+    l.printed += !cli->opt.json && l.n > 0;
+    listing_flush(&l);
+    for (size_t i = 0; i < n; i++)
+        if (directory[i])
+            list_directory(&l, paths[i], n > 1 || cli->opt.recursive);
     if (cli->opt.json)
         printf("]\n");
+    listing_close(&l);
+    free(directory);
     return 0;
 }

@@ -11,7 +11,7 @@
 struct get {
     struct cli *cli;
     int fd;
-    bool direct;    /* no temporary file: bytes cannot be taken back */
+    bool direct; /* no temporary file: bytes cannot be taken back */
     char *target;
     struct temp temp;
     xfer_done done;
@@ -19,7 +19,10 @@ struct get {
     int saved_errno; /* why a write failed */
 };
 
-static int errno_to_dfs(int e) { return e == ENOSPC ? DFS_ENOSPC : e == EROFS ? DFS_EROFS : e == EFBIG ? DFS_EFBIG : DFS_EIO; }
+static int errno_to_dfs(int e)
+{
+    return e == ENOSPC ? DFS_ENOSPC : e == EROFS ? DFS_EROFS : e == EFBIG ? DFS_EFBIG : DFS_EIO;
+}
 
 static int on_bytes(void *arg, uint64_t offset, const void *p, size_t len)
 {
@@ -99,7 +102,8 @@ static void on_get(void *arg, int status, const struct dfs_result *r)
     } else if (g->saved_errno) {
         error = strerror(g->saved_errno);
     } else if (status == DFS_EISDIR) {
-        error = strchr(g->cli->verb->flags, 'r') ? "is a directory (-r fetches it with all it holds)" : "is a directory";
+        error =
+            g->cli->verb->run == verb_get ? "is a directory (-r fetches it with all it holds)" : "is a directory";
     }
     g->done(g->arg, status, error);
     get_free(g);

@@ -15,9 +15,9 @@
 
 struct put {
     struct cli *cli;
-    int fd;         /* the file, or the spool */
+    int fd; /* the file, or the spool */
     bool spooled, ended;
-    uint64_t have;  /* spool: bytes taken from standard input */
+    uint64_t have; /* spool: bytes taken from standard input */
     uint64_t acked;
     xfer_done done;
     void *arg;
@@ -124,7 +124,8 @@ static int open_source(struct put *p, const char *local, struct dfs_put_options 
     if (p->spooled)
         return 0;
     if (fstat(p->fd, &st) != 0 || !S_ISREG(st.st_mode)) {
-        snprintf(error, 320, S_ISDIR(st.st_mode) ? "is a directory (-r stores it with all it holds)" : "not a regular file");
+        snprintf(error, 320,
+                 S_ISDIR(st.st_mode) ? "is a directory (-r stores it with all it holds)" : "not a regular file");
         return DFS_EINVAL;
     }
     o->mode = st.st_mode & 07777;

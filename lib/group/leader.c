@@ -152,7 +152,7 @@ static void check_server(struct nm *nm, const struct meta_server *s, struct effe
     struct live *l = live_get(nm, s->id);
     uint64_t silence = nm->now.mono - l->last;
 
-    if (s->state != SERVER_UP || silence < nm->cfg.down_after || l->state_pending)
+    if (!s->up || s->state == SERVER_REMOVED || silence < nm->cfg.down_after || l->state_pending)
         return;
     propose_state(nm, l, s, SERVER_DOWN);
     if (l->state_pending)
@@ -178,11 +178,11 @@ static void note_numbers(struct nm *nm, struct live *l, const struct meta_server
 {
     uint64_t moved = l->used > s->used ? l->used - s->used : s->used - l->used;
 
-    if (s->state == SERVER_DOWN)
+    if (!s->up)
         propose_state(nm, l, s, SERVER_UP);
     else if (nm->now.mono - l->logged_at >= LOGGED_EVERY &&
              (moved > l->capacity / LOGGED_SHARE || l->capacity != s->capacity))
-        propose_state(nm, l, s, s->state);
+        propose_state(nm, l, s, SERVER_UP);
 }
 
 /* What a server says of its disks, for status; what it found damaged is repaired from other copies. */
@@ -217,7 +217,7 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     l->load = h->load;
     note_disks(l, h, fx);
     l->granted = 0;
-    if (s->state == SERVER_DOWN && !l->state_pending)
+    if (!s->up && !l->state_pending)
         fx_log(fx, LOG_INFO, "nm.server_up", "server=%u addr=%s", s->id, s->addr);
     note_numbers(nm, l, s);
     n = l->n_remove < 1024 ? l->n_remove : 1024;

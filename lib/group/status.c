@@ -41,7 +41,7 @@ static void fill_statfs(const struct nm *nm, struct msg_statfs_reply *s)
         const struct meta_server *m = meta_server_at(nm->meta, i);
         const struct live *l = live_find(&nm->lead, m->id);
 
-        if (m->state == SERVER_DOWN)
+        if (!m->up || m->state == SERVER_REMOVED)
             continue;
         s->capacity += l != NULL && l->heard ? l->capacity : m->capacity;
         s->used += l != NULL && l->heard ? l->used : m->used;

@@ -5,56 +5,94 @@
 
 struct chunk *meta_chunk(const struct meta *m, uint64_t id) { return idmap_find(&m->chunks, id); }
 
-const uint16_t *meta_chunk_servers(const struct meta *m, uint64_t id, const struct chunk *c)
+/* A chunk of this length comes (sign 1) to a placement and its servers, or goes (-1). */
+static void count(struct meta *m, uint32_t placement, uint32_t length, int sign)
 {
-    return c->n_servers <= CHUNK_INLINE ? c->servers : (const uint16_t *)(uintptr_t)u64map_get(&m->chains, id);
+    struct placement *p = placements_at(&m->placements, placement);
+    const uint16_t *servers = placement_servers(p);
+    m->shape += p->mapped == 0;
+    p->mapped += (uint32_t)sign;
+    p->bytes += (uint64_t)((int64_t)sign * (int64_t)length);
+    m->shape += p->mapped == 0;
+    for (uint32_t i = 0; i < p->n; i++)
+        meta_server_count(m, servers[i], length, sign);
 }
 
-static void count_for_servers(struct meta *m, uint64_t id, const struct chunk *c, int sign)
+static void drop_if_empty(struct meta *m, uint32_t placement)
 {
-    const uint16_t *servers = meta_chunk_servers(m, id, c);
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        struct meta_server *s = &m->servers[servers[i] - 1];
-        s->chunks += (uint64_t)(int64_t)sign;
-        s->bytes += (uint64_t)((int64_t)sign * (int64_t)c->length);
-    }
+    const struct placement *p = placements_at(&m->placements, placement);
+    if (p->mapped == 0 && p->removed == 0)
+        placements_drop(&m->placements, placement);
 }
 
-struct chunk *meta_chunk_add(struct meta *m, uint64_t id, const uint16_t *servers, uint32_t n_servers, uint32_t length)
+struct chunk *meta_chunk_add(struct meta *m, uint64_t id, uint32_t placement, uint32_t length)
 {
     struct chunk *c = idmap_add(&m->chunks, id);
-    assert(n_servers <= META_MAX_REPLICAS);
-    c->n_servers = n_servers & 31;
     c->length = length;
-    if (n_servers <= CHUNK_INLINE) {
-        memcpy(c->servers, servers, n_servers * sizeof *servers);
-    } else {
-        uint16_t *chain = xcalloc(n_servers, sizeof *chain);
-        memcpy(chain, servers, n_servers * sizeof *servers);
-        u64map_put(&m->chains, id, (uint64_t)(uintptr_t)chain);
-        m->heap_bytes += heap_cost(n_servers * sizeof *chain);
-    }
-    count_for_servers(m, id, c, 1);
+    c->placement = placement & ((1u << PLACEMENT_BITS) - 1);
+    count(m, placement, length, 1);
     return c;
+}
+
+void meta_chunk_place(struct meta *m, struct chunk *c, uint32_t placement)
+{
+    uint32_t old = c->placement;
+    if (placement == old)
+        return;
+    count(m, placement, c->length, 1);
+    count(m, old, c->length, -1);
+    c->placement = placement & ((1u << PLACEMENT_BITS) - 1);
+    drop_if_empty(m, old);
 }
 
 /* A chunk nobody needs to know any longer. */
 static void forget_chunk(struct meta *m, uint64_t id, const struct chunk *c)
 {
-    if (c->n_servers > CHUNK_INLINE) {
-        m->heap_bytes -= heap_cost(c->n_servers * sizeof(uint16_t));
-        free((uint16_t *)(uintptr_t)u64map_get(&m->chains, id));
-        u64map_remove(&m->chains, id);
-    }
+    uint32_t placement = c->placement;
+    placements_at(&m->placements, placement)->removed--;
     idmap_remove(&m->chunks, id);
+    drop_if_empty(m, placement);
 }
 
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns)
 {
     struct chunk *c = meta_chunk(m, id);
-    count_for_servers(m, id, c, -1);
+    count(m, c->placement, c->length, -1);
+    placements_at(&m->placements, c->placement)->removed++;
     c->removed = 1;
     meta_removed_push(m, id, time_ns);
+}
+
+/* One move of a chunk_servers command; one that does not fit what the chunk is now came too late. */
+static void move_chunk(struct meta *m, const struct wire_chunk_move *r)
+{
+    uint16_t servers[META_MAX_REPLICAS + 1];
+    uint32_t n = 0, removed = 0;
+    struct chunk *c = meta_chunk(m, r->chunk);
+    const struct meta_server *add = meta_server_by_id(m, r->add);
+    if (c == NULL || c->removed || c->version != r->version || (r->add != 0 && add == NULL) ||
+        (add != NULL && add->state == SERVER_REMOVED))
+        return;
+    const struct placement *p = meta_placement(m, c);
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint16_t server = placement_servers(p)[i];
+        if (server == r->add)
+            return;
+        removed += server == r->remove;
+        if (server != r->remove)
+            servers[n++] = server;
+    }
+    if (add != NULL)
+        servers[n++] = (uint16_t)add->id;
+    if (n == 0 || n > META_MAX_REPLICAS || (r->remove != 0 && removed == 0))
+        return;
+    meta_chunk_place(m, c, placements_take(&m->placements, p->goal, servers, n));
+}
+
+void meta_apply_chunk_servers(struct meta *m, const struct msg_chunk_servers *r)
+{
+    for (uint32_t i = 0; i < r->n_moves; i++)
+        move_chunk(m, &r->moves[i]);
 }
 
 static void queue_resize(struct removed_queue *q, size_t cap)
@@ -91,9 +129,10 @@ int64_t meta_oldest_removed(const struct meta *m)
 
 static void describe(const struct meta *m, uint64_t id, const struct chunk *c, struct meta_removed *out)
 {
-    *out = (struct meta_removed){.chunk = id, .version = c->version, .n_servers = c->n_servers};
-    for (uint32_t i = 0; i < c->n_servers; i++)
-        out->servers[i] = meta_chunk_servers(m, id, c)[i];
+    const struct placement *p = meta_placement(m, c);
+    *out = (struct meta_removed){.chunk = id, .version = c->version, .n_servers = p->n};
+    for (uint32_t i = 0; i < p->n; i++)
+        out->servers[i] = placement_servers(p)[i];
 }
 
 static void queue_pop(struct removed_queue *q)
@@ -128,4 +167,41 @@ bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *
     describe(m, chunk, c, out);
     *removed = c->removed != 0;
     return true;
+}
+
+static struct meta_chunk_info info_of(uint64_t id, const struct chunk *c)
+{
+    return (struct meta_chunk_info){.chunk = id,
+                                    .version = c->version,
+                                    .length = c->length,
+                                    .crc = c->crc,
+                                    .placement = c->placement,
+                                    .removed = c->removed};
+}
+
+bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out)
+{
+    const struct chunk *c = meta_chunk(m, chunk);
+    if (c != NULL)
+        *out = info_of(chunk, c);
+    return c != NULL;
+}
+
+bool meta_chunk_scan(const struct meta *m, uint64_t *cursor, uint32_t limit,
+                     bool (*fn)(void *arg, const struct meta_chunk_info *c), void *arg)
+{
+    bool more = true;
+    while (more && limit > 0 && *cursor < m->reserved) {
+        const struct chunk *c = idmap_seek(&m->chunks, cursor, &limit);
+        if (c == NULL)
+            break;
+        struct meta_chunk_info info = info_of(*cursor, c);
+        more = fn(arg, &info);
+        ++*cursor;
+        limit--;
+    }
+    if (*cursor < m->reserved)
+        return true;
+    *cursor = 0;
+    return false;
 }

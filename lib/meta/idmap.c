@@ -112,6 +112,20 @@ void idmap_remove(struct idmap *m, uint64_t id)
     }
 }
 
+void *idmap_seek(const struct idmap *m, uint64_t *id, uint32_t *pages)
+{
+    for (; *pages > 0; --*pages) {
+        struct idpage *p = page_of(m, *id / PAGE_IDS);
+        uint64_t left = p == NULL ? 0 : p->bits >> *id % PAGE_IDS;
+        if (left != 0) {
+            *id += (uint32_t)__builtin_ctzll(left);
+            return p->data + (size_t)rank_of(p, *id % PAGE_IDS) * m->size;
+        }
+        *id = (*id / PAGE_IDS + 1) * PAGE_IDS;
+    }
+    return NULL;
+}
+
 static int compare_u64(const void *a, const void *b)
 {
     uint64_t x = get_u64(a), y = get_u64(b);

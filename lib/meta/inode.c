@@ -100,7 +100,7 @@ void meta_set_generation(struct inode *in, uint64_t generation)
     in->generation_high = (uint16_t)(generation >> 32);
 }
 
-void meta_fill_attr(uint64_t ino, const struct inode *in, struct wire_attr *a)
+void meta_fill_attr(const struct meta *m, uint64_t ino, const struct inode *in, struct wire_attr *a)
 {
     bool dir = is_dir(in);
     *a = (struct wire_attr){
@@ -115,7 +115,8 @@ void meta_fill_attr(uint64_t ino, const struct inode *in, struct wire_attr *a)
         .nlink = dir ? in->dir->subdirs + 2 : in->names,
         .chunks = inode_type(in) == INODE_FILE ? in->n : 0,
         .type = inode_type(in),
-        .goal = in->goal,
+        .goal = inode_type(in) == INODE_SYMLINK ? 0 : meta_goal(m, in->goal),
+        .goal_chosen = in->goal != 0,
     };
 }
 

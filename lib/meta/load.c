@@ -13,6 +13,7 @@ struct loader {
     uint32_t at, len; /* in the current block */
     uint32_t crc;
     int err;          /* the first error; every field read after it is 0 */
+    uint32_t n_placements; /* so far */
 };
 
 static void next_block(struct loader *l)
@@ -123,15 +124,18 @@ static void load_server(struct meta *m, struct loader *l)
     v.capacity = get64(l);
     v.used = get64(l);
     v.state = get8(l);
+    uint8_t up = get8(l);
+    v.up = up == 1;
     struct str a = get_text(l, addr, WIRE_ADDR_MAX), d = get_text(l, domain, WIRE_TEXT_MAX);
-    check(l, v.state >= SERVER_UP && v.state <= SERVER_DRAINED && meta_server_fields_fine(a, d));
+    check(l, v.state >= SERVER_UP && v.state <= SERVER_REMOVED && v.state != SERVER_SUSPECT && up <= 1);
+    check(l, (v.state != SERVER_UP || v.up) && (v.state != SERVER_DOWN || !v.up) && meta_server_fields_fine(a, d));
     if (l->err != 0)
         return;
     struct meta_server *s = meta_server_add(m);
     v.id = s->id;
     *s = v;
     s->addr = xstrndup(a.p, a.len);
-    s->domain = xstrndup(d.p, d.len);
+    meta_server_set_domain(s, d);
 }
 
 static void load_member(struct meta *m, struct loader *l, uint32_t *last)
@@ -149,32 +153,49 @@ static void load_member(struct meta *m, struct loader *l, uint32_t *last)
     v->uuid_lo = lo;
 }
 
+static uint32_t new_placement(struct meta *m, struct loader *l)
+{
+    uint16_t servers[META_MAX_REPLICAS];
+    uint8_t goal = get8(l), n = get8(l);
+    check(l, n > 0 && n <= META_MAX_REPLICAS && goal <= META_MAX_REPLICAS);
+    for (uint32_t i = 0; l->err == 0 && i < n; i++) {
+        servers[i] = get16(l);
+        check(l, meta_server_by_id(m, servers[i]) != NULL && (i == 0 || servers[i] > servers[i - 1]));
+    }
+    if (l->err != 0)
+        return 0;
+    uint32_t placement = placements_take(&m->placements, goal, servers, n);
+    check(l, placement == l->n_placements); /* none of those before */
+    l->n_placements++;
+    return placement;
+}
+
+/* In a fresh state placements are made in order, so that their numbers are the saved ones less one. */
+static uint32_t load_placement(struct meta *m, struct loader *l)
+{
+    uint32_t number = get32(l);
+    check(l, number > 0 && number <= l->n_placements + 1 && number < 1u << PLACEMENT_BITS);
+    if (l->err != 0)
+        return 0;
+    return number <= l->n_placements ? number - 1 : new_placement(m, l);
+}
+
 /* Returns the chunk's id, 0 on error. */
 static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
 {
-    uint16_t servers[META_MAX_REPLICAS];
     uint64_t id = get64(l);
     struct chunk c = {.version = get32(l)};
     c.length = get32(l);
     c.crc = get32(l);
     c.index = get32(l);
-    uint32_t goal = get8(l), n_servers = get8(l);
-    check(l, id != 0 && id < m->reserved && n_servers <= META_MAX_REPLICAS && goal <= META_MAX_REPLICAS &&
-                 c.length > 0 && c.length <= META_CHUNK_SIZE);
-    for (uint32_t i = 0; l->err == 0 && i < n_servers; i++) {
-        servers[i] = get16(l);
-        check(l, meta_server_by_id(m, servers[i]) != NULL);
-        for (uint32_t k = 0; k < i; k++)
-            check(l, servers[k] != servers[i]);
-    }
-    check(l, !meta_knows_chunk(m, id));
+    check(l, id != 0 && id < m->reserved && c.length > 0 && c.length <= META_CHUNK_SIZE && !meta_knows_chunk(m, id));
+    uint32_t placement = load_placement(m, l);
     if (l->err != 0)
         return 0;
-    *out = meta_chunk_add(m, id, servers, n_servers, c.length);
+    *out = meta_chunk_add(m, id, placement, c.length);
     (*out)->version = c.version;
     (*out)->crc = c.crc;
     (*out)->index = c.index;
-    (*out)->goal = goal & 31;
     return id;
 }
 
@@ -245,7 +266,7 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     uint8_t type = inode_type(&v);
     uint8_t goal = get8(l), flags = get8(l);
     v.goal = goal & 31;
-    v.flags = flags & 7;
+    v.flags = flags & INODE_FLAGS;
     v.uid = get32(l);
     v.gid = get32(l);
     v.mtime_ns = (int64_t)get64(l);
@@ -384,6 +405,7 @@ static void load_tables(struct meta *m, struct loader *l)
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
         load_server(m, l);
+    meta_servers_changed(m);
     for (uint32_t i = 0; i < n.members && l->err == 0; i++)
         load_member(m, l, &last_member);
     for (uint64_t i = 0; i < n.inodes && l->err == 0; i++)

@@ -18,7 +18,7 @@ struct meta *meta_new(void)
     u64map_init(&m->also);
     u64map_init(&m->xattrs);
     idmap_init(&m->trash, sizeof(struct trashed));
-    u64map_init(&m->chains);
+    placements_init(&m->placements);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
     m->timers = default_timers;
@@ -56,9 +56,7 @@ void meta_free(struct meta *m)
     meta_xattrs_free_all(m);
     FREE_RECORDS(&m->trash, struct trashed, meta_trashed_free_content);
     idmap_close(&m->chunks);
-    for (size_t i = 0; i < m->chains.cap; i++)
-        free((uint16_t *)(uintptr_t)m->chains.slots[i].value);
-    u64map_close(&m->chains);
+    placements_close(&m->placements);
     FREE_RECORDS(&m->sessions, struct session, meta_session_free_content);
     for (uint32_t i = 0; i < m->n_servers; i++) {
         free((char *)(uintptr_t)m->servers[i].addr);
@@ -80,8 +78,9 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           u64map_bytes(&m->nonces) + u64map_bytes(&m->chains) + u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
-           m->n_servers * sizeof *m->servers;
+           u64map_bytes(&m->nonces) + placements_bytes(&m->placements) + u64map_bytes(&m->also) +
+           u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes +
+           m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
 }
 
 uint64_t meta_epoch(const struct meta *m) { return m->epoch; }
@@ -143,6 +142,7 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_nm_join: return meta_apply_join(m, &cmd->nm_join, reply);
     case MSG_TYPE_nm_remove: return meta_apply_leave(m, &cmd->nm_remove, reply);
     case MSG_TYPE_server_state: meta_apply_server_state(m, &cmd->server_state); return 0;
+    case MSG_TYPE_chunk_servers: meta_apply_chunk_servers(m, &cmd->chunk_servers); return 0;
     case MSG_TYPE_expire: meta_apply_expire(m, &cmd->expire); return 0;
     case MSG_TYPE_reclaim: meta_apply_reclaim(m, st, &cmd->reclaim); return 0;
     case MSG_TYPE_reap: meta_apply_reap(m, &cmd->reap); return 0;

@@ -27,6 +27,7 @@
 #define META_TRASH_KEEP_MAX_MS (100ULL * 365 * 86400 * 1000)
 #define META_MAX_SERVERS 4096u
 #define META_MAX_REPLICAS 16u
+#define META_DOMAIN_DEPTH 4u /* components of a failure domain that count */
 #define META_MAX_MEMBERS 15u /* NameServers */
 
 struct meta;
@@ -109,12 +110,62 @@ struct meta_server {
     uint64_t incarnation;
     uint64_t capacity, used; /* bytes, as last logged; the leader knows fresher numbers */
     uint64_t chunks, bytes;  /* mapped replicas on it, and their logical bytes */
-    uint8_t state;           /* enum server_state */
+    uint8_t state;           /* enum server_state, but never SUSPECT */
+    bool up;                 /* heard; tells what a server is that is being drained */
     const char *addr, *domain;
+    uint64_t within[META_DOMAIN_DEPTH]; /* what the leading components of its domain are known by; 0: it has no more */
 };
 uint32_t meta_n_servers(const struct meta *m);
 const struct meta_server *meta_server_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
 const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id); /* NULL: unknown */
+
+/* How many leading components of their failure domains two servers have in common. */
+uint32_t meta_domains_shared(const struct meta_server *a, const struct meta_server *b);
+
+/* --- placements: for health, repair and rebalancing --- */
+
+/* Moves whenever a server's state or domain, or which placements have chunks, changes: as long as it stands still, what
+ * was found out about placements holds, but for their numbers of chunks. */
+uint64_t meta_shape(const struct meta *m);
+
+struct meta_placement {
+    uint64_t chunks, bytes; /* mapped; one copy of each */
+    uint16_t servers[META_MAX_REPLICAS]; /* in rising order */
+    uint8_t n;
+    uint8_t goal;        /* in force */
+    bool chosen;         /* the goal was: it is not the default */
+    uint8_t live;        /* servers that are up and stay */
+    uint8_t leaving;     /* servers that are up and being drained */
+    uint8_t draining;    /* servers that are being drained, up or not */
+    bool domains_shared; /* live copies share a failure domain, though they need not */
+};
+/* Numbers of placements are below this; they are good until the next meta_apply. */
+uint32_t meta_n_placements(const struct meta *m);
+bool meta_placement_get(const struct meta *m, uint32_t number, struct meta_placement *out); /* false: not in use */
+
+struct meta_chunk_info {
+    uint64_t chunk;
+    uint32_t version, length, crc;
+    uint32_t placement;
+    bool removed; /* of no file any more; known until it is reaped */
+};
+bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out); /* false: unknown */
+/* Walks the chunks from *cursor (0 at first) on in order of id, as far as about `limit` look-ups lead, or until fn returns
+ * false. True: go on later; false: that was the end, and *cursor is 0 again. */
+bool meta_chunk_scan(const struct meta *m, uint64_t *cursor, uint32_t limit,
+                     bool (*fn)(void *arg, const struct meta_chunk_info *c), void *arg);
+
+/* Chunks by what is wrong with them; the classes overlap. */
+struct meta_health {
+    uint64_t under_replicated; /* fewer copies on servers that are up and stay than the goal */
+    uint64_t endangered;       /* one copy left of a goal of two or more */
+    uint64_t missing;          /* no copy on a server that is up */
+    uint64_t over_replicated;
+    uint64_t misplaced;     /* copies share a failure domain, though they need not */
+    uint64_t draining;      /* with a copy on a server that is being drained */
+    uint64_t goal_too_high; /* the goal is more than there are servers that stay, up or not */
+};
+void meta_health(const struct meta *m, struct meta_health *out); /* O(placements) */
 
 struct meta_member { /* a NameServer that belongs to the cluster */
     uint32_t id;

@@ -39,7 +39,7 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
         in->mtime_ns = st->time_ns;
     in->ctime_ns = st->time_ns;
     reply->type = MSG_TYPE_setattr_reply;
-    meta_fill_attr(ino, in, &reply->setattr_reply.attr);
+    meta_fill_attr(m, ino, in, &reply->setattr_reply.attr);
     return 0;
 }
 
@@ -65,6 +65,6 @@ int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *
         return DFS_EMLINK;
     meta_link(m, st, to.parent, to.name, ino);
     reply->type = MSG_TYPE_link_reply;
-    meta_fill_attr(ino, meta_inode(m, ino), &reply->link_reply.attr);
+    meta_fill_attr(m, ino, meta_inode(m, ino), &reply->link_reply.attr);
     return 0;
 }

@@ -5,13 +5,14 @@
 static void reply_attr(const struct meta *m, uint64_t ino, uint16_t type, struct msg *reply, struct wire_attr *attr)
 {
     reply->type = type;
-    meta_fill_attr(ino, meta_inode(m, ino), attr);
+    meta_fill_attr(m, ino, meta_inode(m, ino), attr);
 }
 
 static uint64_t make_dir(struct meta *m, const struct stamp *st, const struct msg_mkdir *r, const struct walk *w)
 {
     uint64_t ino;
-    meta_inode_new(m, st, INODE_DIRECTORY, r->mode, r->uid, r->gid, &ino);
+    uint8_t goal = meta_inode(m, w->parent)->goal;
+    meta_inode_new(m, st, INODE_DIRECTORY, r->mode, r->uid, r->gid, &ino)->goal = goal & 31;
     meta_link(m, st, w->parent, w->name, ino);
     return ino;
 }
@@ -120,8 +121,7 @@ int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_crea
         return rv;
     if (w.ino == 0) {
         struct inode *in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
-        in->goal = meta_goal(m, r->goal) & 31;
-        in->flags = r->goal != 0 ? INODE_GOAL_CHOSEN : 0u;
+        in->goal = (r->goal != 0 ? r->goal : meta_inode(m, w.parent)->goal) & 31;
         meta_link(m, st, w.parent, w.name, w.ino);
     }
     reply_attr(m, w.ino, MSG_TYPE_create_reply, reply, &reply->create_reply.attr);

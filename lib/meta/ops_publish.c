@@ -37,17 +37,19 @@ static int check_shape(struct meta *m, const struct msg_publish *r)
 static int check_servers(struct meta *m, const struct wire_grant_token *t, uint32_t min_replicas, struct placed *out)
 {
     uint32_t up = 0;
+    out->n_servers = 0;
     for (uint32_t i = 0; i < t->n_servers; i++) {
         const struct meta_server *s = meta_server_by_id(m, t->servers[i].id);
         if (s == NULL)
             return REFUSE(m, DFS_EINVAL, "grant names storage server %u, which is unknown", t->servers[i].id);
         for (uint32_t k = 0; k < i; k++)
-            if (out->servers[k] == s->id)
+            if (t->servers[k].id == s->id)
                 return REFUSE(m, DFS_EINVAL, "grant names storage server %u twice", s->id);
-        out->servers[i] = (uint16_t)s->id;
-        up += s->state == SERVER_UP;
+        if (s->state == SERVER_REMOVED)
+            continue;
+        out->servers[out->n_servers++] = (uint16_t)s->id;
+        up += s->up;
     }
-    out->n_servers = t->n_servers;
     if (up < min_replicas)
         return REFUSE(m, DFS_ENOSERVERS, "%u of a chunk's %u storage servers are up, %u are needed", up, t->n_servers,
                       min_replicas);
@@ -116,11 +118,11 @@ static void fill_file(struct meta *m, const struct stamp *st, const struct msg_p
     uint64_t *ids = scratch(m, r->n_chunks, sizeof *ids);
     for (uint32_t i = 0; i < r->n_chunks; i++) {
         const struct wire_published *p = &r->chunks[i];
-        struct chunk *c = meta_chunk_add(m, placed[i].chunk, placed[i].servers, placed[i].n_servers, p->length);
+        uint32_t placement = placements_take(&m->placements, in->goal, placed[i].servers, placed[i].n_servers);
+        struct chunk *c = meta_chunk_add(m, placed[i].chunk, placement, p->length);
         c->version = placed[i].version;
         c->crc = p->crc;
         c->index = p->index;
-        c->goal = in->goal & 31;
         ids[i] = placed[i].chunk;
     }
     meta_file_set_chunks(m, in, ids, r->n_chunks);
@@ -139,13 +141,10 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
     int rv = meta_walk_for_file(m, r->dir, r->path, r->flags & CREATE_EXCL, &w);
     if (rv != 0)
         return rv;
-    uint8_t goal = meta_goal(m, r->goal);
-    if (w.ino != 0) {
+    if (w.ino != 0)
         in = meta_inode(m, w.ino);
-        if (r->goal == 0 && (in->flags & INODE_GOAL_CHOSEN))
-            goal = in->goal;
-    }
-    rv = check_content(m, r, goal, &placed);
+    uint8_t goal = r->goal != 0 ? r->goal : in != NULL ? in->goal : meta_inode(m, w.parent)->goal;
+    rv = check_content(m, r, meta_goal(m, goal), &placed);
     if (rv != 0)
         return rv;
     if (in == NULL) {
@@ -156,9 +155,8 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
         meta_set_generation(in, m->next_generation++);
     }
     in->goal = goal & 31;
-    in->flags |= r->goal != 0 ? INODE_GOAL_CHOSEN : 0u;
     fill_file(m, st, r, placed, in);
     reply->type = MSG_TYPE_publish_reply;
-    meta_fill_attr(w.ino, in, &reply->publish_reply.attr);
+    meta_fill_attr(m, w.ino, in, &reply->publish_reply.attr);
     return 0;
 }

@@ -16,7 +16,7 @@ static int read_lookup(const struct meta *m, const struct msg_lookup *r, struct 
         return rv;
     const struct inode *in = meta_inode(m, ino);
     reply->type = MSG_TYPE_lookup_reply;
-    meta_fill_attr(ino, in, &reply->lookup_reply.attr);
+    meta_fill_attr(m, ino, in, &reply->lookup_reply.attr);
     reply->lookup_reply.target = STR("");
     if (inode_type(in) == INODE_SYMLINK)
         reply->lookup_reply.target = (struct str){in->target, (uint32_t)in->size};
@@ -38,7 +38,7 @@ static int read_readdir(const struct meta *m, const struct msg_readdir *r, struc
     uint32_t limit = r->limit == 0 || r->limit > PAGE_MAX ? PAGE_MAX : r->limit;
     *out = (struct msg_readdir_reply){.eof = 1};
     reply->type = MSG_TYPE_readdir_reply;
-    meta_fill_attr(dir, in, &out->dir);
+    meta_fill_attr(m, dir, in, &out->dir);
     out->entries = arena_alloc(a, min_u64(limit, in->size), sizeof *out->entries);
     if (out->entries == NULL)
         return DFS_ENOMEM;
@@ -55,7 +55,7 @@ static int read_readdir(const struct meta *m, const struct msg_readdir *r, struc
         const struct inode *entry = meta_inode(m, ino);
         e->name = name;
         if (r->attrs)
-            meta_fill_attr(ino, entry, &e->attr);
+            meta_fill_attr(m, ino, entry, &e->attr);
         else
             e->attr = (struct wire_attr){.ino = ino, .type = inode_type(entry)};
     }
@@ -74,7 +74,7 @@ static int read_usage(const struct meta *m, const struct msg_usage *r, struct ms
     const struct inode *in = meta_inode(m, ino);
     *out = (struct msg_usage_reply){.next = STR(""), .eof = 1};
     reply->type = MSG_TYPE_usage_reply;
-    meta_fill_attr(ino, in, &out->attr);
+    meta_fill_attr(m, ino, in, &out->attr);
     out->totals = meta_wire_totals(is_dir(in) ? in->dir->all : meta_totals_of(in));
     if (!is_dir(in) || in->dir->subdirs == 0)
         return 0;
@@ -115,21 +115,22 @@ static uint32_t first_chunk(const struct meta *m, const struct inode *in, uint32
 static int fill_loc(const struct meta *m, uint64_t id, struct wire_chunk_loc *loc, struct arena *a, uint32_t *bytes)
 {
     const struct chunk *c = meta_chunk(m, id);
+    const struct placement *p = meta_placement(m, c);
     *loc = (struct wire_chunk_loc){
         .chunk = id,
         .index = c->index,
         .version = c->version,
         .length = c->length,
         .crc = c->crc,
-        .n_replicas = c->n_servers,
+        .n_replicas = p->n,
         .grant = STR(""),
     };
-    loc->replicas = arena_alloc(a, c->n_servers, sizeof *loc->replicas);
+    loc->replicas = arena_alloc(a, p->n, sizeof *loc->replicas);
     if (loc->replicas == NULL)
         return DFS_ENOMEM;
     *bytes += CHUNK_LOC_BYTES;
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        const struct meta_server *s = &m->servers[meta_chunk_servers(m, id, c)[i] - 1];
+    for (uint32_t i = 0; i < p->n; i++) {
+        const struct meta_server *s = &m->servers[meta_chain_server(id, p, i) - 1];
         loc->replicas[i] = (struct wire_replica){.server = s->id, .addr = str_of(s->addr)};
         *bytes += REPLICA_BYTES + loc->replicas[i].addr.len;
     }
@@ -150,7 +151,7 @@ static int read_locate(const struct meta *m, const struct msg_locate *r, struct 
         return DFS_EREPLACED;
     *out = (struct msg_locate_reply){.chunk_size = META_CHUNK_SIZE};
     reply->type = MSG_TYPE_locate_reply;
-    meta_fill_attr(ino, in, &out->attr);
+    meta_fill_attr(m, ino, in, &out->attr);
     uint32_t i = r->first == 0 ? 0 : first_chunk(m, in, r->first);
     uint32_t limit = r->limit == 0 || r->limit > PAGE_MAX ? PAGE_MAX : r->limit, bytes = 0;
     out->chunks = arena_alloc(a, min_u64(limit, in->n - i), sizeof *out->chunks);
@@ -178,7 +179,7 @@ static int read_statfs(const struct meta *m, struct msg *reply)
         .chunks = m->chunks.count - m->removed.count,
     };
     for (uint32_t i = 0; i < m->n_servers; i++) {
-        if (m->servers[i].state == SERVER_DOWN)
+        if (!m->servers[i].up || m->servers[i].state == SERVER_REMOVED)
             continue;
         out->capacity += m->servers[i].capacity;
         out->used += m->servers[i].used;

@@ -11,6 +11,8 @@ struct saver {
     uint32_t len; /* bytes in it */
     uint32_t crc; /* of everything in finished blocks */
     int err;      /* the first error; everything after it is dropped */
+    uint32_t *numbers; /* of the placements; 0: not saved yet */
+    uint32_t n_placements;
 };
 
 static void end_block(struct saver *s)
@@ -78,6 +80,7 @@ static void save_servers(const struct meta *m, struct saver *s)
         put64(s, v->capacity);
         put64(s, v->used);
         put8(s, v->state);
+        put8(s, v->up);
         put_text(s, v->addr, strlen(v->addr));
         put_text(s, v->domain, strlen(v->domain));
     }
@@ -94,6 +97,21 @@ static void save_members(const struct meta *m, struct saver *s)
     }
 }
 
+/* Placements are numbered as they come, and told what they are where they come first. */
+static void save_placement(const struct meta *m, struct saver *s, uint32_t placement)
+{
+    const struct placement *p = placements_at(&m->placements, placement);
+    bool first = s->numbers[placement] == 0;
+    if (first)
+        s->numbers[placement] = ++s->n_placements;
+    put32(s, s->numbers[placement]);
+    if (!first)
+        return;
+    put8(s, p->goal);
+    put8(s, p->n);
+    put(s, placement_servers(p), p->n * sizeof(uint16_t));
+}
+
 static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
 {
     const struct chunk *c = meta_chunk(m, id);
@@ -102,9 +120,7 @@ static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
     put32(s, c->length);
     put32(s, c->crc);
     put32(s, c->index);
-    put8(s, c->goal);
-    put8(s, c->n_servers);
-    put(s, meta_chunk_servers(m, id, c), c->n_servers * sizeof(uint16_t));
+    save_placement(m, s, c->placement);
 }
 
 static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, const struct inode *in)
@@ -209,8 +225,12 @@ static int save_sessions(const struct meta *m, struct saver *s)
 int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_t len), void *arg)
 {
     struct saver s = {.write = write, .arg = arg, .buf = malloc(SNAPSHOT_BLOCK_HEAD + SNAPSHOT_BLOCK)};
-    if (s.buf == NULL)
+    s.numbers = calloc(m->placements.n + 1, sizeof *s.numbers);
+    if (s.buf == NULL || s.numbers == NULL) {
+        free(s.buf);
+        free(s.numbers);
         return DFS_ENOMEM;
+    }
     save_head(m, &s);
     save_servers(m, &s);
     save_members(m, &s);
@@ -230,5 +250,6 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
         end_block(&s);
     end_block(&s);
     free(s.buf);
+    free(s.numbers);
     return s.err;
 }

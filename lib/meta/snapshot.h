@@ -7,13 +7,14 @@
  *   head     u64 magic, u32 version, u32 chunk size, u64 index, epoch, cluster hi, lo, first grantable, reserved,
  *            horizon, next inode, next session, next generation, next removal, trash emptied below, i64 trash keep ns,
  *            u32 servers, members, next member, u64 inodes, names, trashed, sessions, removed
- *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, text16 address, domain; in id order from 1
+ *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, up, text16 address, domain; in id order from 1
  *   member   u32 id, u64 uuid hi, lo, text16 address; in id order
  *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the
- *            flag 2 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
+ *            flag 1 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
  *            then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the
  *            roots come first: 1, 2 the trash, 3 what is being reclaimed.
- *   chunk    u64 id, u32 version, length, crc, index, u8 goal, u8 servers, u16 server…
+ *   chunk    u64 id, u32 version, length, crc, index, placement. Placements are numbered from 1 in the order in which
+ *            they come first in the stream; there the number is followed by u8 goal, u8 servers, u16 server… in order.
  *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents, counts and
  *            totals of directories follow from these.
  *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number, and of time

@@ -6,6 +6,7 @@
 #include "meta/idmap.h"
 #include "meta/meta.h"
 #include "meta/names.h"
+#include "meta/placement.h"
 
 #define META_SERIAL_MAX (1ULL << 48) /* ids: group number (0) << 48 | serial */
 #define META_RESERVE_STEP (1ULL << 20)
@@ -51,12 +52,11 @@ struct inode {
     uint16_t home_high; /* the directory that names it, the lowest if there are several; 0 for the roots */
     uint32_t home_low;
     uint32_t n : 24;    /* of a file, chunks */
-    uint32_t goal : 5;
+    uint32_t goal : 5;  /* as chosen, or inherited by what is made in a directory; 0: the default in force */
     uint32_t flags : 3; /* INODE_… */
 } __attribute__((packed, aligned(4)));
-#define INODE_GOAL_CHOSEN 1u /* the goal was given, not the default */
-#define INODE_XATTRS 2u      /* has extended attributes */
-#define INODE_FLAGS 3u       /* all there are */
+#define INODE_XATTRS 1u /* has extended attributes */
+#define INODE_FLAGS 1u  /* all there are */
 #define INODE_CHUNKS_MAX ((1u << 24) - 1)
 #define INODE_NAMES_MAX 65000u
 
@@ -83,13 +83,11 @@ struct trashed { /* what is known of an entry of the trash, by its number */
     uint32_t reserved;
 };
 
-/* One chunk: mapped by exactly one file, or waiting in the removed queue. 24 bytes. */
-#define CHUNK_INLINE 3u
+/* One chunk: mapped by exactly one file, or waiting in the removed queue. 20 bytes. */
 struct chunk {
     uint32_t version, length, crc;
     uint32_t index; /* in the file */
-    uint16_t servers[CHUNK_INLINE]; /* the chain, if no longer than this; else it is in meta.chains */
-    uint16_t n_servers : 5, goal : 5, removed : 1;
+    uint32_t placement : PLACEMENT_BITS, removed : 1;
 };
 
 struct removed { /* an item of the removed queue */
@@ -131,16 +129,18 @@ struct meta {
     struct u64map nonces; /* session nonce -> id */
     struct u64map also;   /* inode -> struct also *, for those with several names; owned */
     struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
-    struct u64map chains; /* chunk id -> uint16_t * of its n_servers servers, where those are many; owned */
+    struct placements placements;
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
     struct meta_member members[META_MAX_MEMBERS]; /* in id order */
     uint32_t n_members, next_member;
     uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
-    size_t heap_bytes; /* directories, chunk arrays, long chains, symlink targets, session results: estimated */
+    size_t heap_bytes; /* directories, chunk arrays, symlink targets, session results: estimated */
 
     /* beside the state */
+    uint64_t shape; /* meta_shape */
+    uint32_t spread[META_DOMAIN_DEPTH]; /* how many domains of each depth have servers that stay */
     int64_t trash_newest; /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
     struct bytes out; /* the reply of the last command */
@@ -168,7 +168,7 @@ void meta_file_set_chunks(struct meta *m, struct inode *in, const uint64_t *ids,
 uint64_t meta_file_chunk(const struct inode *in, uint32_t i); /* i < in->n */
 uint64_t meta_generation(const struct inode *in);
 void meta_set_generation(struct inode *in, uint64_t generation);
-void meta_fill_attr(uint64_t ino, const struct inode *in, struct wire_attr *a);
+void meta_fill_attr(const struct meta *m, uint64_t ino, const struct inode *in, struct wire_attr *a);
 /* Enters a new name; the parent's times and counts follow. */
 void meta_link(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t ino);
 /* Enters a name and nothing else, for loading; false: it is there already. */
@@ -208,9 +208,21 @@ uint64_t meta_top(const struct meta *m, uint64_t dir);
 /* --- chunk.c --- */
 
 struct chunk *meta_chunk(const struct meta *m, uint64_t id); /* mapped or removed; NULL: unknown */
-/* Maps a chunk that is not known yet and counts it for its servers, which exist. */
-struct chunk *meta_chunk_add(struct meta *m, uint64_t id, const uint16_t *servers, uint32_t n_servers, uint32_t length);
-const uint16_t *meta_chunk_servers(const struct meta *m, uint64_t id, const struct chunk *c);
+/* Maps a chunk that is not known yet, in a placement of servers that exist, which count it. */
+struct chunk *meta_chunk_add(struct meta *m, uint64_t id, uint32_t placement, uint32_t length);
+/* Puts a mapped chunk into another placement. */
+void meta_chunk_place(struct meta *m, struct chunk *c, uint32_t placement);
+static inline const struct placement *meta_placement(const struct meta *m, const struct chunk *c)
+{
+    return placements_at(&m->placements, c->placement);
+}
+/* The i-th server of a chunk's chain: those of its placement in rising order, begun at a place that differs from chunk to
+ * chunk, so that heads and first readers are spread. i is below the placement's n. */
+static inline uint16_t meta_chain_server(uint64_t id, const struct placement *p, uint32_t i)
+{
+    return placement_servers(p)[(id + i) % p->n];
+}
+void meta_apply_chunk_servers(struct meta *m, const struct msg_chunk_servers *r);
 /* Out of the map, into the removed queue. */
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns);
 void meta_removed_push(struct meta *m, uint64_t id, int64_t time_ns);
@@ -222,6 +234,11 @@ void meta_apply_reap(struct meta *m, const struct msg_reap *r);
 int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct msg *reply);
 void meta_apply_server_state(struct meta *m, const struct msg_server_state *s);
 struct meta_server *meta_server_add(struct meta *m); /* a blank one with the next id */
+void meta_server_set_domain(struct meta_server *s, struct str domain);
+/* What is derived from all servers is derived anew. */
+void meta_servers_changed(struct meta *m);
+/* A chunk of this length comes to a server (sign 1), or goes (-1). */
+void meta_server_count(struct meta *m, uint32_t server, uint32_t length, int sign);
 bool meta_server_fields_fine(struct str addr, struct str domain);
 
 /* --- member.c --- */
@@ -316,7 +333,7 @@ int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;
-/* The goal of a file: as asked, or the default. */
-uint8_t meta_goal(const struct meta *m, uint8_t asked);
+/* The goal in force where this one was chosen. */
+uint8_t meta_goal(const struct meta *m, uint8_t chosen);
 
 #endif

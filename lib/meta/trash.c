@@ -183,7 +183,7 @@ int meta_op_trash_restore(struct meta *m, const struct stamp *st, const struct m
     meta_move(m, st, TRASH_INO, from, w.parent, w.name); /* w.name may point into the record */
     forget_trashed(m, r->trash);
     reply->type = MSG_TYPE_trash_restore_reply;
-    meta_fill_attr(ino, meta_inode(m, ino), &reply->trash_restore_reply.attr);
+    meta_fill_attr(m, ino, meta_inode(m, ino), &reply->trash_restore_reply.attr);
     reply->trash_restore_reply.path = STR("");
     if (path != NULL) { /* the reply outlives room */
         uint32_t len = (uint32_t)strlen(path);
@@ -247,7 +247,7 @@ static int fill_trashed(const struct meta *m, uint64_t number, uint64_t ino, str
     *out = (struct wire_trashed){.id = number, .removed_ns = t->time_ns, .uid = t->uid,
                                  .path = t->path != NULL ? str_of(t->path) : STR(""),
                                  .totals = meta_wire_totals(meta_totals_of(in))};
-    meta_fill_attr(ino, in, &out->attr);
+    meta_fill_attr(m, ino, in, &out->attr);
     return (int)(160 + out->path.len);
 }
 

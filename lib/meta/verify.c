@@ -15,6 +15,7 @@ struct verify {
     struct idmap names; /* inode -> u32, how many mean it */
     struct idmap entries; /* directory -> struct entries */
     uint64_t *server_chunks, *server_bytes;
+    struct placement *placed; /* what the chunks say of each placement: numbers only */
 };
 
 #define BAD(v, ...) (snprintf((v)->why, (v)->len, __VA_ARGS__), DFS_ECORRUPT)
@@ -22,6 +23,25 @@ struct verify {
 struct entries { /* what the name index says of a directory */
     uint64_t all, dirs;
 };
+
+static int check_placement(struct verify *v, uint64_t id, const struct chunk *c)
+{
+    if (c->placement >= v->m->placements.n || !meta_placement(v->m, c)->used)
+        return BAD(v, "chunk %016" PRIx64 " is placed nowhere", id);
+    const struct placement *p = meta_placement(v->m, c);
+    struct placement *seen = &v->placed[c->placement];
+    seen->mapped += !c->removed;
+    seen->removed += c->removed;
+    seen->bytes += c->removed ? 0 : c->length;
+    for (uint32_t i = 0; i < p->n; i++) {
+        uint32_t server = placement_servers(p)[i];
+        if (meta_server_by_id(v->m, server) == NULL)
+            return BAD(v, "chunk %016" PRIx64 " is on an unknown server", id);
+        v->server_chunks[server - 1] += !c->removed;
+        v->server_bytes[server - 1] += c->removed ? 0 : c->length;
+    }
+    return 0;
+}
 
 static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t index_from)
 {
@@ -33,15 +53,8 @@ static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t ind
     idmap_add(&v->seen, id);
     if (id == 0 || id >= v->m->reserved || c->length == 0 || c->length > META_CHUNK_SIZE || c->index < index_from)
         return BAD(v, "chunk %016" PRIx64 " breaks a limit", id);
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        uint32_t server = meta_chunk_servers(v->m, id, c)[i];
-        if (meta_server_by_id(v->m, server) == NULL)
-            return BAD(v, "chunk %016" PRIx64 " is on an unknown server", id);
-        v->server_chunks[server - 1] += !removed;
-        v->server_bytes[server - 1] += removed ? 0 : c->length;
-    }
     v->mapped += !removed;
-    return 0;
+    return check_placement(v, id, c);
 }
 
 static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
@@ -53,6 +66,8 @@ static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
         if (rv != 0)
             return rv;
         const struct chunk *c = meta_chunk(v->m, meta_file_chunk(in, i));
+        if (meta_placement(v->m, c)->goal != in->goal)
+            return BAD(v, "a chunk of inode %" PRIu64 " has another goal", ino);
         index_from = c->index + 1;
         end = (uint64_t)c->index * META_CHUNK_SIZE + c->length;
     }
@@ -206,9 +221,17 @@ static int check_totals(struct verify *v)
         return BAD(v, "totals differ from the inodes there are");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");
+    for (uint32_t i = 0; i < m->placements.n; i++) {
+        const struct placement *p = &m->placements.v[i], *seen = &v->placed[i];
+        if (p->used && (p->mapped != seen->mapped || p->removed != seen->removed || p->bytes != seen->bytes))
+            return BAD(v, "placement %u miscounts its chunks", i);
+    }
     for (uint32_t i = 0; i < m->n_servers; i++)
         if (m->servers[i].chunks != v->server_chunks[i] || m->servers[i].bytes != v->server_bytes[i])
             return BAD(v, "storage server %u miscounts its chunks", i + 1);
+    for (uint32_t i = 0; i < m->n_servers; i++)
+        if ((m->servers[i].state == SERVER_DRAINED || m->servers[i].state == SERVER_REMOVED) && m->servers[i].chunks > 0)
+            return BAD(v, "storage server %u has chunks, and should have none", i + 1);
     return 0;
 }
 
@@ -220,8 +243,11 @@ int meta_verify(const struct meta *m, char *why, size_t len)
     idmap_init(&v.seen, 1);
     v.server_chunks = xcalloc(m->n_servers, sizeof *v.server_chunks);
     v.server_bytes = xcalloc(m->n_servers, sizeof *v.server_bytes);
+    v.placed = xcalloc(m->placements.n + 1, sizeof *v.placed);
     meta_totals_sum(m, &v.sums);
     int rv = tally_names(&v);
+    if (rv == 0)
+        rv = placements_verify(&m->placements, why, len);
     if (rv == 0)
         rv = check_inodes(&v);
     for (size_t i = 0; rv == 0 && i < m->removed.count; i++)
@@ -236,5 +262,6 @@ int meta_verify(const struct meta *m, char *why, size_t len)
     idmap_close(&v.seen);
     free(v.server_chunks);
     free(v.server_bytes);
+    free(v.placed);
     return rv;
 }

@@ -26,7 +26,14 @@
 
 enum inode_type { INODE_FILE = 1, INODE_DIRECTORY = 2, INODE_SYMLINK = 3 };
 enum node_role { ROLE_CLIENT = 1, ROLE_STORAGE = 2, ROLE_NAME = 3 };
-enum server_state { SERVER_UP = 1, SERVER_SUSPECT = 2, SERVER_DOWN = 3, SERVER_DRAINING = 4, SERVER_DRAINED = 5 };
+enum server_state {
+    SERVER_UP = 1,
+    SERVER_SUSPECT = 2, /* the leader's alone */
+    SERVER_DOWN = 3,
+    SERVER_DRAINING = 4,
+    SERVER_DRAINED = 5,
+    SERVER_REMOVED = 6, /* for good; its id is never used again */
+};
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
 #define ROOT_INO 1u

@@ -39,7 +39,8 @@
     F(u32, nlink)                                                                                                      \
     F(u32, chunks)                                                                                                     \
     F(u8, type) /* enum inode_type */                                                                                  \
-    F(u8, goal)
+    F(u8, goal) /* in force */                                                                                         \
+    F(u8, goal_chosen) /* 1: for this one, or for a directory it was made in; 0: it is the default */
 
 #define REC_dirent(F, R, L)                                                                                            \
     F(name, name)                                                                                                      \
@@ -143,6 +144,13 @@
     F(u32, length)                                                                                                     \
     F(u32, crc) /* CRC32C of its bytes */
 
+/* A copy that has come, one that is given up, or both. */
+#define REC_chunk_move(F, R, L)                                                                                        \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    F(u32, add) /* server; 0: none */                                                                                  \
+    F(u32, remove)
+
 #define REC_session(F, R, L)                                                                                           \
     F(u64, id)                                                                                                         \
     F(i64, idle_since_ns) /* expires only if still idle since then */
@@ -168,6 +176,7 @@
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
+    X(chunk_move)                                                                                                      \
     X(command)                                                                                                         \
     X(batch)                                                                                                           \
     X(peer)                                                                                                            \
@@ -416,6 +425,9 @@
     F(u8, state)                                                                                                       \
     F(u64, capacity)                                                                                                   \
     F(u64, used)
+/* Where chunks are from now on. A move that does not fit what its chunk is by then (another version, a server that has it
+ * already or not at all, the last one) is left out. */
+#define MSG_chunk_servers(F, R, L) L(chunk_move, moves, 1024)
 #define MSG_reap(F, R, L)                                                                                              \
     F(i64, before_ns) /* forget chunks removed before this: their reader grace is over (C17) */                        \
     F(u32, limit)
@@ -514,6 +526,7 @@
     X(server_state, 0x0304)                                                                                            \
     X(reap, 0x0305)                                                                                                    \
     X(expire, 0x0306)                                                                                                  \
+    X(chunk_servers, 0x0307)                                                                                           \
     X(reclaim, 0x0310)
 
 #define MSG_TYPE_ERROR 0x8000

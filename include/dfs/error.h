@@ -28,6 +28,9 @@
     X(EPERM, 19, "operation not permitted", 0)                                                                         \
     X(EMLINK, 20, "too many links", 0)                                                                                 \
     X(ENODATA, 21, "no such attribute", 0)                                                                             \
+    X(EBADF, 22, "no such open file", 0)                                                                               \
+    X(ELOCKED, 23, "locked by another", 0)                                                                             \
+    X(EDEADLK, 24, "would wait for itself", 0)                                                                         \
     X(ECORRUPT, 32, "stored data is damaged", 0)                                                                       \
     X(EPROTO, 33, "protocol error", 0)                                                                                 \
     X(ETOOBIG, 34, "message or value over its limit", 0)                                                               \

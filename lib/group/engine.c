@@ -202,6 +202,7 @@ static void state_changed(struct nm *nm, struct effects *fx)
     nm->queued_bytes = 0;
     nm->queued_commands = 0;
     lease_refuse(nm, fx);
+    lockwait_refuse(nm, fx);
     if (engine_is_leader(nm))
         lease_leader(nm);
 }

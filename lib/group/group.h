@@ -6,6 +6,7 @@
  *   nm_open.c   opening a data folder     nm_snapshot.c  taking snapshots
  *   engine_start.c  starting raft     entries.c  entries on their way to others     peers.c  raft's messages
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
+ *   lockwait.c  calls that wait for locks
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
@@ -105,6 +106,18 @@ struct install {
     struct snapshot_ref wanted; /* what the leader said last */
 };
 
+struct lock_call {
+    struct reply_to to;
+    uint64_t session, ticket, until; /* mono ns */
+};
+
+struct lockwait {
+    struct lock_call *v;
+    uint32_t n, cap;
+    uint64_t looked_at; /* applied index of the last look */
+    uint64_t next;      /* mono ns: of the next that is answered in any case */
+};
+
 #define FETCH_SLOTS 8u
 #define PEERS_MAX 16u
 
@@ -140,6 +153,8 @@ struct nm {
     struct list waiting;            /* of struct waiting: requests that need a lease */
     uint64_t waiting_bytes;
     uint32_t n_waiting;
+
+    struct lockwait lockwait;
 
     struct effects held;        /* messages that wait for the vote to be durable (A2) */
     struct entries recent, old; /* old: read back from the log */
@@ -272,6 +287,12 @@ void lease_turn(struct nm *nm, struct effects *fx);
 uint64_t lease_deadline(const struct nm *nm);
 void lease_leader(struct nm *nm); /* we have become leader */
 void lease_close(struct nm *nm);
+/* lockwait.c */
+void lockwait_request(struct nm *nm, const struct event *ev, struct effects *fx);
+void lockwait_turn(struct nm *nm, struct effects *fx);
+uint64_t lockwait_deadline(const struct nm *nm);
+void lockwait_refuse(struct nm *nm, struct effects *fx); /* leadership is gone */
+void lockwait_close(struct nm *nm);
 /* nm.c */
 void nm_answer(struct nm *nm, const struct event *ev, struct effects *fx);
 

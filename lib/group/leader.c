@@ -302,6 +302,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
     case MSG_TYPE_report:
         on_report(nm, ev, fx);
         return;
+    case MSG_TYPE_lock_wait:
+        lockwait_request(nm, ev, fx);
+        return;
     default:
         fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is not served here", wire_type_name(ev->msg->type));
     }

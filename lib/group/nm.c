@@ -64,6 +64,8 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     case MSG_TYPE_trash_empty:
     case MSG_TYPE_session_open:
     case MSG_TYPE_session_close:
+    case MSG_TYPE_close:
+    case MSG_TYPE_unlock:
     case MSG_TYPE_ss_register:
         return 0;
     default:
@@ -334,6 +336,7 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
     lease_turn(nm, fx);
     if (nm->serving)
         leader_tick(nm, fx);
+    lockwait_turn(nm, fx);
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
     members_check(nm, fx);
@@ -357,7 +360,7 @@ uint64_t nm_deadline(const struct nm *nm)
     at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
     at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));
     if (nm->serving)
-        at = min_u64(at, leader_deadline(nm));
+        at = min_u64(at, min_u64(leader_deadline(nm), lockwait_deadline(nm)));
     if (wants_stat(nm))
         at = min_u64(at, nm->stat_at);
     return at;

@@ -451,6 +451,7 @@ void nm_close(struct nm *nm)
     entries_close(&nm->recent);
     entries_close(&nm->old);
     lease_close(nm);
+    lockwait_close(nm);
     fx_close(&nm->held);
     leader_close(&nm->lead);
     raftlog_close(&nm->log);

@@ -122,7 +122,8 @@ void meta_fill_attr(const struct meta *m, uint64_t ino, const struct inode *in, 
 
 void meta_file_resize(struct meta *m, struct inode *in, uint64_t size)
 {
-    meta_totals_bytes(m, inode_home(in), size - in->size);
+    if (in->names > 0)
+        meta_totals_bytes(m, inode_home(in), size - in->size);
     in->size = size;
 }
 
@@ -216,6 +217,7 @@ static void lose_name(struct meta *m, uint64_t ino, struct inode *in, uint64_t d
         meta_dir_detach(m, in->dir);
     } else if (in->names == 1) {
         meta_totals_count(m, in, dir, -1);
+        set_home(in, 0);
     } else if (dir == inode_home(in)) {
         dir = also_take(m, ino, 0);
         if (dir != inode_home(in))
@@ -265,7 +267,7 @@ static uint64_t take_name(struct meta *m, const struct stamp *st, uint64_t paren
 void meta_unlink(struct meta *m, const struct stamp *st, uint64_t parent, struct str name)
 {
     uint64_t ino = take_name(m, st, parent, name);
-    if (meta_inode(m, ino)->names == 0)
+    if (meta_inode(m, ino)->names == 0 && !meta_is_open(m, ino))
         meta_inode_drop(m, st, ino);
 }
 

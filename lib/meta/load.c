@@ -85,7 +85,7 @@ static struct str get_text(struct loader *l, char *dst, uint32_t max)
 
 struct counts {
     uint32_t servers, members;
-    uint64_t inodes, names, trashed, sessions, removed;
+    uint64_t inodes, names, trashed, sessions, removed, handles, waits;
 };
 
 static void load_head(struct meta *m, struct loader *l, struct counts *n)
@@ -100,6 +100,8 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         *fields[i] = get64(l);
     m->trash_keep_ns = (int64_t)get64(l);
+    m->next_handle = get64(l);
+    m->next_ticket = get64(l);
     *n = (struct counts){.servers = get32(l)};
     n->members = get32(l);
     m->next_member = get32(l);
@@ -108,6 +110,8 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     n->trashed = get64(l);
     n->sessions = get64(l);
     n->removed = get64(l);
+    n->handles = get64(l);
+    n->waits = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
     check(l, n->servers <= META_MAX_SERVERS && n->members <= META_MAX_MEMBERS);
@@ -396,11 +400,52 @@ static void load_removed(struct meta *m, struct loader *l)
         meta_chunk_remove(m, id, time_ns);
 }
 
+static struct lock load_lock(struct loader *l, uint64_t id, const struct handle *h)
+{
+    struct lock v = {.session = h->session, .handle = id, .owner = get64(l)};
+    v.start = get64(l);
+    v.end = get64(l);
+    v.space = get8(l);
+    v.type = get8(l);
+    return v;
+}
+
+static void load_handle(struct meta *m, struct loader *l, uint64_t *last)
+{
+    uint64_t id = get64(l), session = get64(l), ino = get64(l);
+    uint32_t flags = get32(l), held = get32(l);
+    struct lock v, before = {0};
+    check(l, id > *last && id < m->next_handle);
+    *last = id;
+    if (l->err == 0)
+        check(l, meta_handle_add(m, id, session, ino, flags));
+    for (uint32_t i = 0; i < held && l->err == 0; i++, before = v) {
+        v = load_lock(l, id, meta_handle(m, id));
+        check(l, meta_lock_fine(m, ino, &v) && (i == 0 || meta_lock_before(&before, &v)));
+        if (l->err == 0)
+            meta_lock_add(m, ino, &v);
+    }
+}
+
+static void load_wait(struct meta *m, struct loader *l, uint64_t *last)
+{
+    uint64_t ticket = get64(l), id = get64(l);
+    const struct handle *h = l->err == 0 ? meta_handle(m, id) : NULL;
+    check(l, h != NULL && ticket > *last && ticket < m->next_ticket);
+    *last = ticket;
+    if (l->err != 0)
+        return;
+    struct lock v = load_lock(l, id, h);
+    check(l, meta_lock_fine(m, h->ino, &v));
+    if (l->err == 0)
+        meta_lock_wait_add(m, ticket, h->ino, &v);
+}
+
 static void load_tables(struct meta *m, struct loader *l)
 {
     struct counts n;
     struct last_name last_name = {.dir = 0};
-    uint64_t last_ino = 0, last_session = 0, last_number = 0;
+    uint64_t last_ino = 0, last_session = 0, last_number = 0, last_handle = 0, last_ticket = 0;
     uint32_t last_member = 0;
     load_head(m, l, &n);
     for (uint32_t i = 0; i < n.servers && l->err == 0; i++)
@@ -416,6 +461,10 @@ static void load_tables(struct meta *m, struct loader *l)
         load_trashed(m, l, &last_number);
     for (uint64_t i = 0; i < n.sessions && l->err == 0; i++)
         load_session(m, l, &last_session);
+    for (uint64_t i = 0; i < n.handles && l->err == 0; i++)
+        load_handle(m, l, &last_handle);
+    for (uint64_t i = 0; i < n.waits && l->err == 0; i++)
+        load_wait(m, l, &last_ticket);
     for (uint64_t i = 0; i < n.removed && l->err == 0; i++)
         load_removed(m, l);
     if (l->err == 0 && l->at == l->len)

@@ -19,13 +19,17 @@ struct meta *meta_new(void)
     u64map_init(&m->xattrs);
     idmap_init(&m->trash, sizeof(struct trashed));
     placements_init(&m->placements);
+    idmap_init(&m->handles, sizeof(struct handle));
+    idmap_init(&m->waits, sizeof(struct lock_wait));
+    u64map_init(&m->opens);
+    u64map_init(&m->locks);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
     m->timers = default_timers;
     m->next_ino = FIRST_INO;
     m->next_removal = 1;
     m->trash_keep_ns = META_TRASH_KEEP_NS;
-    m->next_session = 1;
+    m->next_session = m->next_handle = m->next_ticket = 1;
     m->next_member = 1;
     m->next_generation = 2;
     meta_root_new(m, ROOT_INO);
@@ -57,6 +61,10 @@ void meta_free(struct meta *m)
     FREE_RECORDS(&m->trash, struct trashed, meta_trashed_free_content);
     idmap_close(&m->chunks);
     placements_close(&m->placements);
+    idmap_close(&m->handles);
+    idmap_close(&m->waits);
+    u64map_close(&m->opens);
+    meta_locks_free_all(m);
     FREE_RECORDS(&m->sessions, struct session, meta_session_free_content);
     for (uint32_t i = 0; i < m->n_servers; i++) {
         free((char *)(uintptr_t)m->servers[i].addr);
@@ -78,9 +86,10 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
+           idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->locks) +
            u64map_bytes(&m->nonces) + placements_bytes(&m->placements) + u64map_bytes(&m->also) +
-           u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes +
-           m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
+           u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
+           m->n_servers * sizeof *m->servers;
 }
 
 uint64_t meta_epoch(const struct meta *m) { return m->epoch; }
@@ -109,9 +118,9 @@ static void open_epoch(struct meta *m, const struct stamp *st, const struct msg_
     m->reserved = min_u64(m->first_grantable + META_RESERVE_STEP, META_SERIAL_MAX);
 }
 
-static int close_session(struct meta *m, const struct msg_session_close *c, struct msg *reply)
+static int close_session(struct meta *m, const struct stamp *st, const struct msg_session_close *c, struct msg *reply)
 {
-    meta_session_drop(m, c->id.session);
+    meta_session_drop(m, st, c->id.session);
     reply->type = MSG_TYPE_session_close_reply;
     reply->session_close_reply.reserved = 0;
     return 0;
@@ -121,38 +130,79 @@ static int close_session(struct meta *m, const struct msg_session_close *c, stru
 static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cmd, struct msg *reply)
 {
     switch (cmd->type) {
-    case MSG_TYPE_session_open: return meta_apply_session_open(m, st, &cmd->session_open, reply);
-    case MSG_TYPE_session_close: return close_session(m, &cmd->session_close, reply);
-    case MSG_TYPE_mkdir: return meta_op_mkdir(m, st, &cmd->mkdir, reply);
-    case MSG_TYPE_create: return meta_op_create(m, st, &cmd->create, reply);
-    case MSG_TYPE_symlink: return meta_op_symlink(m, st, &cmd->symlink, reply);
-    case MSG_TYPE_unlink: return meta_op_unlink(m, st, &cmd->unlink, reply);
-    case MSG_TYPE_rmdir: return meta_op_rmdir(m, st, &cmd->rmdir, reply);
-    case MSG_TYPE_rename: return meta_op_rename(m, st, &cmd->rename, reply);
-    case MSG_TYPE_setattr: return meta_op_setattr(m, st, &cmd->setattr, reply);
-    case MSG_TYPE_link: return meta_op_link(m, st, &cmd->link, reply);
-    case MSG_TYPE_setxattr: return meta_op_setxattr(m, st, &cmd->setxattr, reply);
-    case MSG_TYPE_removexattr: return meta_op_removexattr(m, st, &cmd->removexattr, reply);
-    case MSG_TYPE_remove: return meta_op_remove(m, st, &cmd->remove, reply);
-    case MSG_TYPE_trash_restore: return meta_op_trash_restore(m, st, &cmd->trash_restore, reply);
-    case MSG_TYPE_trash_empty: return meta_op_trash_empty(m, st, &cmd->trash_empty, reply);
-    case MSG_TYPE_trash_keep: return meta_op_trash_keep(m, &cmd->trash_keep, reply);
-    case MSG_TYPE_publish: return meta_op_publish(m, st, &cmd->publish, reply);
-    case MSG_TYPE_ss_register: return meta_apply_register(m, &cmd->ss_register, reply);
-    case MSG_TYPE_nm_join: return meta_apply_join(m, &cmd->nm_join, reply);
-    case MSG_TYPE_nm_remove: return meta_apply_leave(m, &cmd->nm_remove, reply);
-    case MSG_TYPE_server_state: meta_apply_server_state(m, &cmd->server_state); return 0;
-    case MSG_TYPE_chunk_servers: meta_apply_chunk_servers(m, &cmd->chunk_servers); return 0;
-    case MSG_TYPE_expire: meta_apply_expire(m, &cmd->expire); return 0;
-    case MSG_TYPE_reclaim: meta_apply_reclaim(m, st, &cmd->reclaim); return 0;
-    case MSG_TYPE_reap: meta_apply_reap(m, &cmd->reap); return 0;
+    case MSG_TYPE_session_open:
+        return meta_apply_session_open(m, st, &cmd->session_open, reply);
+    case MSG_TYPE_session_close:
+        return close_session(m, st, &cmd->session_close, reply);
+    case MSG_TYPE_mkdir:
+        return meta_op_mkdir(m, st, &cmd->mkdir, reply);
+    case MSG_TYPE_create:
+        return meta_op_create(m, st, &cmd->create, reply);
+    case MSG_TYPE_symlink:
+        return meta_op_symlink(m, st, &cmd->symlink, reply);
+    case MSG_TYPE_unlink:
+        return meta_op_unlink(m, st, &cmd->unlink, reply);
+    case MSG_TYPE_rmdir:
+        return meta_op_rmdir(m, st, &cmd->rmdir, reply);
+    case MSG_TYPE_rename:
+        return meta_op_rename(m, st, &cmd->rename, reply);
+    case MSG_TYPE_setattr:
+        return meta_op_setattr(m, st, &cmd->setattr, reply);
+    case MSG_TYPE_link:
+        return meta_op_link(m, st, &cmd->link, reply);
+    case MSG_TYPE_setxattr:
+        return meta_op_setxattr(m, st, &cmd->setxattr, reply);
+    case MSG_TYPE_removexattr:
+        return meta_op_removexattr(m, st, &cmd->removexattr, reply);
+    case MSG_TYPE_remove:
+        return meta_op_remove(m, st, &cmd->remove, reply);
+    case MSG_TYPE_trash_restore:
+        return meta_op_trash_restore(m, st, &cmd->trash_restore, reply);
+    case MSG_TYPE_trash_empty:
+        return meta_op_trash_empty(m, st, &cmd->trash_empty, reply);
+    case MSG_TYPE_trash_keep:
+        return meta_op_trash_keep(m, &cmd->trash_keep, reply);
+    case MSG_TYPE_publish:
+        return meta_op_publish(m, st, &cmd->publish, reply);
+    case MSG_TYPE_open:
+        return meta_op_open(m, st, &cmd->open, reply);
+    case MSG_TYPE_close:
+        return meta_op_close(m, st, &cmd->close, reply);
+    case MSG_TYPE_extend:
+        return meta_op_extend(m, st, &cmd->extend, reply);
+    case MSG_TYPE_lock:
+        return meta_op_lock(m, &cmd->lock, reply);
+    case MSG_TYPE_unlock:
+        return meta_op_unlock(m, &cmd->unlock, reply);
+    case MSG_TYPE_ss_register:
+        return meta_apply_register(m, &cmd->ss_register, reply);
+    case MSG_TYPE_nm_join:
+        return meta_apply_join(m, &cmd->nm_join, reply);
+    case MSG_TYPE_nm_remove:
+        return meta_apply_leave(m, &cmd->nm_remove, reply);
+    case MSG_TYPE_server_state:
+        meta_apply_server_state(m, &cmd->server_state);
+        return 0;
+    case MSG_TYPE_chunk_servers:
+        meta_apply_chunk_servers(m, &cmd->chunk_servers);
+        return 0;
+    case MSG_TYPE_expire:
+        meta_apply_expire(m, st, &cmd->expire);
+        return 0;
+    case MSG_TYPE_reclaim:
+        meta_apply_reclaim(m, st, &cmd->reclaim);
+        return 0;
+    case MSG_TYPE_reap:
+        meta_apply_reap(m, &cmd->reap);
+        return 0;
     case MSG_TYPE_reserve:
         m->reserved = max_u64(m->reserved, min_u64(cmd->reserve.chunks_below, META_SERIAL_MAX));
         return 0;
     case MSG_TYPE_horizon:
         m->horizon = max_u64(m->horizon, min_u64(cmd->horizon.chunks_below, m->reserved));
         return 0;
-    default: return DFS_ENOTSUP;
+    default:
+        return DFS_ENOTSUP;
     }
 }
 

@@ -100,6 +100,8 @@ bool meta_knows_chunk(const struct meta *m, uint64_t chunk);
 /* A known chunk's version and servers (mapped, or removed and not reaped: *removed says which). False: unknown. */
 bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *out, bool *removed);
 bool meta_session_exists(const struct meta *m, uint64_t session);
+/* Does this session still wait for the lock its ticket stands for? */
+bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
 /* Sessions whose last logged activity is before t, at most max; returns how many. */
 uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max);
 uint8_t meta_default_goal(const struct meta *m);

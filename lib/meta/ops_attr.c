@@ -59,7 +59,7 @@ int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *
     const struct inode *in = meta_inode(m, ino);
     if (is_dir(in))
         return DFS_EPERM;
-    if (meta_top(m, inode_home(in)) != ROOT_INO)
+    if (in->names == 0 || meta_top(m, inode_home(in)) != ROOT_INO)
         return DFS_ENOENT; /* named by its number, and removed */
     if (in->names >= INODE_NAMES_MAX)
         return DFS_EMLINK;

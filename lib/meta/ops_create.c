@@ -111,6 +111,16 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
     }
 }
 
+uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
+                       uint32_t gid, uint8_t goal)
+{
+    uint64_t ino;
+    struct inode *in = meta_inode_new(m, st, INODE_FILE, mode, uid, gid, &ino);
+    in->goal = (goal != 0 ? goal : meta_inode(m, w->parent)->goal) & 31;
+    meta_link(m, st, w->parent, w->name, ino);
+    return ino;
+}
+
 int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_create *r, struct msg *reply)
 {
     struct walk w;
@@ -119,11 +129,8 @@ int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_crea
     int rv = meta_walk_for_file(m, r->dir, r->path, r->flags & CREATE_EXCL, &w);
     if (rv != 0)
         return rv;
-    if (w.ino == 0) {
-        struct inode *in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
-        in->goal = (r->goal != 0 ? r->goal : meta_inode(m, w.parent)->goal) & 31;
-        meta_link(m, st, w.parent, w.name, w.ino);
-    }
+    if (w.ino == 0)
+        w.ino = meta_file_new(m, st, &w, r->mode, r->uid, r->gid, r->goal);
     reply_attr(m, w.ino, MSG_TYPE_create_reply, reply, &reply->create_reply.attr);
     return 0;
 }

@@ -198,6 +198,7 @@ int meta_read(const struct meta *m, const struct msg *req, struct msg *reply, st
     case MSG_TYPE_listxattr: return meta_read_listxattr(m, &req->listxattr, reply, a);
     case MSG_TYPE_trash_list: return meta_read_trash(m, &req->trash_list, reply, a);
     case MSG_TYPE_statfs: return read_statfs(m, reply);
+    case MSG_TYPE_lock_query: return meta_read_lock(m, &req->lock_query, reply);
     default: return DFS_ENOTSUP;
     }
 }

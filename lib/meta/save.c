@@ -57,7 +57,8 @@ static void save_head(const struct meta *m, struct saver *s)
     put32(s, META_CHUNK_SIZE);
     const uint64_t fields[] = {m->index,   m->epoch,    m->cluster_hi, m->cluster_lo,   m->first_grantable,
                                m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation,
-                               m->next_removal, m->trash_emptied, (uint64_t)m->trash_keep_ns};
+                               m->next_removal, m->trash_emptied, (uint64_t)m->trash_keep_ns,
+                               m->next_handle, m->next_ticket};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         put64(s, fields[i]);
     put32(s, m->n_servers);
@@ -68,6 +69,8 @@ static void save_head(const struct meta *m, struct saver *s)
     put64(s, m->trash.count);
     put64(s, m->sessions.count);
     put64(s, m->removed.count);
+    put64(s, m->handles.count);
+    put64(s, m->waits.count);
 }
 
 static void save_servers(const struct meta *m, struct saver *s)
@@ -222,6 +225,52 @@ static int save_sessions(const struct meta *m, struct saver *s)
     return rv;
 }
 
+static void save_lock(struct saver *s, const struct lock *l)
+{
+    put64(s, l->owner);
+    put64(s, l->start);
+    put64(s, l->end);
+    put8(s, l->space);
+    put8(s, l->type);
+}
+
+static void save_handle(const struct meta *m, struct saver *s, uint64_t id, const struct handle *h)
+{
+    const struct locks *l = meta_locks(m, h->ino);
+    uint32_t held = 0;
+    for (uint32_t i = 0; l != NULL && i < l->n; i++)
+        held += l->v[i].handle == id;
+    put64(s, id);
+    put64(s, h->session);
+    put64(s, h->ino);
+    put32(s, h->flags);
+    put32(s, held);
+    for (uint32_t i = 0; held > 0 && i < l->n; i++)
+        if (l->v[i].handle == id)
+            save_lock(s, &l->v[i]);
+}
+
+static int save_files(const struct meta *m, struct saver *s)
+{
+    struct idmap_iter it;
+    uint64_t id;
+    const struct handle *h;
+    const struct lock_wait *w;
+    int rv = idmap_iter_init(&it, &m->handles);
+    while (rv == 0 && s->err == 0 && (h = idmap_iter_next(&it, &id)) != NULL)
+        save_handle(m, s, id, h);
+    idmap_iter_close(&it);
+    if (rv == 0)
+        rv = idmap_iter_init(&it, &m->waits);
+    while (rv == 0 && s->err == 0 && (w = idmap_iter_next(&it, &id)) != NULL) {
+        put64(s, id);
+        put64(s, w->lock.handle);
+        save_lock(s, &w->lock);
+    }
+    idmap_iter_close(&it);
+    return rv;
+}
+
 int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_t len), void *arg)
 {
     struct saver s = {.write = write, .arg = arg, .buf = malloc(SNAPSHOT_BLOCK_HEAD + SNAPSHOT_BLOCK)};
@@ -240,6 +289,8 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
         rv = save_trash(m, &s);
     if (rv == 0)
         rv = save_sessions(m, &s);
+    if (rv == 0)
+        rv = save_files(m, &s);
     for (size_t i = 0; i < m->removed.count; i++) {
         put64(&s, (uint64_t)meta_removed_at(m, i)->time_ns);
         save_chunk(m, &s, meta_removed_at(m, i)->chunk);

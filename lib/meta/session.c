@@ -30,6 +30,11 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     case MSG_TYPE_trash_restore: return &cmd->trash_restore.id;
     case MSG_TYPE_trash_empty: return &cmd->trash_empty.id;
     case MSG_TYPE_trash_keep: return &cmd->trash_keep.id;
+    case MSG_TYPE_open: return &cmd->open.id;
+    case MSG_TYPE_close: return &cmd->close.id;
+    case MSG_TYPE_extend: return &cmd->extend.id;
+    case MSG_TYPE_lock: return &cmd->lock.id;
+    case MSG_TYPE_unlock: return &cmd->unlock.id;
     default: return NULL;
     }
 }
@@ -147,11 +152,12 @@ void meta_session_free_content(struct session *s)
     free(s->who);
 }
 
-void meta_session_drop(struct meta *m, uint64_t id)
+void meta_session_drop(struct meta *m, const struct stamp *st, uint64_t id)
 {
     struct session *s = find(m, id);
     if (s == NULL)
         return;
+    meta_handles_drop(m, st, id);
     raise_floor(m, s, s->floor + s->ring_cap);
     if (s->ring != NULL)
         m->heap_bytes -= heap_cost(s->ring_cap * sizeof *s->ring);
@@ -162,12 +168,12 @@ void meta_session_drop(struct meta *m, uint64_t id)
     idmap_remove(&m->sessions, id);
 }
 
-void meta_apply_expire(struct meta *m, const struct msg_expire *e)
+void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_expire *e)
 {
     for (uint32_t i = 0; i < e->n_sessions; i++) {
         const struct session *s = find(m, e->sessions[i].id);
         if (s != NULL && s->active_ns <= e->sessions[i].idle_since_ns)
-            meta_session_drop(m, e->sessions[i].id);
+            meta_session_drop(m, st, e->sessions[i].id);
     }
 }
 

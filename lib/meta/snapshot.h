@@ -3,10 +3,11 @@
  *
  *   block    u32 length (1..65536), u32 CRC32C, bytes; the CRC goes on from the block before, so that blocks cannot
  *            be swapped. A block of length 0 ends the stream; its CRC is that of the block before.
- *   stream   head, servers, members, inodes, names, trashed, sessions, removed
+ *   stream   head, servers, members, inodes, names, trashed, sessions, handles, waits, removed
  *   head     u64 magic, u32 version, u32 chunk size, u64 index, epoch, cluster hi, lo, first grantable, reserved,
  *            horizon, next inode, next session, next generation, next removal, trash emptied below, i64 trash keep ns,
- *            u32 servers, members, next member, u64 inodes, names, trashed, sessions, removed
+ *            u64 next handle, next ticket, u32 servers, members, next member, u64 inodes, names, trashed, sessions,
+ *            removed, handles, waits
  *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, up, text16 address, domain; in id order from 1
  *   member   u32 id, u64 uuid hi, lo, text16 address; in id order
  *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the
@@ -20,6 +21,9 @@
  *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number, and of time
  *   session  u64 id, nonce, i64 active, u64 floor, text16 who, u32 results,
  *            { u64 number, u16 type, u32 length, bytes }… in order; in id order
+ *   handle   u64 id, session, inode, u32 flags, locks held, lock…; in id order
+ *   wait     u64 ticket, handle, lock; in order of ticket
+ *   lock     u64 owner, start, end, u8 space, type; those of a handle in order of space and start
  *   removed  i64 time, chunk; oldest first
  *   text16   u16 length, bytes
  *

@@ -3,6 +3,7 @@
 #ifndef DFS_META_STATE_H
 #define DFS_META_STATE_H
 
+#include "meta/files.h"
 #include "meta/idmap.h"
 #include "meta/meta.h"
 #include "meta/names.h"
@@ -59,6 +60,7 @@ struct inode {
 #define INODE_FLAGS 1u  /* all there are */
 #define INODE_CHUNKS_MAX ((1u << 24) - 1)
 #define INODE_NAMES_MAX 65000u
+#define META_FILE_SIZE_MAX ((uint64_t)INODE_CHUNKS_MAX * META_CHUNK_SIZE)
 
 /* The extended attributes of an inode: for each, in bytewise order of name, u8 length and name, u32 length and value. */
 struct xattrs {
@@ -114,6 +116,8 @@ struct session {
     char *who;                    /* owned; NULL: empty */
     uint32_t ring_cap;            /* a power of two, or 0 */
     uint32_t n_results;
+    uint64_t handles;             /* the newest of its open files; 0: none */
+    uint32_t n_handles, reserved;
 };
 
 struct meta {
@@ -127,6 +131,10 @@ struct meta {
     struct names names;
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
+    uint64_t next_handle, next_ticket;
+    struct idmap handles, waits; /* struct handle; ticket -> struct lock_wait */
+    struct u64map opens;         /* inode -> its handles, how many */
+    struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
     struct u64map also;   /* inode -> struct also *, for those with several names; owned */
     struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
     struct placements placements;
@@ -259,9 +267,9 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
                                                    const void *head, uint32_t len);
 int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
                             struct msg *reply);
-void meta_session_drop(struct meta *m, uint64_t id);
+void meta_session_drop(struct meta *m, const struct stamp *st, uint64_t id);
 void meta_session_free_content(struct session *s);
-void meta_apply_expire(struct meta *m, const struct msg_expire *e);
+void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_expire *e);
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
@@ -333,6 +341,9 @@ int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;
+/* Makes the file of an open or create; w says where. Its number. */
+uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
+                       uint32_t gid, uint8_t goal);
 /* The goal in force where this one was chosen. */
 uint8_t meta_goal(const struct meta *m, uint8_t chosen);
 

@@ -137,7 +137,7 @@ void meta_totals_sum(const struct meta *m, struct idmap *sums)
     struct sum *s = NULL; /* of `home`: files made one after the other often share theirs */
     uint64_t home = 0;
     while ((in = idmap_iter_next(&it, &ino)) != NULL) {
-        if (is_dir(in))
+        if (is_dir(in) || in->names == 0)
             continue;
         if (inode_home(in) != home) {
             home = inode_home(in);

@@ -97,6 +97,8 @@ static int check_dir(struct verify *v, uint64_t ino, const struct inode *in)
 static int check_also(struct verify *v, uint64_t ino, const struct inode *in)
 {
     const struct also *a = (const struct also *)(uintptr_t)u64map_get(&v->m->also, ino);
+    if (in->names == 0 && a == NULL)
+        return 0; /* open, and removed */
     if ((a == NULL ? 0 : a->n) + 1u != in->names)
         return BAD(v, "inode %" PRIu64 " forgot who names it", ino);
     uint64_t last = inode_home(in);
@@ -113,7 +115,7 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
     uint32_t names = n ? *n : 0;
     if (ino >= v->m->next_ino || meta_generation(in) >= v->m->next_generation)
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
-    if (names != in->names || (names == 0) != meta_is_root(ino))
+    if (names != in->names || (names == 0 && !meta_is_root(ino) && !meta_is_open(v->m, ino)) || (names && meta_is_root(ino)))
         return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, names);
     const struct xattrs *x = meta_xattrs(v->m, ino);
     if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
@@ -212,6 +214,83 @@ static int check_sessions(struct verify *v)
     return rv;
 }
 
+struct held { /* what is counted anew of an inode's handles */
+    uint32_t handles, locks;
+};
+
+static int check_handle(struct verify *v, struct idmap *held, uint64_t id, const struct handle *h)
+{
+    const struct meta *m = v->m;
+    const struct session *s = idmap_find(&m->sessions, h->session);
+    const struct handle *next = meta_handle(m, h->next), *prev = meta_handle(m, h->prev);
+    const struct inode *in = meta_inode(m, h->ino);
+    if (s == NULL || in == NULL || inode_type(in) != INODE_FILE || id >= m->next_handle)
+        return BAD(v, "handle %" PRIu64 " is on nothing", id);
+    if ((h->next != 0 && (next == NULL || next->prev != id || h->next >= id)) ||
+        (h->prev != 0 ? prev == NULL || prev->next != id : s->handles != id))
+        return BAD(v, "handle %" PRIu64 " is not in its session's chain", id);
+    struct held *e = idmap_find(held, h->ino);
+    e = e != NULL ? e : idmap_add(held, h->ino);
+    e->handles++;
+    e->locks += h->locks;
+    return 0;
+}
+
+static int check_locks(struct verify *v, uint64_t ino, const struct locks *l)
+{
+    for (uint32_t i = 0; i < l->n; i++)
+        if (!meta_lock_fine(v->m, ino, &l->v[i]))
+            return BAD(v, "inode %" PRIu64 " has a lock that makes no sense", ino);
+    return 0;
+}
+
+static int check_held(struct verify *v, const struct idmap *held)
+{
+    struct idmap_iter it;
+    uint64_t ino, waiting = 0, locked = 0;
+    const struct held *e;
+    int rv = idmap_iter_init(&it, held);
+    while (rv == 0 && (e = idmap_iter_next(&it, &ino)) != NULL) {
+        const struct locks *l = meta_locks(v->m, ino);
+        if (u64map_get(&v->m->opens, ino) != e->handles || (l != NULL ? l->n + l->waiting : 0) != e->locks)
+            rv = BAD(v, "inode %" PRIu64 " miscounts its handles or locks", ino);
+        else if (l != NULL)
+            rv = check_locks(v, ino, l);
+        waiting += l != NULL ? l->waiting : 0;
+        locked += l != NULL;
+    }
+    idmap_iter_close(&it);
+    if (rv == 0 && (held->count != v->m->opens.count || waiting != v->m->waits.count || locked != v->m->locks.count))
+        rv = BAD(v, "locks or handles without an inode");
+    return rv;
+}
+
+static int check_files(struct verify *v)
+{
+    struct idmap held;
+    struct idmap_iter it;
+    uint64_t id;
+    const struct handle *h;
+    const struct session *s;
+    idmap_init(&held, sizeof(struct held));
+    int rv = idmap_iter_init(&it, &v->m->handles);
+    while (rv == 0 && (h = idmap_iter_next(&it, &id)) != NULL)
+        rv = check_handle(v, &held, id, h);
+    idmap_iter_close(&it);
+    uint64_t n = 0;
+    if (rv == 0)
+        rv = idmap_iter_init(&it, &v->m->sessions);
+    while (rv == 0 && (s = idmap_iter_next(&it, &id)) != NULL)
+        n += s->n_handles;
+    idmap_iter_close(&it);
+    if (rv == 0 && n != v->m->handles.count)
+        rv = BAD(v, "sessions miscount their handles");
+    if (rv == 0)
+        rv = check_held(v, &held);
+    idmap_close(&held);
+    return rv;
+}
+
 static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
@@ -256,6 +335,8 @@ int meta_verify(const struct meta *m, char *why, size_t len)
         rv = check_totals(&v);
     if (rv == 0)
         rv = check_sessions(&v);
+    if (rv == 0)
+        rv = check_files(&v);
     idmap_close(&v.names);
     idmap_close(&v.entries);
     idmap_close(&v.sums);

@@ -52,6 +52,13 @@ enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 #define SETATTR_MTIME 8u
 #define SETATTR_MTIME_NOW 16u
 #define SETATTR_NOFOLLOW 32u /* a final symlink is meant itself */
+#define OPEN_READ 1u
+#define OPEN_WRITE 2u
+#define OPEN_CREATE 4u /* if there is none */
+#define OPEN_EXCL 8u   /* with OPEN_CREATE: and there must be none */
+#define LOCK_WAIT 1u
+enum lock_space { LOCK_FILE = 1, LOCK_RANGE = 2 };
+enum lock_type { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
 
 /* --- structs --- */
 #define WIRE_CTYPE_u8 uint8_t

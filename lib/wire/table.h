@@ -16,6 +16,7 @@
 #ifndef DFS_WIRE_TABLE_H
 #define DFS_WIRE_TABLE_H
 
+#include "wire/table_files.h"
 #include "wire/table_names.h"
 #include "wire/table_peers.h"
 
@@ -502,6 +503,13 @@
     X(trash_keep, 0x012c, MUTATION)                                                                                    \
     X(setxattr, 0x012d, MUTATION)                                                                                      \
     X(removexattr, 0x012e, MUTATION)                                                                                   \
+    X(open, 0x0140, MUTATION)                                                                                          \
+    X(close, 0x0141, MUTATION)                                                                                         \
+    X(extend, 0x0142, MUTATION)                                                                                        \
+    X(lock, 0x0143, MUTATION)                                                                                          \
+    X(unlock, 0x0144, MUTATION)                                                                                        \
+    X(lock_query, 0x0145, READ)                                                                                        \
+    X(lock_wait, 0x0146, LEADER)                                                                                       \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

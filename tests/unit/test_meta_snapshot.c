@@ -6,6 +6,26 @@
 #include "meta/snapshot.h"
 
 /* A bit of everything. */
+/* A file open though its name is gone, locked, and waited for. */
+static void furnish_files(struct world *w)
+{
+    uint64_t handles[2];
+    assert_int_equal(w_publish(w, "/open", 100, 10, 0), 0);
+    for (int i = 0; i < 2; i++) {
+        struct msg c = {.type = MSG_TYPE_open};
+        c.open = (struct msg_open){.id = world_next_id(w), .dir = ROOT_INO, .path = STR("/open"), .flags = OPEN_READ};
+        assert_int_equal(world_apply(w, &c), 0);
+        handles[i] = w->reply.open_reply.handle;
+    }
+    assert_int_equal(w_unlink(w, "/open"), 0);
+    for (uint64_t i = 0; i < 6; i++) {
+        struct msg c = {.type = MSG_TYPE_lock};
+        c.lock = (struct msg_lock){.id = world_next_id(w), .handle = handles[i % 2], .owner = i % 2, .space = LOCK_RANGE,
+                                   .type = LOCK_EXCLUSIVE, .flags = LOCK_WAIT, .start = 10 * (i / 2), .end = 10 * i + 3};
+        world_apply(w, &c); /* some are held, some waited for, some refused */
+    }
+}
+
 static void furnish(struct world *w)
 {
     static const uint32_t many[] = {1, 2, 3, 4, 5, 6};
@@ -35,6 +55,7 @@ static void furnish(struct world *w)
     assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
     assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
     assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
+    furnish_files(w);
     world_open_session(w, 99);
     struct msg c = {.type = MSG_TYPE_mkdir}; /* some remembered results, with a gap */
     for (uint64_t n = 2; n < 6; n++) {

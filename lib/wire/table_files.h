@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* A part of table.h, which includes it: open files, their sizes, and locks on them. */
+#ifndef DFS_WIRE_TABLE_FILES_H
+#define DFS_WIRE_TABLE_FILES_H
+
+/* Opens a file for its session. As long as a handle is open the file's content stays, whatever happens to its names. */
+#define MSG_open(F, R, L)                                                                                              \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u32, flags) /* OPEN_… */                                                                                         \
+    F(u32, mode)  /* mode, uid, gid and goal are for OPEN_CREATE */                                                    \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u8, goal)
+#define MSG_open_reply(F, R, L)                                                                                        \
+    F(u64, handle)                                                                                                     \
+    R(attr, attr)
+
+/* Gives up a handle, with the locks taken through it. One that is closed already is no error. */
+#define MSG_close(F, R, L)                                                                                             \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)
+#define MSG_close_reply(F, R, L) F(u8, reserved)
+
+/* Bytes up to `size` were written through this handle: the file is at least so long from now on. */
+#define MSG_extend(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)                                                                                                     \
+    F(u64, size)                                                                                                       \
+    F(i64, mtime_ns) /* 0: now */
+#define MSG_extend_reply(F, R, L) R(attr, attr)
+
+/* Advisory locks belong to an owner within a session (a process, or an open file description), and to the handle they were
+ * taken through. Space LOCK_FILE is flock's: one lock for the whole file; LOCK_RANGE is fcntl's. The two do not see each
+ * other. A lock replaces what its owner had of the range. */
+#define MSG_lock(F, R, L)                                                                                              \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)                                                                                                     \
+    F(u64, owner)                                                                                                      \
+    F(u8, space)  /* enum lock_space */                                                                                \
+    F(u8, type)   /* enum lock_type */                                                                                 \
+    F(u32, flags) /* LOCK_WAIT: queue for it instead of ELOCKED */                                                     \
+    F(u64, start)                                                                                                      \
+    F(u64, end) /* the last byte; UINT64_MAX: all there may ever be */
+#define MSG_lock_reply(F, R, L) F(u64, ticket) /* 0: locked; otherwise lock_wait tells when it is */
+
+/* Gives up what the owner has of the range, and what it waits for there. */
+#define MSG_unlock(F, R, L)                                                                                            \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)                                                                                                     \
+    F(u64, owner)                                                                                                      \
+    F(u8, space)                                                                                                       \
+    F(u64, start)                                                                                                      \
+    F(u64, end)
+#define MSG_unlock_reply(F, R, L) F(u8, reserved)
+
+/* Is there a lock that would keep this one out? */
+#define MSG_lock_query(F, R, L)                                                                                        \
+    F(u64, handle)                                                                                                     \
+    F(u64, owner)                                                                                                      \
+    F(u8, space)                                                                                                       \
+    F(u8, type)                                                                                                        \
+    F(u64, start)                                                                                                      \
+    F(u64, end)
+#define MSG_lock_query_reply(F, R, L)                                                                                  \
+    F(u8, type) /* 0: none; otherwise of the first one there is */                                                     \
+    F(u64, session)                                                                                                    \
+    F(u64, owner)                                                                                                      \
+    F(u64, start)                                                                                                      \
+    F(u64, end)
+
+/* Answered when the lock that this ticket stands for is held, or given up, or after a while all the same. */
+#define MSG_lock_wait(F, R, L)                                                                                         \
+    F(u64, session)                                                                                                    \
+    F(u64, ticket)
+#define MSG_lock_wait_reply(F, R, L) F(u8, waiting) /* 1: not yet; ask again */
+
+#endif

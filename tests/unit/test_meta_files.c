@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files and locks in the state machine. */
+#include "test_meta_util.h"
+
+struct client { /* a session of its own in the world */
+    uint64_t session, number;
+};
+
+static struct wire_request_id next_id(struct client *c)
+{
+    ++c->number;
+    return (struct wire_request_id){.session = c->session, .number = c->number, .seen = c->number};
+}
+
+static struct client client_open(struct world *w, uint64_t nonce)
+{
+    return (struct client){.session = world_open_session(w, nonce)};
+}
+
+static void client_close(struct world *w, struct client *c)
+{
+    struct msg m = {.type = MSG_TYPE_session_close, .session_close = {.id = next_id(c)}};
+    assert_int_equal(world_apply(w, &m), 0);
+}
+
+static int f_open(struct world *w, struct client *c, uint64_t dir, const char *path, uint32_t flags, uint64_t *handle)
+{
+    struct msg m = {.type = MSG_TYPE_open};
+    m.open = (struct msg_open){.id = next_id(c), .dir = dir, .path = str_of(path), .flags = flags, .mode = 0600};
+    int rv = world_apply(w, &m);
+    if (rv == 0)
+        *handle = w->reply.open_reply.handle;
+    return rv;
+}
+
+static int f_close(struct world *w, struct client *c, uint64_t handle)
+{
+    struct msg m = {.type = MSG_TYPE_close, .close = {.id = next_id(c), .handle = handle}};
+    return world_apply(w, &m);
+}
+
+static int f_extend(struct world *w, struct client *c, uint64_t handle, uint64_t size)
+{
+    struct msg m = {.type = MSG_TYPE_extend, .extend = {.id = next_id(c), .handle = handle, .size = size}};
+    return world_apply(w, &m);
+}
+
+static int f_lock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space, uint8_t type,
+                  uint64_t start, uint64_t end, uint32_t flags, uint64_t *ticket)
+{
+    struct msg m = {.type = MSG_TYPE_lock};
+    m.lock = (struct msg_lock){.id = next_id(c), .handle = handle, .owner = owner, .space = space, .type = type,
+                               .flags = flags, .start = start, .end = end};
+    int rv = world_apply(w, &m);
+    if (ticket != NULL)
+        *ticket = rv == 0 ? w->reply.lock_reply.ticket : UINT64_MAX;
+    return rv;
+}
+
+static int f_unlock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space, uint64_t start,
+                    uint64_t end)
+{
+    struct msg m = {.type = MSG_TYPE_unlock};
+    m.unlock = (struct msg_unlock){.id = next_id(c), .handle = handle, .owner = owner, .space = space, .start = start,
+                                   .end = end};
+    return world_apply(w, &m);
+}
+
+/* The type of the lock that would keep this one out; 0: none. */
+static uint8_t f_query(struct world *w, uint64_t handle, uint64_t owner, uint8_t space, uint8_t type, uint64_t start,
+                       uint64_t end)
+{
+    struct msg m = {.type = MSG_TYPE_lock_query};
+    m.lock_query = (struct msg_lock_query){.handle = handle, .owner = owner, .space = space, .type = type,
+                                           .start = start, .end = end};
+    arena_reset(&w->arena);
+    assert_int_equal(meta_read(w->m, &m, &w->reply, &w->arena), 0);
+    return w->reply.lock_query_reply.type;
+}
+
+static void verify(struct world *w)
+{
+    char why[200] = "";
+    if (meta_verify(w->m, why, sizeof why) != 0)
+        fail_msg("meta_verify: %s", why);
+    assert_survives_restart(w->m);
+}
+
+static void with_servers(struct world *w)
+{
+    world_start(w, 0);
+    world_add_server(w, 1);
+    world_add_server(w, 2);
+}
+
+/* --- handles --- */
+
+static void a_handle_is_opened_as_open_says(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t a = 0, b = 0;
+    with_servers(&w);
+    struct client c = client_open(&w, 1);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ, &a), DFS_ENOENT);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_CREATE, &a), DFS_EINVAL);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ | 1u << 30, &a), DFS_EINVAL);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_WRITE | OPEN_CREATE, &a), 0);
+    assert_int_equal(w.reply.open_reply.attr.mode, 0600);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_WRITE | OPEN_CREATE | OPEN_EXCL, &b), DFS_EEXIST);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ, &b), 0);
+    assert_true(a != b);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/", OPEN_READ, &b), DFS_EISDIR);
+    assert_int_equal(f_extend(&w, &c, a, 100), 0);
+    assert_int_equal(f_extend(&w, &c, a, 50), 0); /* never shorter */
+    assert_int_equal(w_attr(&w, "/f")->size, 100);
+    assert_int_equal(f_extend(&w, &c, b, 200), DFS_EBADF); /* for reading */
+    assert_int_equal(f_extend(&w, &c, 99, 200), DFS_EBADF);
+    struct client other = client_open(&w, 2);
+    assert_int_equal(f_extend(&w, &other, a, 200), DFS_EBADF); /* somebody else's */
+    assert_int_equal(f_extend(&w, &c, a, UINT64_MAX), DFS_EFBIG);
+    assert_int_equal(f_close(&w, &c, a), 0);
+    assert_int_equal(f_close(&w, &c, a), 0);
+    assert_int_equal(f_extend(&w, &c, a, 200), DFS_EBADF);
+    verify(&w);
+    world_stop(&w);
+}
+
+/* The chunk is mapped: 1; removed: 2; unknown: 0. */
+static int chunk_is(struct world *w, uint64_t chunk)
+{
+    struct meta_removed r;
+    bool removed;
+    return !meta_find_chunk(w->m, chunk, &r, &removed) ? 0 : removed ? 2 : 1;
+}
+
+static void what_is_open_outlives_its_names(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t h = 0, again = 0;
+    with_servers(&w);
+    struct client c = client_open(&w, 1);
+    assert_int_equal(w_publish(&w, "/f", 100, 1, 0), 0);
+    assert_int_equal(w_publish(&w, "/g", 50, 2, 0), 0);
+    uint64_t ino = w_attr(&w, "/f")->ino;
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ | OPEN_WRITE, &h), 0);
+    assert_int_equal(w_rename(&w, "/g", "/f", 0), 0); /* another takes its name */
+    assert_int_equal(chunk_is(&w, 1), 1);
+    verify(&w);
+    assert_int_equal(f_open(&w, &c, ino, "", OPEN_READ, &again), 0); /* by its number */
+    assert_int_equal(w.reply.open_reply.attr.size, 100);
+    assert_int_equal(w.reply.open_reply.attr.nlink, 0);
+    assert_int_equal(f_extend(&w, &c, h, 1000), 0);
+    verify(&w);
+    assert_int_equal(f_close(&w, &c, h), 0);
+    assert_int_equal(chunk_is(&w, 1), 1);
+    assert_int_equal(f_close(&w, &c, again), 0);
+    assert_int_equal(chunk_is(&w, 1), 2);
+    assert_int_equal(w_lookup(&w, "/f", 0), 0);
+    verify(&w);
+    world_stop(&w);
+}
+
+static void a_session_takes_its_handles_along(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t h = 0, kept = 0;
+    with_servers(&w);
+    struct client a = client_open(&w, 1), b = client_open(&w, 2);
+    assert_int_equal(w_publish(&w, "/f", 100, 1, 0), 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(f_open(&w, &a, ROOT_INO, "/f", OPEN_READ, &h), 0);
+    assert_int_equal(f_open(&w, &b, ROOT_INO, "/f", OPEN_READ, &kept), 0);
+    assert_int_equal(w_unlink(&w, "/f"), 0);
+    client_close(&w, &a);
+    verify(&w);
+    assert_int_equal(chunk_is(&w, 1), 1);
+    /* the other one expires */
+    struct wire_session gone = {.id = b.session, .idle_since_ns = w.now};
+    struct msg m = {.type = MSG_TYPE_expire, .expire = {.sessions = &gone, .n_sessions = 1}};
+    assert_int_equal(world_apply(&w, &m), 0);
+    assert_int_equal(chunk_is(&w, 1), 2);
+    verify(&w);
+    world_stop(&w);
+}
+
+/* --- locks --- */
+
+struct two { /* two clients with one file open */
+    struct world w;
+    struct client a, b;
+    uint64_t ha, hb;
+};
+
+static void two_start(struct two *t)
+{
+    with_servers(&t->w);
+    t->a = client_open(&t->w, 1);
+    t->b = client_open(&t->w, 2);
+    assert_int_equal(f_open(&t->w, &t->a, ROOT_INO, "/f", OPEN_WRITE | OPEN_CREATE, &t->ha), 0);
+    assert_int_equal(f_open(&t->w, &t->b, ROOT_INO, "/f", OPEN_WRITE, &t->hb), 0);
+}
+
+static void locks_exclude_and_are_handed_on(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t first, second, third;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 10, 19, 0, &first), 0);
+    assert_int_equal(first, 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 19, 30, 0, NULL), DFS_ELOCKED);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 20, 30, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL), 0); /* another space */
+    assert_int_equal(f_query(w, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 0, 10), LOCK_EXCLUSIVE);
+    assert_int_equal(w->reply.lock_query_reply.session, t.a.session);
+    assert_int_equal(w->reply.lock_query_reply.start, 10);
+    assert_int_equal(f_query(w, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 0, 19), 0); /* its own */
+    /* in the order they asked */
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 15, LOCK_WAIT, &second), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_RANGE, LOCK_EXCLUSIVE, 10, 12, LOCK_WAIT, &third), 0);
+    assert_true(second != 0 && third > second);
+    verify(w);
+    assert_true(meta_lock_waits(w->m, t.b.session, second));
+    assert_false(meta_lock_waits(w->m, t.a.session, second)); /* not its ticket */
+    assert_int_equal(f_unlock(w, &t.a, t.ha, 1, LOCK_RANGE, 0, UINT64_MAX), 0);
+    assert_false(meta_lock_waits(w->m, t.b.session, second));
+    assert_true(meta_lock_waits(w->m, t.b.session, third));
+    assert_int_equal(f_query(w, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 0, 0), LOCK_EXCLUSIVE);
+    assert_int_equal(f_close(w, &t.b, t.hb), 0);
+    assert_false(meta_lock_waits(w->m, t.b.session, third));
+    assert_int_equal(f_query(w, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, UINT64_MAX), 0);
+    verify(w);
+    world_stop(w);
+}
+
+static void locks_that_make_no_sense_are_refused(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.a, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 0, 1, 0, NULL), DFS_EBADF);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 2, 1, 0, NULL), DFS_EINVAL);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, 3, 0, 1, 0, NULL), DFS_EINVAL);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, 0, LOCK_SHARED, 0, 1, 0, NULL), DFS_EINVAL);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_SHARED, 0, 1, 0, NULL), DFS_EINVAL);
+    assert_int_equal(f_unlock(w, &t.a, t.ha, 1, LOCK_RANGE, 2, 1), DFS_EINVAL);
+    assert_int_equal(f_unlock(w, &t.a, t.ha, 1, LOCK_RANGE, 0, UINT64_MAX), 0); /* nothing there: no error */
+    verify(w);
+    world_stop(w);
+}
+
+static void a_circle_of_waiting_owners_is_refused(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t ticket;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 0, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_RANGE, LOCK_EXCLUSIVE, 1, 1, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 3, LOCK_RANGE, LOCK_EXCLUSIVE, 2, 2, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 1, 1, LOCK_WAIT, &ticket), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_RANGE, LOCK_SHARED, 2, 2, LOCK_WAIT, &ticket), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 3, LOCK_RANGE, LOCK_SHARED, 0, 0, LOCK_WAIT, &ticket), DFS_EDEADLK);
+    verify(w);
+    /* two that hold the whole file shared and both want it alone: the first to ask lets go, and one of them gets it */
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &ticket), 0);
+    assert_true(meta_lock_waits(w->m, t.a.session, ticket));
+    uint64_t other;
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &other), 0);
+    assert_int_equal(other, 0);
+    assert_int_equal(f_unlock(w, &t.b, t.hb, 2, LOCK_FILE, 0, UINT64_MAX), 0);
+    assert_false(meta_lock_waits(w->m, t.a.session, ticket));
+    verify(w);
+    world_stop(w);
+}
+
+/* --- against a model --- */
+
+#define OWNERS 3u
+#define BYTES 24u
+
+struct model { /* what each owner has of each byte */
+    uint8_t type[OWNERS][BYTES];
+};
+
+static bool model_conflict(const struct model *m, uint32_t owner, uint8_t type, uint64_t start, uint64_t end)
+{
+    for (uint32_t o = 0; o < OWNERS; o++)
+        for (uint64_t i = start; i <= end; i++)
+            if (o != owner && m->type[o][i] != 0 && (type == LOCK_EXCLUSIVE || m->type[o][i] == LOCK_EXCLUSIVE))
+                return true;
+    return false;
+}
+
+static void model_check(struct two *t, const struct model *m)
+{
+    for (uint32_t o = 0; o < OWNERS; o++)
+        for (uint64_t i = 0; i < BYTES; i++) {
+            uint64_t handle = o == 0 ? t->ha : t->hb;
+            for (uint8_t type = LOCK_SHARED; type <= LOCK_EXCLUSIVE; type++)
+                assert_int_equal(f_query(&t->w, handle, o, LOCK_RANGE, type, i, i) != 0,
+                                 model_conflict(m, o, type, i, i));
+        }
+}
+
+static void random_locks_are_those_of_a_model(void **state)
+{
+    (void)state;
+    struct two t;
+    struct model model = {0};
+    struct rng rng;
+    rng_seed(&rng, 42);
+    two_start(&t);
+    for (int step = 0; step < 4000; step++) {
+        uint32_t owner = (uint32_t)rng_below(&rng, OWNERS);
+        uint64_t start = rng_below(&rng, BYTES), end = start + rng_below(&rng, BYTES - start);
+        uint8_t type = (uint8_t)rng_below(&rng, 3);
+        struct client *c = owner == 0 ? &t.a : &t.b;
+        uint64_t handle = owner == 0 ? t.ha : t.hb;
+        if (type == 0) {
+            assert_int_equal(f_unlock(&t.w, c, handle, owner, LOCK_RANGE, start, end), 0);
+        } else {
+            bool refused = model_conflict(&model, owner, type, start, end);
+            assert_int_equal(f_lock(&t.w, c, handle, owner, LOCK_RANGE, type, start, end, 0, NULL),
+                             refused ? DFS_ELOCKED : 0);
+            if (refused)
+                continue;
+        }
+        memset(&model.type[owner][start], type, end - start + 1);
+        if (step % 100 == 0) {
+            model_check(&t, &model);
+            verify(&t.w);
+        }
+    }
+    model_check(&t, &model);
+    world_stop(&t.w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_handle_is_opened_as_open_says),
+        cmocka_unit_test(what_is_open_outlives_its_names),
+        cmocka_unit_test(a_session_takes_its_handles_along),
+        cmocka_unit_test(locks_exclude_and_are_handed_on),
+        cmocka_unit_test(locks_that_make_no_sense_are_refused),
+        cmocka_unit_test(a_circle_of_waiting_owners_is_refused),
+        cmocka_unit_test(random_locks_are_those_of_a_model),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -15,8 +15,8 @@
 #include "verbs.h"
 
 /* Files moved at once by a recursive put, get or chmod, and the bytes they may keep in memory together. */
-#define CLI_FLIGHT_MAX 32u
-#define CLI_FLIGHT_BYTES (64 * MIB)
+#define CLI_FLIGHT_MAX 256u
+#define CLI_FLIGHT_BYTES (24 * MIB)
 
 struct options {
     const char *nm, *color;
@@ -25,14 +25,21 @@ struct options {
     const char *bytes, *lines;                      /* head, tail */
     uint64_t depth, max_depth;
     bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
+    bool changed, newer, skip_existing, checksum, dry_run, verbose, prune, preserve; /* put, get, cp */
     bool by_time, by_size, reverse, single, directory, zero, follow;
 };
 
 struct progress {
     uv_timer_t timer;
-    bool on, shown;               /* shown: a line stands on the terminal */
-    uint64_t started;             /* ns */
-    uint64_t bytes, total, files; /* total 0: not known */
+    bool on, shown;              /* shown: a line stands on the terminal */
+    uint64_t started;            /* ns */
+    uint64_t bytes, total;       /* total 0: not known */
+    uint64_t files, total_files; /* likewise */
+    uint64_t skipped, removed, failed;
+    struct {
+        uint64_t at, bytes;
+    } samples[16]; /* of the last seconds, for the rate */
+    unsigned n_samples;
 };
 
 struct cli {
@@ -93,10 +100,14 @@ struct temp {
 bool cli_expand(struct cli *cli);
 void cli_expand_free(struct cli *cli);
 
-/* --- progress.c --- */
+/* --- progress.c: a line on the terminal during long transfers; nothing anywhere else --- */
 void progress_start(struct cli *cli, uint64_t total);
 void progress_stop(struct cli *cli);
-void progress_clear(struct cli *cli); /* before anything else is printed */
+/* Adds what the path holds to what is to come, so that a bar and the time left can be shown. */
+void progress_expect(struct cli *cli, const char *remote);
+void progress_expect_local(struct cli *cli, const char *local);
+void progress_skip(struct cli *cli, uint64_t size); /* a file that is there already */
+void progress_clear(struct cli *cli);               /* before anything else is printed */
 
 /* --- text.c --- */
 /* "1.5 GiB" */
@@ -134,6 +145,10 @@ int xfer_put(struct cli *cli, const char *local, const char *remote, xfer_done d
 /* Under a temporary name until it is complete; mode and mtime as stored. "-" is stdout. */
 int xfer_get(struct cli *cli, const char *remote, const char *local, xfer_done done, void *arg, char error[320]);
 
+/* One file of the cluster to another path of it; a: the source's. */
+int xfer_copy(struct cli *cli, const char *from, const char *to, const struct dfs_attr *a, xfer_done done, void *arg,
+              char error[320]);
+
 /* One xfer, waited for; failures are reported under `named`. */
 struct xfer_wait {
     bool done;
@@ -143,9 +158,10 @@ struct xfer_wait {
 void on_xfer_wait(void *arg, int status, const char *error);
 int xfer_finish(struct cli *cli, struct xfer_wait *w, int err, const char *named);
 
-/* --- tree_put.c, tree_get.c, tree_set.c: directories; failures are reported and counted --- */
+/* --- tree_*.c: directories, or single files under the same rules; failures are reported and counted --- */
 void tree_put(struct cli *cli, const char *local, const char *remote);
 void tree_get(struct cli *cli, const char *remote, const char *local);
+void tree_copy(struct cli *cli, const char *from, const char *to);
 /* Calls set() for everything below remote, and for remote itself; it fills in what is to be changed, false: nothing. */
 typedef bool (*tree_set_fn)(void *arg, const struct dfs_attr *a, struct dfs_setattr *out);
 void tree_set(struct cli *cli, const char *remote, const struct dfs_attr *attr, tree_set_fn set, void *arg);

@@ -1,42 +1,83 @@
 /* SPDX-License-Identifier: MIT */
-/* A line on the terminal during long transfers; nothing anywhere else. */
+#include <fts.h>
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include "cli.h"
 
 #define PERIOD_MS 200
 #define PATIENCE_NS (1 * NS_PER_SEC) /* short transfers show nothing */
+#define BAR 20u
+#define BAR_COLUMNS 80u /* a narrower terminal has no room for it */
 
-static void bar(char out[21], uint64_t part, uint64_t whole)
+static void bar(char out[BAR + 1], uint64_t part, uint64_t whole)
 {
-    unsigned n = whole ? (unsigned)(min_u64(part, whole) * 20 / whole) : 0;
-    for (unsigned i = 0; i < 20; i++)
+    unsigned n = whole ? (unsigned)((double)min_u64(part, whole) * BAR / (double)whole) : 0;
+    for (unsigned i = 0; i < BAR; i++)
         out[i] = i < n ? '#' : '.';
-    out[20] = 0;
+    out[BAR] = 0;
+}
+
+/* Bytes per second over the last few seconds. */
+static double rate_now(struct progress *p, uint64_t now)
+{
+    const unsigned most = ARRAY_LEN(p->samples);
+    unsigned oldest = p->n_samples < most ? 0 : p->n_samples % most;
+    uint64_t since = p->n_samples ? p->samples[oldest].at : p->started,
+             bytes = p->n_samples ? p->samples[oldest].bytes : 0;
+    double seconds = (double)(now - since) / 1e9;
+    p->samples[p->n_samples % most].at = now;
+    p->samples[p->n_samples % most].bytes = p->bytes;
+    p->n_samples++;
+    return seconds > 0 && p->bytes > bytes ? (double)(p->bytes - bytes) / seconds : 0;
+}
+
+static size_t terminal_columns(void)
+{
+    struct winsize w;
+    return ioctl(STDERR_FILENO, TIOCGWINSZ, &w) == 0 && w.ws_col > 0 ? w.ws_col : 80;
+}
+
+static void time_left(char out[32], double seconds)
+{
+    uint64_t s = (uint64_t)(seconds + 0.5);
+    if (seconds > 100 * 3600.0)
+        snprintf(out, 32, "long");
+    else if (s >= 3600)
+        snprintf(out, 32, "%u:%02u:%02u", (unsigned)(s / 3600), (unsigned)(s / 60 % 60), (unsigned)(s % 60));
+    else
+        snprintf(out, 32, "%u:%02u", (unsigned)(s / 60), (unsigned)(s % 60));
 }
 
 static void on_tick(uv_timer_t *t)
 {
     struct cli *cli = t->data;
     struct progress *p = &cli->progress;
-    uint64_t took = uv_hrtime() - p->started;
-    char size[32], rate[32], line[21];
-    if (took < PATIENCE_NS)
+    uint64_t now = uv_hrtime();
+    double rate = rate_now(p, now);
+    char size[32], whole[32], speed[32], left[32], graph[BAR + 1], line[256];
+    int n = 0;
+    if (now - p->started < PATIENCE_NS)
         return;
-    uint64_t per_second = (uint64_t)((double)p->bytes / ((double)took / 1e9));
     text_size(p->bytes, size);
-    text_size(per_second, rate);
+    text_size((uint64_t)rate, speed);
     if (p->total) {
-        bar(line, p->bytes, p->total);
-        uint64_t left = per_second ? (p->total - min_u64(p->bytes, p->total)) / per_second : 0;
-        fprintf(stderr, "\r\033[K[%s] %3u%%  %s  %s/s  %u:%02u left", line,
-                (unsigned)(min_u64(p->bytes, p->total) * 100 / p->total), size, rate, (unsigned)(left / 60),
-                (unsigned)(left % 60));
+        bar(graph, p->bytes, p->total);
+        if (terminal_columns() >= BAR_COLUMNS)
+            n = snprintf(line, sizeof line, "[%s] ", graph);
+        time_left(left, rate > 0 ? (double)(p->total - min_u64(p->bytes, p->total)) / rate : 1e9);
+        n += snprintf(line + n, sizeof line - (size_t)n, "%3u%%  %s of %s  %s/s  %s left",
+                      (unsigned)((double)min_u64(p->bytes, p->total) * 100 / (double)p->total), size,
+                      text_size(p->total, whole), speed, left);
     } else {
-        fprintf(stderr, "\r\033[K%s  %s/s", size, rate);
+        n = snprintf(line, sizeof line, "%s  %s/s", size, speed);
     }
-    if (p->files)
-        fprintf(stderr, "  %" PRIu64 " files", p->files);
+    if (p->total_files > 1)
+        snprintf(line + n, sizeof line - (size_t)n, "  %" PRIu64 " of %" PRIu64 " files", p->files + p->skipped,
+                 p->total_files);
+    else if (p->files)
+        snprintf(line + n, sizeof line - (size_t)n, "  %" PRIu64 " files", p->files);
+    fprintf(stderr, "\r\033[K%.*s", (int)terminal_columns() - 1, line);
     fflush(stderr);
     p->shown = true;
 }
@@ -45,7 +86,7 @@ void progress_start(struct cli *cli, uint64_t total)
 {
     struct progress *p = &cli->progress;
     p->started = uv_hrtime();
-    p->bytes = p->files = 0;
+    p->bytes = p->files = p->skipped = p->removed = p->failed = p->total_files = p->n_samples = 0;
     p->total = total;
     if (!isatty(STDERR_FILENO))
         return;
@@ -53,6 +94,42 @@ void progress_start(struct cli *cli, uint64_t total)
     p->timer.data = cli;
     uv_timer_start(&p->timer, on_tick, PERIOD_MS, PERIOD_MS);
     uv_unref((uv_handle_t *)&p->timer);
+}
+
+static void take_totals(void *arg, const struct dfs_result *r) { *(struct dfs_totals *)arg = r->totals; }
+
+void progress_expect(struct cli *cli, const char *remote)
+{
+    struct dfs_totals t = {0};
+    struct call k = CALL(cli);
+    k.take = take_totals;
+    k.take_arg = &t;
+    if (call_wait(&k, dfs_usage(cli->client, remote, "", 1, on_call, &k)) == 0) {
+        cli->progress.total += t.bytes;
+        cli->progress.total_files += t.files + t.symlinks;
+    }
+    call_free(&k);
+}
+
+void progress_expect_local(struct cli *cli, const char *local)
+{
+    char *paths[] = {(char *)(uintptr_t)local, NULL};
+    struct progress *p = &cli->progress;
+    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
+    for (FTSENT *e; walk && (e = fts_read(walk));) {
+        if (e->fts_info == FTS_D && !cli->opt.recursive)
+            fts_set(walk, e, FTS_SKIP);
+        p->total_files += e->fts_info == FTS_F || e->fts_info == FTS_SL;
+        p->total += e->fts_info == FTS_F ? (uint64_t)e->fts_statp->st_size : 0;
+    }
+    if (walk)
+        fts_close(walk);
+}
+
+void progress_skip(struct cli *cli, uint64_t size)
+{
+    cli->progress.skipped++;
+    cli->progress.total -= min_u64(size, cli->progress.total);
 }
 
 void progress_clear(struct cli *cli)

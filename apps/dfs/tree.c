@@ -58,12 +58,14 @@ void job_end(struct job *j)
     j->tree->bytes -= j->bytes;
     free(j->path);
     free(j->path2);
+    free(j->target);
     free(j);
     branch_drop(n);
 }
 
 void job_fail(struct job *j, const char *error)
 {
+    j->tree->cli->progress.failed++;
     cli_fail(j->tree->cli, j->path, "%s", error);
     if (j->branch)
         j->branch->failed = true;
@@ -74,7 +76,63 @@ void tree_finish(struct tree *t)
 {
     while (t->in_flight > 0)
         uv_run(&t->cli->loop, UV_RUN_ONCE);
+    for (size_t i = 0; i < t->n_unmade; i++)
+        free(t->unmade[i]);
+    free(t->unmade);
 }
+
+void on_tree_file(void *job, int status, const char *error)
+{
+    if (status)
+        job_fail(job, error);
+    else
+        job_end(job);
+}
+
+/* --- directories --- */
+
+static void on_made(void *arg, int status, const struct dfs_result *r)
+{
+    struct job *j = arg;
+    struct tree *t = j->tree;
+    t->making--;
+    if (!status) {
+        job_end(j);
+        return;
+    }
+    t->unmade = xrealloc(t->unmade, t->n_unmade + 1, sizeof *t->unmade);
+    t->unmade[t->n_unmade++] = xstrdup(j->path);
+    job_fail(j, r->error);
+}
+
+void tree_mkdir(struct tree *t, char *path, uint32_t mode)
+{
+    if (t->cli->opt.dry_run) {
+        free(path);
+        return;
+    }
+    struct job *j = job_new(t, NULL, path, NULL, 0);
+    t->making++;
+    int err = dfs_mkdir(t->cli->client, path, mode & 07777, DFS_PARENTS, on_made, j);
+    if (err)
+        on_made(j, err, &(struct dfs_result){.error = dfs_strerror(err)});
+}
+
+void tree_made(struct tree *t)
+{
+    while (t->making > 0)
+        uv_run(&t->cli->loop, UV_RUN_ONCE);
+}
+
+bool tree_is_unmade(const struct tree *t, const char *path)
+{
+    for (size_t i = 0; i < t->n_unmade; i++)
+        if (strcmp(t->unmade[i], path) == 0)
+            return true;
+    return false;
+}
+
+/* --- pages --- */
 
 static void take_page(void *arg, const struct dfs_result *r)
 {

@@ -7,21 +7,54 @@
 
 #include "tree.h"
 
-static void on_file(void *arg, int status, const char *error)
+/* The local file is there already, as far as the flags ask. */
+static bool is_there(const struct options *o, const char *local, const struct dfs_attr *a)
 {
-    struct job *j = arg;
-    if (status)
-        job_fail(j, error);
-    else
-        job_end(j);
+    struct stat st;
+    struct sync_side source = {a->size, a->mtime_ns}, target;
+    if (!sync_wanted(o) || stat(local, &st) != 0 || !S_ISREG(st.st_mode))
+        return false;
+    target = (struct sync_side){(uint64_t)st.st_size, sync_mtime(&st)};
+    return sync_skips(o, &source, &target);
 }
 
-static void get_file(struct tree *t, struct branch *parent, char *remote, char *local, uint64_t size)
+static void get_start(struct job *j)
 {
     char error[320];
-    struct job *j = job_new(t, parent, remote, local, size);
-    if (xfer_get(t->cli, j->path, j->path2, on_file, j, error) != 0)
+    if (tree_only_says(j))
+        return;
+    if (xfer_get(j->tree->cli, j->path, j->path2, on_tree_file, j, error) != 0)
         job_fail(j, error);
+}
+
+static void on_compared(void *arg, int status, const char *error)
+{
+    struct job *j = arg;
+    if (status == 1) {
+        get_start(j);
+        return;
+    }
+    if (status == 0)
+        progress_skip(j->tree->cli, j->source.size);
+    on_tree_file(j, status, error);
+}
+
+static void get_file(struct tree *t, struct branch *parent, char *remote, char *local, const struct dfs_attr *a)
+{
+    const struct options *o = &t->cli->opt;
+    struct stat st;
+    if (is_there(o, local, a)) {
+        progress_skip(t->cli, a->size);
+        free(remote);
+        free(local);
+        return;
+    }
+    struct job *j = job_new(t, parent, remote, local, a->size);
+    j->source = (struct sync_side){a->size, a->mtime_ns};
+    if (o->checksum && stat(local, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == a->size)
+        sync_compare(t->cli, local, remote, on_compared, j);
+    else
+        get_start(j);
 }
 
 static void on_link(void *arg, int status, const struct dfs_result *r)
@@ -31,6 +64,15 @@ static void on_link(void *arg, int status, const struct dfs_result *r)
         job_fail(j, r->error);
         return;
     }
+    char there[PATH_MAX + 1];
+    ssize_t n = readlink(j->path2, there, sizeof there);
+    if (n >= 0 && (size_t)n == strlen(r->target) && memcmp(there, r->target, (size_t)n) == 0) {
+        progress_skip(j->tree->cli, 0);
+        job_end(j);
+        return;
+    }
+    if (tree_only_says(j))
+        return;
     if (unlink(j->path2) != 0 && errno != ENOENT) {
         job_fail(j, strerror(errno));
         return;
@@ -55,6 +97,10 @@ static void directory_last(struct branch *n)
 {
     struct timespec when[2] = {{.tv_nsec = UTIME_OMIT},
                                {n->attr.mtime_ns / (int64_t)NS_PER_SEC, n->attr.mtime_ns % (int64_t)NS_PER_SEC}};
+    if (n->tree->cli->opt.dry_run) {
+        branch_free(n);
+        return;
+    }
     if (utimensat(AT_FDCWD, n->path2, when, 0) != 0 || chmod(n->path2, n->attr.mode & 07777) != 0)
         cli_fail(n->tree->cli, n->path2, "%s", strerror(errno));
     branch_free(n);
@@ -67,7 +113,7 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
     struct page p;
     char *after = xstrdup("");
     n->attr = *a;
-    if (mkdir(local, 0700) != 0 && errno != EEXIST) {
+    if (!t->cli->opt.dry_run && mkdir(local, 0700) != 0 && errno != EEXIST) {
         cli_fail(t->cli, local, "%s", strerror(errno));
         n->last = branch_free;
         branch_drop(n);
@@ -87,7 +133,7 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
             else if (e->attr.type == DFS_SYMLINK)
                 get_link(t, n, from, to);
             else
-                get_file(t, n, from, to, e->attr.size);
+                get_file(t, n, from, to, &e->attr);
         }
         eof = p.eof;
         free(after);
@@ -102,15 +148,17 @@ void tree_get(struct cli *cli, const char *remote, const char *local)
 {
     struct tree t = {.cli = cli};
     struct call k = CALL(cli);
-    int err = call_wait(&k, dfs_stat(cli->client, remote, DFS_NOFOLLOW, on_call, &k));
+    int err = call_wait(&k, dfs_stat(cli->client, remote, cli->opt.recursive ? DFS_NOFOLLOW : 0, on_call, &k));
     if (err)
         cli_fail(cli, remote, "%s", k.error);
+    else if (k.attr.type == DFS_DIRECTORY && !cli->opt.recursive)
+        cli_fail(cli, remote, "is a directory (-r fetches it with all it holds)");
     else if (k.attr.type == DFS_DIRECTORY)
         get_directory(&t, NULL, xstrdup(remote), xstrdup(local), &k.attr);
     else if (k.attr.type == DFS_SYMLINK)
         get_link(&t, NULL, xstrdup(remote), xstrdup(local));
     else
-        get_file(&t, NULL, xstrdup(remote), xstrdup(local), k.attr.size);
+        get_file(&t, NULL, xstrdup(remote), xstrdup(local), &k.attr);
     call_free(&k);
     tree_finish(&t);
 }

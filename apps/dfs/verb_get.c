@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "cli.h"
+#include "sync.h"
 
 int verb_get(struct cli *cli)
 {
@@ -23,17 +23,18 @@ int verb_get(struct cli *cli)
         const char *src = cli->args[i];
         char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
         struct xfer_wait w = {.status = 0};
-        if (cli->opt.recursive) {
+        const struct options *o = &cli->opt;
+        if (cli->progress.on)
+            progress_expect(cli, src);
+        if (o->recursive || (!piped && (sync_wanted(o) || o->dry_run || o->verbose)))
             tree_get(cli, src, to);
-        } else {
-            struct dfs_attr attr;
-            if (n == 1 && cli->progress.on && cli_stat(cli, src, &attr) == 0)
-                cli->progress.total = attr.size;
-            xfer_finish(cli, &w, xfer_get(cli, src, to, on_xfer_wait, &w, w.error), src);
-        }
+        else if (xfer_finish(cli, &w, xfer_get(cli, src, to, on_xfer_wait, &w, w.error), src) != 0)
+            cli->progress.failed++;
         free(base);
         free(to);
     }
+    if (!piped)
+        sync_summary(cli);
     return 0;
 }
 

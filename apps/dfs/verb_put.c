@@ -1,19 +1,22 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "cli.h"
+#include "sync.h"
 
 static void put_one(struct cli *cli, const char *src, const char *dst, const struct stat *st)
 {
     struct xfer_wait w = {.status = 0};
-    if (cli->opt.recursive && st && !S_ISREG(st->st_mode)) {
+    const struct options *o = &cli->opt;
+    if (st && ((o->recursive && !S_ISREG(st->st_mode)) ||
+               (!S_ISDIR(st->st_mode) && (sync_wanted(o) || o->dry_run || o->verbose)))) {
         tree_put(cli, src, dst);
         return;
     }
     int err = xfer_put(cli, src, dst, on_xfer_wait, &w, w.error);
     char *both = xcalloc(1, strlen(src) + strlen(dst) + sizeof " to ");
     sprintf(both, "%s to %s", src, dst); /* "no such file" may be about either */
-    xfer_finish(cli, &w, err, err ? src : both);
+    if (xfer_finish(cli, &w, err, err ? src : both) != 0)
+        cli->progress.failed++;
     free(both);
 }
 
@@ -46,12 +49,13 @@ int verb_put(struct cli *cli)
         }
         if (known && !cli->opt.recursive && S_ISLNK(st.st_mode))
             known = stat(src, &st) == 0; /* a link named on its own is followed, as by cp */
-        if (known && S_ISREG(st.st_mode) && n == 1)
-            cli->progress.total = (uint64_t)st.st_size;
+        if (known && cli->progress.on)
+            progress_expect_local(cli, src);
         char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
         put_one(cli, src, to, known ? &st : NULL);
         free(base);
         free(to);
     }
+    sync_summary(cli);
     return 0;
 }

@@ -26,8 +26,22 @@
 #define ALL SWITCH(all, "all", 'a', "names that begin with a dot, too")
 #define ZERO SWITCH(zero, "zero", '0', "end each name with a NUL byte instead of a newline")
 
-static const struct verb_flag transfer_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"),
-                                                  END};
+#define RECURSIVE SWITCH(recursive, "recursive", 'r', "directories with all they hold")
+#define SYNC                                                                                                           \
+    SWITCH(changed, "changed", 'c', "leave out files whose target has the same size and modification time"),           \
+        SWITCH(newer, "newer", 'u', "leave out files whose target is as new, or newer"),                               \
+        SWITCH(skip_existing, "skip-existing", 0, "leave out files whose target exists")
+#define CHECKSUM SWITCH(checksum, "checksum", 0, "leave out files whose target has the same content")
+#define SAY                                                                                                            \
+    SWITCH(dry_run, "dry-run", 'n', "change nothing, print what would be done"),                                       \
+        SWITCH(verbose, "verbose", 'v', "print each file, and a summary")
+
+static const struct verb_flag put_flags[] = {
+    RECURSIVE, SYNC, CHECKSUM, SWITCH(prune, "delete", 0, "with -r: move what is not in SRC any more into the trash"),
+    SAY,       END};
+static const struct verb_flag get_flags[] = {RECURSIVE, SYNC, CHECKSUM, SAY, END};
+static const struct verb_flag cp_flags[] = {
+    RECURSIVE, SWITCH(preserve, "preserve", 'p', "keep modification times and owners"), SYNC, SAY, END};
 static const struct verb_flag head_flags[] = {
     TEXT(bytes, "bytes", 'c', "N", "the first N bytes, or with -N all but the last N", NULL),
     TEXT(lines, "lines", 'n', "N", "the first N lines", "10"), END};
@@ -83,21 +97,29 @@ static const struct verb_flag du_flags[] = {SWITCH(summary, "summary", 's', "not
 static const struct verb_flag df_flags[] = {SWITCH(human, "human", 'h', "sizes as 1.5 GiB; they always are"), END};
 
 const struct verb verbs[] = {
-    {"put", "SRC... DST", "store files", "L*D", 2, ANY, verb_put, transfer_flags,
+    {"put", "SRC... DST", "store files", "L*D", 2, ANY, verb_put, put_flags,
      "Stores local files. An existing directory DST receives them under their names. Each file appears complete or "
      "not\n"
      "at all. \"-\" is standard input. Modes and modification times are kept, symbolic links are stored as such.\n"
      "\n"
      "  dfs put report.pdf /docs/            into a directory\n"
      "  dfs put -r photos /photos            a tree: /photos becomes the copy, or receives photos if it exists\n"
+     "  dfs put -rc photos /photos           only what has changed: goes on where it was interrupted\n"
+     "  dfs put -rc --delete photos/. /copy  what photos holds, and nothing else, into /copy\n"
      "  tar c . | dfs put - /backup.tar      from a pipe\n"},
-    {"get", "SRC... DST", "fetch files", "R*L", 2, ANY, verb_get, transfer_flags,
+    {"get", "SRC... DST", "fetch files", "R*L", 2, ANY, verb_get, get_flags,
      "Fetches files. An existing local directory DST receives them under their names. A file is written beside its\n"
      "target and renamed when it is complete and verified. \"-\" is standard output.\n"
      "\n"
      "  dfs get /docs/report.pdf .\n"
      "  dfs get -r /photos restored\n"
+     "  dfs get -rc /photos/. restored       only what has changed: goes on where it was interrupted\n"
      "  dfs get /backup.tar - | tar x\n"},
+    {"cp", "SRC... DST", "copy within the cluster", "R*D", 2, ANY, verb_cp, cp_flags,
+     "Data passes through this machine. Each copy appears complete or not at all. An existing directory DST receives "
+     "them.\n"
+     "\n"
+     "  dfs cp /a.txt /b.txt\n  dfs cp -r /photos /archive\n  dfs cp '/logs/*.gz' /old-logs\n"},
     {"cat", "PATH...", "print files", "R*", 1, ANY, verb_cat, NULL, "  dfs cat /etc/motd\n"},
     {"head", "PATH...", "print the beginnings of files", "R*", 1, ANY, verb_head, head_flags,
      "  dfs head /var/log/messages\n  dfs head -n 3 '/logs/*.log'\n  dfs head -c 1k /disk.img | xxd\n"},

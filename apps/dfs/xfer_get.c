@@ -102,8 +102,7 @@ static void on_get(void *arg, int status, const struct dfs_result *r)
     } else if (g->saved_errno) {
         error = strerror(g->saved_errno);
     } else if (status == DFS_EISDIR) {
-        error =
-            g->cli->verb->run == verb_get ? "is a directory (-r fetches it with all it holds)" : "is a directory";
+        error = g->cli->verb->run == verb_get ? "is a directory (-r fetches it with all it holds)" : "is a directory";
     }
     g->done(g->arg, status, error);
     get_free(g);

@@ -150,6 +150,21 @@ int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct 
 /* Unfinished calls end with DFS_ECANCELED first; done (may be NULL) comes when nothing is left on the loop. */
 void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 
+/* --- a call under way --- */
+
+/* The number of the call started last, for the functions below, which do nothing if it has ended. Numbers are never used
+ * twice by a client. */
+uint64_t dfs_last_call(const struct dfs_client *c);
+/* Ends a call: its callback comes soon, with DFS_ECANCELED. A put that is canceled leaves nothing visible unless it was just
+ * being published; another change that was already sent may take effect all the same. */
+void dfs_cancel(struct dfs_client *c, uint64_t call);
+/* Ends a call that is not done in so many ms from now with DFS_ETIMEDOUT, or, if it is a change that was already sent, with
+ * DFS_EUNKNOWN. 0: no deadline, as at first. It is in addition to dfs_options.timeout_ms, which starts anew with every
+ * progress. */
+void dfs_set_deadline(struct dfs_client *c, uint64_t call, uint64_t ms);
+/* A source whose read(), or a sink whose write(), returned DFS_EAGAIN is asked again at once, not after its pause. */
+void dfs_resume(struct dfs_client *c, uint64_t call);
+
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
 #define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */
@@ -217,8 +232,8 @@ int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
  * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,
  * or, if the source is seekable, any part. Without that, a put of more than two chunks fails when a server that has some of
  * it is lost before the end.
- * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second. Any other non-zero return ends the put with that
- * error. */
+ * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second, or at dfs_resume. Any other non-zero return ends the
+ * put with that error. */
 struct dfs_source {
     int (*read)(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
     void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */
@@ -236,9 +251,10 @@ struct dfs_put_options {
 int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
             void *arg);
 
-/* Where the bytes of a get go: verified, in order from offset, on the loop. A non-zero return ends the get with that
- * error. If the file is replaced midway, restart() is called and bytes come again from the start of the range with the
- * new content; without restart() the get fails with DFS_EREPLACED once bytes were delivered. */
+/* Where the bytes of a get go: verified, in order from offset, on the loop. DFS_EAGAIN: no room, nothing of this was taken;
+ * it comes again after a pause of up to a second, or at dfs_resume. Any other non-zero return ends the get with that
+ * error. If the file is replaced midway, restart() is called and bytes come again from the start of the range with the new
+ * content; without restart() the get fails with DFS_EREPLACED once bytes were delivered. */
 struct dfs_sink {
     int (*write)(void *arg, uint64_t offset, const void *p, size_t len);
     void (*restart)(void *arg); /* may be NULL */

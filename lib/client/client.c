@@ -26,6 +26,7 @@ struct client *client_new(const struct client_config *cfg)
     list_init(&c->running);
     list_init(&c->ended);
     list_init(&c->sleeping);
+    list_init(&c->dated);
     list_init(&c->need_session);
     list_init(&c->need_window);
     list_init(&c->numbered);
@@ -45,6 +46,7 @@ static void op_free(struct op *op)
     put_free(op);
     get_free(op);
     list_remove(&op->link);
+    list_remove(&op->dated);
     arena_close(&op->arena);
     free((char *)op->req.path);
     free((char *)op->req.path2);
@@ -173,6 +175,8 @@ int client_start(struct client *c, const struct client_request *r)
     op->req.value = r->value_len ? memcpy(xcalloc(r->value_len, 1), r->value, r->value_len) : NULL;
     arena_init(&op->arena, OP_ARENA_MAX);
     list_init(&op->link);
+    list_init(&op->dated);
+    op->number = ++c->last_op;
     list_push(&c->starting, &op->link);
     c->active++;
     return 0;
@@ -196,6 +200,7 @@ void client_event(struct client *c, const struct event *ev, struct effects *fx)
 void client_turn(struct client *c, struct now now, struct effects *fx)
 {
     c->now = now;
+    ops_expire(c);
     tasks_wake(c, fx);
     ops_deliver(c);
     while (!list_empty(&c->starting)) {
@@ -208,7 +213,7 @@ uint64_t client_deadline(const struct client *c)
 {
     if (!list_empty(&c->starting))
         return 0;
-    uint64_t at = UINT64_MAX;
+    uint64_t at = list_empty(&c->ended) ? ops_deadline(c) : 0;
     for (const struct list *e = c->sleeping.next; e != &c->sleeping; e = e->next)
         at = min_u64(at, CONTAINER_OF(e, struct task, link)->wake);
     return at;

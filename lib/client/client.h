@@ -69,6 +69,12 @@ void client_event(struct client *c, const struct event *ev, struct effects *fx);
 void client_turn(struct client *c, struct now now, struct effects *fx);
 uint64_t client_deadline(const struct client *c);
 uint32_t client_active(const struct client *c); /* operations not ended */
+/* The number of the operation client_start queued last. The calls below do nothing if it has ended; they take effect with
+ * the next client_turn, which the host must arrange. */
+uint64_t client_last(const struct client *c);
+void client_cancel(struct client *c, uint64_t number);
+void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
+void client_resume(struct client *c, uint64_t number);
 /* Ends the session (SIGTERM, close): best effort; the callback comes once. */
 int client_end_session(struct client *c, dfs_cb cb, void *arg) MUST_USE;
 

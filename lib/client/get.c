@@ -75,7 +75,8 @@ static void reads_drop(struct get *g)
 static void get_restart(struct get *g, struct effects *fx)
 {
     struct op *op = g->op;
-    bool delivered = g->delivered > op->req.offset;
+    const struct list *first = list_first(&g->reads);
+    bool delivered = g->delivered > op->req.offset || (first && CONTAINER_OF(first, struct get_read, link)->given > 0);
     if ((delivered && !op->req.sink.restart) || ++g->restarts > GET_RESTARTS) {
         op_end(op, DFS_EREPLACED, "replaced while it was being read");
         return;
@@ -154,22 +155,28 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
 
 /* --- delivering --- */
 
-static int deliver_zeros(struct op *op, uint64_t offset, uint64_t len)
+/* The sink takes what it is given, or nothing of it. */
+static int deliver(struct get_read *r, const void *p, uint32_t n)
 {
-    static const uint8_t zeros[64 * 1024];
-    int err = 0;
-    for (uint64_t at = 0; at < len && !err;) {
-        size_t n = (size_t)min_u64(len - at, sizeof zeros);
-        err = op->req.sink.write(op->req.sink.arg, offset + at, zeros, n);
-        at += n;
-    }
+    const struct dfs_sink *sink = &r->get->op->req.sink;
+    int err = sink->write(sink->arg, r->offset + r->given, p, n);
+    if (!err)
+        r->given += n;
     return err;
 }
 
-static int deliver_payload(struct op *op, const struct get_read *r)
+static int deliver_zeros(struct get_read *r)
 {
-    uint32_t skip = r->skip, left = r->length;
-    uint64_t offset = r->offset;
+    static const uint8_t zeros[64 * 1024];
+    int err = 0;
+    while (r->given < r->length && !err)
+        err = deliver(r, zeros, (uint32_t)min_u64(r->length - r->given, sizeof zeros));
+    return err;
+}
+
+static int deliver_payload(struct get_read *r)
+{
+    uint32_t skip = r->skip + r->given, left = r->length - r->given;
     int err = 0;
     for (unsigned i = 0; i < PAYLOAD_PARTS && left > 0 && !err; i++) {
         struct slice s = r->payload.part[i];
@@ -178,8 +185,7 @@ static int deliver_payload(struct op *op, const struct get_read *r)
             continue;
         }
         uint32_t n = (uint32_t)min_u64(s.len - skip, left);
-        err = op->req.sink.write(op->req.sink.arg, offset, slice_data(s) + skip, n);
-        offset += n;
+        err = deliver(r, slice_data(s) + skip, n);
         left -= n;
         skip = 0;
     }
@@ -205,25 +211,30 @@ static bool run_check(struct get *g, const struct get_read *r)
 static void get_deliver(struct get *g)
 {
     struct op *op = g->op;
-    while (!op->ended && !list_empty(&g->reads)) {
+    while (!op->ended && !g->full && !list_empty(&g->reads)) {
         struct get_read *r = CONTAINER_OF(list_first(&g->reads), struct get_read, link);
         int err;
         if (!r->done)
             return;
-        if (!r->hole && !run_check(g, r)) {
+        if (!r->hole && !r->checked && !run_check(g, r)) {
             op_end(op, DFS_ECORRUPT, "chunk %u (id %" PRIx64 ") does not fit its checksum", r->index, r->chunk);
             return;
         }
+        r->checked = true;
         if (r->hole)
-            err = deliver_zeros(op, r->offset, r->length);
-        else if (r->copy.buf)
-            err = op->req.sink.write(op->req.sink.arg, r->offset, slice_data(r->copy), r->length);
+            err = deliver_zeros(r);
         else
-            err = deliver_payload(op, r);
+            err = r->copy.buf ? deliver(r, slice_data(r->copy), r->length) : deliver_payload(r);
+        if (err == DFS_EAGAIN) {
+            g->full = true;
+            task_sleep(&g->drain);
+            return;
+        }
         if (err) {
             op_end(op, err, "what was read cannot be passed on: %s", dfs_strerror(err));
             return;
         }
+        g->drain.attempts = 0;
         g->delivered += r->length;
         if (!r->hole)
             g->in_flight -= r->length;
@@ -275,6 +286,21 @@ void get_pump(struct get *g, struct effects *fx)
     }
 }
 
+/* The sink had no room a while ago. */
+static void drain_run(struct task *t, struct effects *fx)
+{
+    struct get *g = CONTAINER_OF(t, struct get, drain);
+    g->full = false;
+    t->op->progress = t->c->now.mono; /* it was not the cluster that kept us waiting */
+    get_pump(g, fx);
+}
+
+void get_resume(struct op *op)
+{
+    if (op->get->full)
+        op->get->drain.wake = 0;
+}
+
 void get_begin(struct op *op, struct effects *fx)
 {
     struct get *g = xcalloc(1, sizeof *g);
@@ -286,6 +312,7 @@ void get_begin(struct op *op, struct effects *fx)
     arena_init(&g->arena, WIRE_ARENA_MAX);
     list_init(&g->reads);
     list_init(&g->waiting);
+    task_init(&g->drain, op->c, op, drain_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_locate, on_locate);
     get_locate(g, 0, fx);
 }
@@ -295,6 +322,7 @@ void get_free(struct op *op)
     struct get *g = op->get;
     if (!g)
         return;
+    task_stop(&g->drain);
     reads_drop(g);
     page_drop(g);
     arena_close(&g->arena);

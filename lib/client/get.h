@@ -22,6 +22,8 @@ struct get {
     uint32_t spread;               /* which replica is asked first */
     uint32_t restarts;
     bool located, locating;
+    bool full;                     /* the sink had no room */
+    struct task drain;             /* asks it again */
     struct slice head;             /* the page's bytes; page points into them and into arena */
     struct arena arena;
     struct msg page;
@@ -39,6 +41,8 @@ struct get_read {
     uint64_t offset;  /* in the file */
     uint32_t index, chunk_offset, length;
     bool hole, done;
+    bool checked;     /* against the chunk's checksum */
+    uint32_t given;   /* bytes the sink has taken */
     /* of the chunk, as located when it was asked for */
     uint64_t chunk;
     uint32_t version, chunk_length, chunk_crc;

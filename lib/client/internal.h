@@ -78,6 +78,9 @@ struct op {
     struct rpc rpc;
     struct put *put;
     struct get *get;
+    struct list dated; /* in c->dated if there is a deadline */
+    uint64_t number;   /* names it to the program */
+    uint64_t deadline;
     bool ended;
     int status;
     uint64_t progress; /* when something last went well */
@@ -118,7 +121,8 @@ struct client {
     char *program;
     struct rng rng;
     struct now now;
-    struct list starting, running, ended, sleeping;
+    struct list starting, running, ended, sleeping, dated;
+    uint64_t last_op;
     uint32_t active;
     bool closing; /* client_free: callbacks may start nothing any more */
 
@@ -170,6 +174,11 @@ char *op_string(struct op *op, struct str s); /* NUL-terminated copy in the op's
 /* Ends the op with an rpc's error, in a sentence that says whom it concerns. */
 void op_fail_rpc(struct op *op, int status, const struct event *ev);
 struct dfs_attr attr_of(const struct wire_attr *a);
+
+/* --- control.c --- */
+/* Ends those whose deadline is over. */
+void ops_expire(struct client *c);
+uint64_t ops_deadline(const struct client *c); /* the first; UINT64_MAX: none */
 
 /* --- rpc.c --- */
 void rpc_init(struct rpc *r, struct client *c, struct op *op, rpc_build_fn build, rpc_answer_fn answer);
@@ -224,6 +233,9 @@ void xattr_answer(struct op *op, const struct msg *m); /* may end the op with EN
 void path_begin(struct op *op, struct effects *fx);
 void put_begin(struct op *op, struct effects *fx);
 void put_free(struct op *op);
+/* A source that had nothing, a sink that had no room, is asked again with the next turn. */
+void put_resume(struct op *op);
+void get_resume(struct op *op);
 /* The lowest chunk the put has a grant for; UINT64_MAX if none. */
 uint64_t put_lowest_chunk(const struct op *op);
 void get_begin(struct op *op, struct effects *fx);

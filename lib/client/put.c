@@ -180,6 +180,12 @@ static void put_publish(struct put *p, struct effects *fx)
     rpc_start(&p->op->rpc, fx);
 }
 
+void put_resume(struct op *op)
+{
+    if (op->put->starved)
+        op->put->feed.wake = 0;
+}
+
 /* The source had nothing for us a while ago. */
 static void feed_run(struct task *t, struct effects *fx)
 {

@@ -194,6 +194,34 @@ static int start(struct dfs_client *c, const struct client_request *r)
     return err;
 }
 
+uint64_t dfs_last_call(const struct dfs_client *c) { return c->core ? client_last(c->core) : 0; }
+
+void dfs_cancel(struct dfs_client *c, uint64_t call)
+{
+    if (!c->core)
+        return;
+    client_cancel(c->core, call);
+    turn_soon(c);
+}
+
+void dfs_set_deadline(struct dfs_client *c, uint64_t call, uint64_t ms)
+{
+    uint64_t now = now_sample().mono, ns = 0;
+    if (!c->core)
+        return;
+    bool none = ms == 0 || __builtin_mul_overflow(ms, NS_PER_MS, &ns) || ns > UINT64_MAX - now;
+    client_set_deadline(c->core, call, none ? UINT64_MAX : now + ns);
+    turn_soon(c);
+}
+
+void dfs_resume(struct dfs_client *c, uint64_t call)
+{
+    if (!c->core)
+        return;
+    client_resume(c->core, call);
+    turn_soon(c);
+}
+
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_STAT, .path = path, .flags = flags, .cb = cb, .arg = arg});

@@ -43,11 +43,11 @@ function(dfs_public_library)
         string(TOLOWER libdfs_${kind} target)
         add_library(${target} ${kind} ${host_sources} ${objects})
         target_include_directories(${target}
-            PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:include>
+            PUBLIC $<BUILD_INTERFACE:${CMAKE_SOURCE_DIR}/include> $<INSTALL_INTERFACE:${CMAKE_INSTALL_INCLUDEDIR}>
             PRIVATE ${CMAKE_SOURCE_DIR}/lib)
         target_link_libraries(${target} PUBLIC PkgConfig::UV PRIVATE ISAL::isal)
-        set_target_properties(${target} PROPERTIES OUTPUT_NAME dfs)
-        install(TARGETS ${target})
+        set_target_properties(${target} PROPERTIES OUTPUT_NAME dfs EXPORT_NAME ${kind})
+        install(TARGETS ${target} EXPORT dfs)
     endforeach()
     set(exports ${CMAKE_SOURCE_DIR}/cmake/libdfs.map)
     set_target_properties(libdfs_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
@@ -57,8 +57,14 @@ function(dfs_public_library)
         target_link_options(libdfs_shared PRIVATE -Wl,--no-undefined)
     endif()
     install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/dfs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})
+    file(RELATIVE_PATH DFS_PC_PREFIX /prefix/${CMAKE_INSTALL_LIBDIR}/pkgconfig /prefix) # may be installed anywhere
     configure_file(${CMAKE_SOURCE_DIR}/cmake/dfs.pc.in ${CMAKE_BINARY_DIR}/dfs.pc @ONLY)
     install(FILES ${CMAKE_BINARY_DIR}/dfs.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
+    include(CMakePackageConfigHelpers)
+    write_basic_package_version_file(${CMAKE_BINARY_DIR}/dfs-config-version.cmake COMPATIBILITY SameMajorVersion)
+    install(FILES ${CMAKE_SOURCE_DIR}/cmake/dfs-config.cmake ${CMAKE_BINARY_DIR}/dfs-config-version.cmake
+        DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dfs)
+    install(EXPORT dfs FILE dfs-targets.cmake NAMESPACE dfs:: DESTINATION ${CMAKE_INSTALL_LIBDIR}/cmake/dfs)
 endfunction()
 
 # dfs_program(dfs-nm apps/nm dfs_host): apps/nm/*.c becomes bin/dfs-nm, once what it uses exists.

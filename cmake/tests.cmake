@@ -71,6 +71,11 @@ foreach(source IN LISTS fuzz_sources)
     endif()
 endforeach()
 
+if(TARGET libdfs_shared)
+    add_test(NAME check_abi COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-abi.sh $<TARGET_FILE:libdfs_shared>)
+    set_tests_properties(check_abi PROPERTIES LABELS style)
+endif()
+
 if(EXISTS ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh)
     add_test(NAME check_source COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh ${CMAKE_SOURCE_DIR})
     set_tests_properties(check_source PROPERTIES LABELS style)

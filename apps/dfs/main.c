@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* dfs: the command line. Flags may stand before or after the verb. */
+#include <malloc.h>
 #include <stdlib.h>
 
 #include "base/stdfds.h"
 #include "cli.h"
 #include "help.h"
 #include "up.h"
+
+#define KEPT_MEMORY (16 * 1024 * 1024)
 
 static int usage(const char *fmt, const char *what)
 {
@@ -67,6 +70,9 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     } else if (cli.opt.color && !color_valid(cli.opt.color)) {
         fprintf(stderr, "dfs: --color: \"%s\" is not auto, always or never\n", cli.opt.color);
     } else if (cli_open(&cli) == 0) {
+        /* Buffers of a megabyte come and go with every frame: kept, not given back and faulted in again. */
+        mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);
+        mallopt(M_TRIM_THRESHOLD, KEPT_MEMORY);
         run(&cli);
         status = cli_close(&cli);
     }

@@ -52,7 +52,7 @@ only() {
     only raft.h lib/group
     only uv.h lib/uv lib/host apps
 
-    sources include lib apps tests | while read -r file; do
+    sources include lib apps examples tests | while read -r file; do
         case $(head -n 1 "$file") in
             *"SPDX-License-Identifier: MIT"*) ;;
             *) echo "$file: no SPDX-License-Identifier line" ;;
@@ -60,7 +60,7 @@ only() {
     done
 
     # A function starts with a line "{" and ends with a line "}".
-    sources include lib apps tests | xargs awk '
+    sources include lib apps examples tests | xargs awk '
         FNR == 1 { start = 0 }
         /^\{/ { start = FNR }
         /^\}/ { if (start && FNR - start - 1 > 80) print FILENAME ":" start ": a function of " FNR - start - 1 " lines, 80 are allowed"; start = 0 }

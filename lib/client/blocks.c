@@ -34,20 +34,3 @@ uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crc
     }
     return len ? crc32c_combine(crc, *crcs, len) : crc;
 }
-
-uint32_t payload_crc(const struct payload *p, uint32_t off, uint32_t len)
-{
-    uint32_t crc = 0;
-    for (unsigned i = 0; i < PAYLOAD_PARTS && len > 0; i++) {
-        uint32_t have = p->part[i].len;
-        if (off >= have) {
-            off -= have;
-            continue;
-        }
-        uint32_t n = (uint32_t)min_u64(have - off, len);
-        crc = crc32c(crc, slice_data(p->part[i]) + off, n);
-        off = 0;
-        len -= n;
-    }
-    return crc;
-}

@@ -3,53 +3,18 @@
  * read covers the chunk (G3). */
 #include "base/crc.h"
 #include "client/get.h"
+#include "wire/pieces.h"
 
-/* All pieces lie within the payload and their blocks fit their CRCs. */
-static int pieces_check(const struct msg_chunk_read_reply *m, const struct payload *p)
-{
-    uint32_t at = 0, total = payload_len(p);
-    uint32_t crc_at = 0, n_crcs = m->crcs.len / 4;
-    for (uint32_t i = 0; i < m->n_pieces; i++) {
-        uint32_t off = m->pieces[i].offset, left = m->pieces[i].length;
-        if (left > total - at || left > UINT32_MAX - off || blocks_count(off, left) > n_crcs - crc_at)
-            return DFS_EPROTO;
-        while (left > 0) {
-            uint32_t n = (uint32_t)min_u64(left, DFS_BLOCK - off % DFS_BLOCK);
-            if (payload_crc(p, at, n) != get_u32(m->crcs.p + 4 * (size_t)crc_at))
-                return DFS_ECORRUPT;
-            crc_at++;
-            at += n;
-            off += n;
-            left -= n;
-        }
-    }
-    return at == total && crc_at * 4 == m->crcs.len ? 0 : DFS_EPROTO;
-}
-
-/* Lays the pieces over each other in the order given; a later one wins. */
-static int pieces_overlay(struct get_read *r, const struct msg_chunk_read_reply *m, const struct payload *p)
+/* Lays the pieces over each other in memory of the read's own. */
+static int pieces_copy(struct get_read *r, const struct msg_chunk_read_reply *m, const struct payload *p)
 {
     struct buf *b = buf_new(r->length);
-    uint64_t begin = r->chunk_offset, end = begin + r->length, covered = begin;
-    uint32_t at = 0;
-    bool gap = false;
     if (!b)
         return DFS_ENOMEM;
-    memset(b->data, 0, r->length);
-    for (uint32_t i = 0; i < m->n_pieces; i++) {
-        uint64_t from = max_u64(begin, m->pieces[i].offset);
-        uint64_t to = min_u64(end, (uint64_t)m->pieces[i].offset + m->pieces[i].length);
-        if (from < to) {
-            payload_copy_out(p, at + (uint32_t)(from - m->pieces[i].offset), b->data + (from - begin),
-                             (uint32_t)(to - from));
-            gap = gap || from > covered;
-            covered = max_u64(covered, to);
-        }
-        at += m->pieces[i].length;
-    }
+    bool whole = pieces_overlay(m, p, r->chunk_offset, r->length, b->data);
     r->copy = slice_take(b, 0, r->length);
     r->crc = crc32c(0, b->data, r->length);
-    return gap || covered < end ? GET_GAP : 0;
+    return whole ? 0 : GET_GAP;
 }
 
 /* One piece with all of the range: nothing needs to be copied. */
@@ -87,7 +52,7 @@ int get_read_take(struct get_read *r, const struct msg_chunk_read_reply *m, cons
         (uint64_t)m->pieces[0].offset + m->pieces[0].length >= end) {
         piece_keep(r, m, p);
     } else {
-        err = pieces_overlay(r, m, p);
+        err = pieces_copy(r, m, p);
         if (err < 0 || (err == GET_GAP && !r->holes_ok && !trust))
             return err;
     }

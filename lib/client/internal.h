@@ -219,7 +219,6 @@ uint32_t blocks_count(uint32_t off, uint32_t len);
 void blocks_crc(const void *p, uint32_t len, uint32_t *out); /* starting on a block's edge */
 /* Appends blocks, given by their CRCs, to a running CRC; len bytes, starting on a block's edge. */
 uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crcs, uint32_t len);
-uint32_t payload_crc(const struct payload *p, uint32_t off, uint32_t len);
 
 /* --- xattr.c --- */
 static inline bool op_is_xattr(enum client_op_kind k)

@@ -7,7 +7,8 @@
  *   engine_start.c  starting raft     entries.c  entries on their way to others     peers.c  raft's messages
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
  *   lockwait.c  calls that wait for locks
- *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer */
+ *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
+ *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
 
@@ -326,6 +327,13 @@ void snapshot_consider(struct nm *nm, struct effects *fx);
 /* Those on disk are superseded. */
 void snapshot_forget(struct nm *nm, struct effects *fx);
 void snapshot_done(struct nm *nm, int status, struct effects *fx);
+
+/* repair.c */
+/* A task has ended, in whatever way. */
+void repair_result(struct nm *nm, const struct nm_task *t, const struct wire_task_result *r, struct effects *fx);
+
+/* report.c */
+void report_request(struct nm *nm, const struct event *ev, struct effects *fx);
 
 /* status.c */
 /* Answers a READ request into reply. */

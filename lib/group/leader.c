@@ -56,8 +56,11 @@ static void forget_sessions(struct leader *l, uint64_t before)
     }
 }
 
-void leader_close(struct leader *l)
+void leader_close(struct nm *nm)
 {
+    struct leader *l = &nm->lead;
+
+    tasks_forget(nm);
     forget_servers(l);
     forget_sessions(l, UINT64_MAX);
     free(l->live);
@@ -70,6 +73,7 @@ void leader_open(struct nm *nm)
     struct leader *l = &nm->lead;
     uint64_t now = nm->now.mono;
 
+    tasks_forget(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
     forget_sessions(l, UINT64_MAX);
     l->opened = now;
@@ -162,8 +166,7 @@ static void check_server(struct nm *nm, const struct meta_server *s, struct effe
 
 /* --- heartbeats and reports --- */
 
-/* The registered server this message comes from, or NULL after it was told to register (again). */
-static const struct meta_server *sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,
+const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,
                                         struct effects *fx)
 {
     const struct meta_server *s = meta_server_by_id(nm->meta, id);
@@ -201,7 +204,7 @@ static void note_disks(struct live *l, const struct msg_heartbeat *h, struct eff
 static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     const struct msg_heartbeat *h = &ev->msg->heartbeat;
-    const struct meta_server *s = sender(nm, ev, h->server, h->incarnation, fx);
+    const struct meta_server *s = leader_sender(nm, ev, h->server, h->incarnation, fx);
     struct msg reply = {.type = MSG_TYPE_heartbeat_reply};
     struct live *l;
     uint32_t n;
@@ -242,32 +245,6 @@ bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r)
     return false;
 }
 
-/* What a server holds and nobody knows is collected, but only below the horizon: above it a client may be about to
- * publish it (B15). */
-static void on_report(struct nm *nm, const struct event *ev, struct effects *fx)
-{
-    const struct msg_report *r = &ev->msg->report;
-    struct msg reply = {.type = MSG_TYPE_report_reply};
-    uint64_t horizon = meta_horizon(nm->meta);
-
-    if (sender(nm, ev, r->server, r->incarnation, fx) == NULL)
-        return;
-    arena_reset(&nm->arena);
-    reply.report_reply.epoch = meta_epoch(nm->meta);
-    reply.report_reply.remove = arena_alloc(&nm->arena, r->n_chunks, sizeof *r->chunks);
-    if (reply.report_reply.remove == NULL) {
-        fx_fail(fx, ev->to, DFS_ENOMEM, "no memory for the report");
-        return;
-    }
-    for (uint32_t i = 0; i < r->n_chunks; i++) {
-        const struct wire_chunk_id *c = &r->chunks[i];
-
-        if ((c->chunk & CHUNK_SERIAL_MASK) < horizon && !meta_knows_chunk(nm->meta, c->chunk))
-            reply.report_reply.remove[reply.report_reply.n_remove++] = *c;
-    }
-    fx_reply(fx, ev->to, &reply, NULL);
-}
-
 static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono);
 
 static void on_hold(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -300,7 +277,10 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
         on_heartbeat(nm, ev, fx);
         return;
     case MSG_TYPE_report:
-        on_report(nm, ev, fx);
+        report_request(nm, ev, fx);
+        return;
+    case MSG_TYPE_tasks:
+        tasks_request(nm, ev, fx);
         return;
     case MSG_TYPE_lock_wait:
         lockwait_request(nm, ev, fx);
@@ -461,6 +441,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
 {
     struct leader *l = &nm->lead;
 
+    tasks_turn(nm, fx);
     if (meta_can_reclaim(nm->meta))
         propose_reclaim(nm);
     if (nm->now.mono < l->next_tick)
@@ -481,10 +462,9 @@ void leader_tick(struct nm *nm, struct effects *fx)
 uint64_t leader_deadline(const struct nm *nm)
 {
     const struct leader *l = &nm->lead;
+    uint64_t at = min_u64(l->next_tick, tasks_deadline(nm));
 
-    if (l->reclaim_pending || !meta_can_reclaim(nm->meta))
-        return l->next_tick;
-    return min_u64(l->next_tick, l->next_reclaim);
+    return l->reclaim_pending || !meta_can_reclaim(nm->meta) ? at : min_u64(at, l->next_reclaim);
 }
 
 /* --- what was applied --- */
@@ -530,6 +510,8 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         break;
     case MSG_TYPE_server_state:
         live_get(nm, cmd->server_state.server)->state_pending = false;
+        if (cmd->server_state.state == SERVER_DOWN)
+            tasks_cancel(nm, cmd->server_state.server, fx);
         break;
     case MSG_TYPE_ss_register:
         if (res->type == MSG_TYPE_ss_register_reply) {
@@ -541,6 +523,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
 
             s->last = nm->now.mono; /* a new incarnation counts from here */
             s->heard = false;
+            tasks_again(nm, s->id);
             fx_log(fx, LOG_INFO, "nm.server_registered", "server=%u addr=%.*s domain=%.*s", s->id,
                    STR_ARG(cmd->ss_register.addr), STR_ARG(cmd->ss_register.domain));
         }

@@ -5,6 +5,7 @@
 #define DFS_GROUP_LEADER_H
 
 #include "base/rand.h"
+#include "group/tasks.h"
 #include "meta/meta.h"
 #include "wire/core.h"
 
@@ -29,6 +30,7 @@ struct live { /* one StorageServer, as heard by this leader */
     uint32_t n_remove, cap_remove;
     struct wire_disk_info *disks; /* as last heard */
     uint32_t n_disks;
+    struct task_queue *tasks; /* NULL: it never had any, nor asked */
 };
 
 struct leader {
@@ -45,14 +47,15 @@ struct leader {
     uint64_t next_tick, next_mark, next_expire, next_reclaim;
     int64_t skew;                    /* wall - mono, to notice a clock that was set */
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
+    struct tasks tasks;
     struct session_use *uses;        /* uthash: sessions that were granted chunks, and when */
 };
 
 void leader_init(struct leader *l, uint64_t seed);
-void leader_close(struct leader *l);
+void leader_close(struct nm *nm);
 /* The epoch was opened: everything starts anew. */
 void leader_open(struct nm *nm);
-/* grant, heartbeat, report. */
+/* grant, heartbeat, report, tasks. */
 void leader_request(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Everything that happens by time. */
 void leader_tick(struct nm *nm, struct effects *fx);
@@ -61,6 +64,9 @@ uint64_t leader_deadline(const struct nm *nm);
 void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx);
 struct live *live_get(struct nm *nm, uint32_t id); /* made if need be */
 const struct live *live_find(const struct leader *l, uint32_t id);
+/* The registered server this message comes from, or NULL after it was told to register (again). */
+const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,
+                                        struct effects *fx);
 /* Whether the server that registers is heard at another address: two processes run copies of one data folder. One that
  * moved must have been silent for two heartbeats before it is taken at its new place. */
 bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r);

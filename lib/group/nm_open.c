@@ -453,7 +453,7 @@ void nm_close(struct nm *nm)
     lease_close(nm);
     lockwait_close(nm);
     fx_close(&nm->held);
-    leader_close(&nm->lead);
+    leader_close(nm);
     raftlog_close(&nm->log);
     if (nm->meta != NULL)
         meta_free(nm->meta);

@@ -33,7 +33,8 @@ void write_free(struct ss *ss, struct write *w)
     for (uint32_t i = 0; w->open && i < RECENT_WRITERS; i++)
         if (w->open->recent[i].write == w)
             w->open->recent[i].write = NULL;
-    ss->write_bytes -= w->record.length;
+    if (!w->part)
+        ss->write_bytes -= w->record.length;
     ss->n_writes--;
     list_remove(&w->link);
     slots_remove(&ss->writes, w->slot);
@@ -56,8 +57,7 @@ static bool store_full(const struct ss *ss, const struct store *st, uint64_t now
     return st->full_until > now || st->free < store_reserve(ss);
 }
 
-/* The folder with most free space that takes writes; the error if there is none. */
-static int pick_store(struct ss *ss, uint64_t now, struct store **out)
+int store_pick(struct ss *ss, uint64_t now, struct store **out)
 {
     int err = DFS_EIO;
     *out = NULL;
@@ -89,6 +89,10 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
                 ss->identity.server, m->chunk, version);
         return NULL;
     }
+    if (ss_task_find(ss, m->chunk)) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " is being repaired", ss->identity.server, m->chunk);
+        return NULL;
+    }
     if (c && c->n >= INDEX_MAX_EXTENTS) {
         fx_fail(fx, ev->to, DFS_EFBIG, "chunk %" PRIu64 " is in too many pieces", m->chunk);
         return NULL;
@@ -97,7 +101,7 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
     int err = st ? (st->failed                         ? DFS_EIO
                     : store_full(ss, st, ev->now.mono) ? DFS_ENOSPC
                                                        : 0)
-                 : pick_store(ss, ev->now.mono, &st);
+                 : store_pick(ss, ev->now.mono, &st);
     if (err) {
         fx_fail(fx, ev->to, err, "server=%u %s", ss->identity.server,
                 err == DFS_ENOSPC ? "no space left" : "no working disk");
@@ -290,6 +294,10 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
     if (w->record.kind == RECORD_DELETE) {
         orders_done(ss, w, err);
         write_free(ss, w);
+        return;
+    }
+    if (w->part) {
+        fetch_written(ss, w, err, fx);
         return;
     }
     w->local_done = true;

@@ -5,7 +5,8 @@
  *   segments.c  life of segment files, collection   append.c    group commit: from queue to flushed batch
  *   recover.c   index from records at start         read.c      chunk_read
  *   clean.c     space given back, damage found      scrub.c     when to verify what      walk.c      what is live
- *   identity.c  whose folder                        orders.c    deletion, reports        register.c  NameServer */
+ *   identity.c  whose folder                        orders.c    deletion                 register.c  NameServer
+ *   tasks.c     what the leader wants done          fetch.c     copying and verifying    report.c    what is held */
 #ifndef DFS_STORE_IMPL_H
 #define DFS_STORE_IMPL_H
 
@@ -44,6 +45,18 @@
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
 #define DAMAGED_PAGE 256u
+/* Tasks taken on and not done; their results not told. */
+#define TASKS_MAX 4096u
+#define RESULTS_MAX (2 * TASKS_MAX)
+#define RESULTS_PAGE 1024u
+/* What is fetched at a time, in parts of a frame: while the disks are ours, and while somebody else wants them. */
+#define FETCH_PART WIRE_PAYLOAD_MAX
+#define FETCH_BYTES (16u * 1024 * 1024)
+#define FETCH_PARTS 512u
+#define FETCH_BYTES_BUSY (1u * 1024 * 1024)
+#define FETCH_PARTS_BUSY 8u
+#define FETCH_TIMEOUT (10 * NS_PER_SEC)
+#define FOREGROUND_LINGER (100 * NS_PER_MS)
 
 /* --- tokens: what an answer belongs to --- */
 
@@ -58,7 +71,10 @@ enum token_kind {
     TOKEN_HEARTBEAT,
     TOKEN_REPORT,
     TOKEN_CLEAN, /* b: which */
+    TOKEN_TASKS, /* b: TASKS_ASK or TASKS_TELL */
+    TOKEN_FETCH, /* b: slot of the part */
 };
+enum { TASKS_ASK, TASKS_TELL };
 enum { CLEAN_READ, CLEAN_HOLE, CLEAN_TAIL };
 static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
@@ -245,11 +261,63 @@ struct write {
     bool local_done, down_done, answered;
     uint32_t next_server;
     uint32_t moved_from, moved_position; /* slot + 1 and place of the record this one is a copy of; 0: none */
+    struct part *part;                   /* of a chunk being fetched, or NULL */
 };
 
 struct order {
     uint64_t chunk;
     uint32_t version;
+};
+
+/* --- tasks --- */
+
+struct source {
+    uint32_t server;
+    char *addr;
+};
+
+/* WAITING --> CLEARING (an older copy is being deleted) --> RUNNING --> answered */
+enum ss_task_state { SS_TASK_WAITING, SS_TASK_CLEARING, SS_TASK_RUNNING };
+
+struct ss_task {          /* one task of the leader's */
+    struct list link;     /* ss.tasks_waiting, or ss.tasks_running */
+    struct ss_task *next; /* with the same hash */
+    enum ss_task_state state;
+    uint8_t kind; /* enum task_kind */
+    bool own;     /* the copy here is read, and nothing is written */
+    uint64_t chunk, epoch;
+    uint32_t version, length, crc;
+    struct source *sources;
+    uint32_t n_sources, source; /* source: asked now */
+    struct slice grant;
+    /* fetch.c */
+    uint64_t copy;
+    uint8_t disk;
+    struct list parts; /* by offset */
+    uint32_t undone;   /* parts that are not DONE … */
+    uint32_t busy;     /* … and those of them that somebody works on */
+    uint32_t sequence; /* of its last record */
+    int error;
+    uint32_t suspect;
+};
+
+/* WANTED --> ASKED --> WRITING --> DONE; the chunk's last one waits as HELD until all others are DONE. */
+enum part_state { PART_WANTED, PART_ASKED, PART_HELD, PART_WRITING, PART_DONE };
+
+struct part { /* a range of a chunk being fetched */
+    struct list link, wanted;
+    struct ss_task *task;
+    enum part_state state;
+    uint32_t slot;
+    uint32_t offset, length, crc;
+    struct write *write; /* NULL: a hole. Kept until the chunk is whole: it pins its segment */
+};
+
+struct ss_task_result {
+    uint64_t chunk;
+    uint32_t version, sequence, length, crc, suspect;
+    uint16_t error;
+    uint8_t kind;
 };
 
 enum nm_link { NM_LOST, NM_REGISTERED };
@@ -297,6 +365,22 @@ struct ss {
     uint32_t n_report, report_at, report_sent;
     uint64_t report_next;
     bool report_calling;
+    bool report_anew; /* the report under way is to be begun again */
+
+    struct ss_task *task_table[TASKS_MAX]; /* heads of chains by hash */
+    struct list tasks_waiting, tasks_running;
+    uint32_t n_tasks;
+    struct ss_task_result *results;                /* not yet told */
+    uint32_t n_results, cap_results, results_told; /* told: in the call under way */
+    bool tasks_calling[2];                         /* TASKS_ASK, TASKS_TELL */
+    uint64_t tasks_next;                           /* not before */
+    uint64_t tasks_epoch, tasks_number;            /* of the newest reply taken */
+    bool tasks_lost;                               /* one did not come */
+    struct slots parts;
+    struct list parts_wanted;
+    uint32_t n_fetched; /* parts asked for or being written, and their bytes */
+    uint64_t fetch_bytes;
+    uint64_t foreground; /* when somebody else's request came last */
     uint64_t stat_next;
 
     char *notes[NOTES_MAX]; /* what recovery found, for the log of the first turn */
@@ -358,8 +442,13 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
 struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t number, uint32_t offset, uint32_t length);
 void open_close(struct ss *ss);
 
+/* The folder with most free space that takes writes; the error if there is none. */
+int store_pick(struct ss *ss, uint64_t now, struct store **out) MUST_USE;
+
 /* read.c */
 void read_request(struct ss *ss, const struct event *ev, struct effects *fx);
+/* A range of a chunk held here, for part_answer. */
+void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effects *fx);
 void read_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void read_close(struct ss *ss);
 
@@ -393,6 +482,33 @@ void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);
 void orders_take(struct ss *ss, uint64_t epoch, const struct wire_chunk_id *v, uint32_t n, struct effects *fx);
 void orders_turn(struct ss *ss, struct effects *fx);
 void orders_done(struct ss *ss, struct write *w, int err); /* a tombstone is durable, or failed */
+/* Writes the tombstone of a chunk that is held; orders_done follows. */
+void chunk_delete(struct ss *ss, struct chunk *c);
+
+/* tasks.c */
+void ss_tasks_turn(struct ss *ss, struct now now, struct effects *fx);
+void ss_tasks_event(struct ss *ss, const struct event *ev, struct effects *fx);
+uint64_t ss_tasks_deadline(const struct ss *ss);
+void ss_tasks_close(struct ss *ss);
+struct ss_task *ss_task_find(const struct ss *ss, uint64_t chunk);
+/* The tombstone of a chunk with a task is durable, or failed. */
+void ss_task_cleared(struct ss *ss, struct ss_task *t, int err);
+void ss_task_end(struct ss *ss, struct ss_task *t, int err);
+
+/* fetch.c */
+/* Whether one more part may be asked for. */
+bool fetch_room(const struct ss *ss, uint64_t mono);
+/* Begins to read the chunk: from its sources, or (own) from here. */
+void fetch_start(struct ss *ss, struct ss_task *t, struct now now);
+void fetch_pump(struct ss *ss, struct now now, struct effects *fx);
+void fetch_event(struct ss *ss, const struct event *ev, struct effects *fx);
+/* What a part was asked for has come, or not. */
+void part_answer(struct ss *ss, struct part *p, int status, const struct msg_chunk_read_reply *m,
+                 const struct payload *payload, struct effects *fx);
+void fetch_written(struct ss *ss, struct write *w, int err, struct effects *fx);
+
+/* report.c */
+void report_soon(struct ss *ss); /* what is held is not what was last said, or not to whom */
 void report_turn(struct ss *ss, struct now now, struct effects *fx);
 void report_event(struct ss *ss, const struct event *ev, struct effects *fx);
 
@@ -401,6 +517,8 @@ void register_turn(struct ss *ss, struct now now, struct effects *fx);
 void register_event(struct ss *ss, const struct event *ev, struct effects *fx);
 const char *register_address(const struct ss *ss); /* of the NameServer to call */
 bool ss_serving(const struct ss *ss, uint64_t mono);
+/* A NameServer of this epoch speaks. False: a later one has spoken before. */
+bool epoch_seen(struct ss *ss, uint64_t epoch) MUST_USE;
 
 /* recover.c */
 int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len) MUST_USE;

@@ -30,6 +30,7 @@ struct piece { /* blocks [first, first + n) of a record, counted on the record's
 struct read {
     uint32_t slot;
     struct reply_to to;
+    struct part *part; /* asked by us ourselves, for this; or NULL */
     uint64_t chunk;
     uint32_t length; /* of the chunk */
     int error;
@@ -229,7 +230,10 @@ static void answer(struct ss *ss, struct read *r, struct effects *fx)
     struct msg reply = {.type = MSG_TYPE_chunk_read_reply};
     struct payload payload = {0};
     int err = r->error ? r->error : reply_build(r, &reply, &payload, &fx->arena);
-    if (!err) {
+    if (r->part) {
+        part_answer(ss, r->part, err, &reply.chunk_read_reply, &payload, fx);
+        payload_drop(&payload);
+    } else if (!err) {
         fx_reply(fx, r->to, &reply, &payload);
     } else {
         struct chunk *c = index_find(&ss->index, r->chunk);
@@ -276,22 +280,37 @@ static void submit(struct ss *ss, struct read *r, struct effects *fx)
     r->waiting = r->n_ios;
 }
 
-static void read_start(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
+static struct read *read_new(struct ss *ss, const struct chunk *c, uint32_t offset, uint32_t length)
 {
-    const struct msg_chunk_read *m = &ev->msg->chunk_read;
     struct read *r = xcalloc(1, sizeof *r);
     r->slot = slots_add(&ss->reads, r);
-    r->to = ev->to;
-    r->chunk = m->chunk;
+    r->chunk = c->id;
     r->length = chunk_length(c);
     ss->n_reads++;
-    if (m->length)
-        r->error = plan(ss, r, c, m->offset, m->offset + m->length);
+    if (length)
+        r->error = plan(ss, r, c, offset, offset + length);
     for (uint32_t i = 0; i < r->n_ios; i++)
         r->budget += r->ios[i].len;
-    if (!r->error && ss->n_reads > 1 && ss->read_bytes + r->budget > INFLIGHT_READ_BYTES)
-        r->error = DFS_EAGAIN;
     ss->read_bytes += r->budget;
+    return r;
+}
+
+static void read_start(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
+{
+    struct read *r = read_new(ss, c, ev->msg->chunk_read.offset, ev->msg->chunk_read.length);
+    r->to = ev->to;
+    if (!r->error && ss->n_reads > 1 && ss->read_bytes > INFLIGHT_READ_BYTES)
+        r->error = DFS_EAGAIN;
+    if (r->error || r->n_ios == 0)
+        answer(ss, r, fx);
+    else
+        submit(ss, r, fx);
+}
+
+void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effects *fx)
+{
+    struct read *r = read_new(ss, c, p->offset, p->length);
+    r->part = p;
     if (r->error || r->n_ios == 0)
         answer(ss, r, fx);
     else

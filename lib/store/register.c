@@ -127,14 +127,27 @@ static void renew(struct ss *ss, const struct event *ev, uint32_t lease_ms)
     ss->nm_next = max_u64(ss->nm_sent + ss->heartbeat_every, ev->now.mono);
 }
 
-/* Every NameServer is to hear of all that is damaged. */
-static void damaged_again(struct ss *ss)
+/* Every NameServer that leads is to hear of all that is held and damaged. */
+static void told_again(struct ss *ss)
 {
     uint32_t at = 0;
     ss->n_damaged = ss->damaged_told = 0;
     for (const struct chunk *c; (c = index_next(&ss->index, &at));)
         if (c->flags & CHUNK_DAMAGED)
             damaged_note(ss, c);
+    report_soon(ss);
+}
+
+bool epoch_seen(struct ss *ss, uint64_t epoch)
+{
+    if (epoch < ss->identity.epoch)
+        return false;
+    if (epoch > ss->identity.epoch) {
+        ss->identity.epoch = epoch;
+        ss->identity_dirty = true;
+        told_again(ss);
+    }
+    return true;
 }
 
 static void damaged_told(struct ss *ss)
@@ -174,12 +187,7 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
         ss->identity_saved = false;
     ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
     ss->nm_state = NM_REGISTERED;
-    ss->report_next = ev->now.mono;
-    damaged_again(ss);
-    if (!ss->report_calling) { /* from the start: this NameServer may have heard nothing yet */
-        free(ss->report);
-        ss->report = NULL;
-    }
+    told_again(ss);
     renew(ss, ev, m->lease_ms);
     fx_log(fx, LOG_INFO, "ss.registered", "server=%u nameserver=%s chunks=%u", m->server, register_address(ss),
            ss->index.n);
@@ -203,8 +211,8 @@ static void on_heartbeat(struct ss *ss, const struct event *ev, struct effects *
     if (ev->status == 0 && ev->msg->type == MSG_TYPE_heartbeat_reply) {
         const struct msg_heartbeat_reply *m = &ev->msg->heartbeat_reply;
         if (m->epoch >= ss->identity.epoch) { /* a deposed NameServer renews nothing */
-            orders_take(ss, m->epoch, m->remove, m->n_remove, fx);
             damaged_told(ss);
+            orders_take(ss, m->epoch, m->remove, m->n_remove, fx);
             renew(ss, ev, m->lease_ms);
             return;
         }

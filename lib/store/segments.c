@@ -181,6 +181,8 @@ void store_fail(struct ss *ss, struct store *st, int err, const char *what, stru
         fx_log(fx, LOG_ERROR, "store.disk_failed",
                "folder=%u what=\"%s\" error=%s advice=\"it takes no more writes; replace the disk and restart\"",
                st->number, what, dfs_errname(err));
+    if (!st->failed)
+        report_soon(ss); /* its chunks are missing from now on */
     st->errors.write++;
     st->failed = true;
     for (int class = 0; class < SEGMENT_CLASSES; class ++)

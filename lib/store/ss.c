@@ -89,6 +89,9 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
     ss->segment_size[CLASS_SMALL] = bounded(cfg->segment_size, SEGMENT_SMALL_SIZE, SEGMENT_SMALL_MIN);
     ss->segment_size[CLASS_LARGE] = bounded(cfg->segment_size, SEGMENT_LARGE_SIZE, SEGMENT_LARGE_MIN);
     list_init(&ss->open_lru);
+    list_init(&ss->tasks_waiting);
+    list_init(&ss->tasks_running);
+    list_init(&ss->parts_wanted);
     ss->next_copy = 1;
     ss->nm_next = ss->stat_next = now.mono;
     ss->collect = ss->clean_look = true;
@@ -173,6 +176,7 @@ void ss_close(struct ss *ss)
         if (ss->writes.v[i])
             write_free(ss, ss->writes.v[i]);
     slots_close(&ss->writes);
+    ss_tasks_close(ss);
     clean_close(ss);
     read_close(ss);
     open_close(ss);
@@ -194,6 +198,8 @@ void ss_close(struct ss *ss)
 
 static void on_request(struct ss *ss, const struct event *ev, struct effects *fx)
 {
+    if (ev->msg->type != MSG_TYPE_chunk_read || !(ev->msg->chunk_read.flags & READ_REPAIR))
+        ss->foreground = ev->now.mono;
     if (ev->msg->type == MSG_TYPE_chunk_write)
         chain_request(ss, ev, fx);
     else if (ev->msg->type == MSG_TYPE_chunk_read)
@@ -247,6 +253,12 @@ void ss_event(struct ss *ss, const struct event *ev, struct effects *fx)
     case TOKEN_CLEAN:
         clean_event(ss, ev, fx);
         break;
+    case TOKEN_TASKS:
+        ss_tasks_event(ss, ev, fx);
+        break;
+    case TOKEN_FETCH:
+        fetch_event(ss, ev, fx);
+        break;
     }
 }
 
@@ -276,6 +288,7 @@ void ss_turn(struct ss *ss, struct now now, struct effects *fx)
     report_turn(ss, now, fx);
     identity_turn(ss, fx);
     orders_turn(ss, fx);
+    ss_tasks_turn(ss, now, fx);
     clean_turn(ss, now, fx);
     for (uint32_t i = 0; i < ss->n_stores; i++)
         append_turn(ss, &ss->stores[i], now, fx);
@@ -289,7 +302,7 @@ uint64_t ss_deadline(const struct ss *ss)
         at = min_u64(at, ss->nm_next);
     if (ss->nm_state == NM_REGISTERED && !ss->report_calling)
         at = min_u64(at, ss->report_next);
-    return min_u64(at, clean_deadline(ss));
+    return min_u64(at, min_u64(ss_tasks_deadline(ss), clean_deadline(ss)));
 }
 
 /* --- looking --- */

@@ -34,9 +34,12 @@ enum server_state {
     SERVER_DRAINED = 5,
     SERVER_REMOVED = 6, /* for good; its id is never used again */
 };
+enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3 };
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
 #define ROOT_INO 1u
+#define HELD_DAMAGED 1u
+#define READ_REPAIR 1u
 #define LOOKUP_NOFOLLOW 1u
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u

@@ -19,6 +19,7 @@
 #include "wire/table_files.h"
 #include "wire/table_names.h"
 #include "wire/table_peers.h"
+#include "wire/table_repair.h"
 
 /* --- records inside messages --- */
 
@@ -168,6 +169,9 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(held)                                                                                                            \
+    X(task)                                                                                                            \
+    X(task_result)                                                                                                     \
     X(disk_info)                                                                                                       \
     X(totals)                                                                                                          \
     X(usage_entry)                                                                                                     \
@@ -400,16 +404,6 @@
     F(u32, lease_ms)                                                                                                   \
     L(chunk_id, remove, 1024) /* deletion orders: this chunk, versions up to this */
 
-/* One page of the chunks a server holds, in id order; the reply lists those nobody knows (B15, B16). */
-#define MSG_report(F, R, L)                                                                                            \
-    F(u32, server)                                                                                                     \
-    F(u64, incarnation)                                                                                                \
-    L(chunk_id, chunks, 4096)                                                                                          \
-    F(u8, eof)
-#define MSG_report_reply(F, R, L)                                                                                      \
-    F(u64, epoch)                                                                                                      \
-    L(chunk_id, remove, 4096)
-
 /* --- commands only the leader writes, found in the log and never on a connection --- */
 
 #define MSG_open_epoch(F, R, L)                                                                                        \
@@ -465,7 +459,8 @@
     F(u64, chunk)                                                                                                      \
     F(u32, version)                                                                                                    \
     F(u32, offset)                                                                                                     \
-    F(u32, length)
+    F(u32, length)                                                                                                     \
+    F(u8, flags) /* READ_REPAIR: not for a user, who comes first */
 #define MSG_chunk_read_reply(F, R, L)                                                                                  \
     F(u32, length)         /* of the chunk */                                                                          \
     L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \
@@ -513,6 +508,8 @@
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
+    X(tasks, 0x0204, LEADER)                                                                                           \
+    X(chunk_suspect, 0x0205, LEADER)                                                                                   \
     X(nm_join, 0x0501, MUTATION)                                                                                       \
     X(nm_remove, 0x0502, MUTATION)                                                                                     \
     X(nm_transfer, 0x0503, LEADER)                                                                                     \

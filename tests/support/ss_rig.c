@@ -48,6 +48,8 @@ void rig_close(struct rig *r)
     }
     for (uint32_t i = 0; i < r->n_mail; i++)
         mail_drop(&r->mail[i]);
+    for (uint32_t i = 0; i < r->n_tasks; i++)
+        free(r->tasks[i].sources);
     free(r->mail);
     free(r->calls);
     fx_close(&r->fx);
@@ -91,6 +93,67 @@ static int status_of(uint16_t type, struct slice head)
     return status;
 }
 
+/* The tasks of this server, taken out of the rig's list. */
+static uint32_t tasks_take(struct rig *r, int server, struct wire_task *out)
+{
+    uint32_t n = 0, kept = 0;
+    for (uint32_t i = 0; i < r->n_tasks; i++)
+        if (r->task_server[i] == server) {
+            out[n++] = r->tasks[i];
+        } else {
+            r->task_server[kept] = r->task_server[i];
+            r->tasks[kept++] = r->tasks[i];
+        }
+    r->n_tasks = kept;
+    return n;
+}
+
+static void tasks_answer(struct rig *r, int server, uint64_t token)
+{
+    struct wire_task given[RIG_TASKS];
+    struct msg a = {.type = MSG_TYPE_tasks_reply};
+    a.tasks_reply = (struct msg_tasks_reply){
+        .epoch = r->epoch, .number = ++r->task_number, .tasks = given, .n_tasks = tasks_take(r, server, given)};
+    mail_add(r,
+             (struct rig_mail){.to = server, .from = NAMESERVER, .token = token, .type = a.type, .head = encoded(&a)});
+    for (uint32_t i = 0; i < a.tasks_reply.n_tasks; i++)
+        free(given[i].sources);
+}
+
+static void on_tasks(struct rig *r, const struct rig_mail *q, const struct msg_tasks *m)
+{
+    for (uint32_t i = 0; i < m->n_done && r->n_done < RIG_TASKS; i++)
+        r->done[r->n_done++] = m->done[i];
+    r->tasks_lost += m->lost;
+    if (m->n_done) {
+        tasks_answer(r, q->from, q->token);
+        return;
+    }
+    r->ask[q->from].waits = true;
+    r->ask[q->from].token = q->token;
+}
+
+void rig_task(struct rig *r, uint32_t server, uint8_t kind, uint64_t chunk, const void *bytes, uint32_t len,
+              const char *sources)
+{
+    static const char *const names[RIG_SERVERS] = {"ss0", "ss1", "ss2"};
+    uint32_t n = (uint32_t)strlen(sources);
+    struct wire_task *t = &r->tasks[r->n_tasks];
+    assert(r->n_tasks < RIG_TASKS);
+    *t = (struct wire_task){
+        .kind = kind, .chunk = chunk, .version = 1, .length = len, .crc = crc32c(0, bytes, len), .n_sources = n};
+    t->sources = xcalloc(n + 1, sizeof *t->sources);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = (uint32_t)(sources[i] - '0');
+        t->sources[i] = (struct wire_replica){.server = from + 1, .addr = str_of(names[from])};
+    }
+    r->task_server[r->n_tasks++] = (int)server;
+    if (r->ask[server].waits) {
+        r->ask[server].waits = false;
+        tasks_answer(r, (int)server, r->ask[server].token);
+    }
+}
+
 /* What the scripted NameServer says. */
 static void nm_answer(struct rig *r, const struct rig_mail *q)
 {
@@ -100,6 +163,11 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
     arena_init(&arena, WIRE_ARENA_MAX);
     int err = msg_decode(q->type, slice_data(q->head), q->head.len, &m, &arena);
     assert(!err);
+    if (q->type == MSG_TYPE_tasks && !r->nm_error) {
+        on_tasks(r, q, &m.tasks);
+        arena_close(&arena);
+        return;
+    }
     for (uint32_t i = 0; i < r->n_remove; i++)
         remove[i] = (struct wire_chunk_id){r->remove[i], UINT32_MAX};
     if (r->nm_error) {
@@ -125,6 +193,8 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.type = MSG_TYPE_report_reply;
         a.report_reply.epoch = r->epoch;
         r->reported = m.report.n_chunks;
+        for (uint32_t i = 0; i < m.report.n_chunks && i < ARRAY_LEN(r->held); i++)
+            r->held[i] = m.report.chunks[i];
     }
     mail_add(r, (struct rig_mail){.to = q->from,
                                   .from = NAMESERVER,
@@ -221,7 +291,8 @@ static void on_reply(struct rig *r, struct effect *e, int from)
                                   .token = r->calls[e->to.request].token,
                                   .type = e->type,
                                   .status = status_of(e->type, head),
-                                  .head = head});
+                                  .head = head,
+                                  .payload = payload_ref(&e->payload)});
 }
 
 static void carry_out(struct rig *r, uint32_t i)
@@ -400,6 +471,7 @@ static void server_end(struct rig *r, uint32_t i)
     ss_close(r->ss[i]);
     r->ss[i] = NULL;
     lose_mail(r, (int)i);
+    r->ask[i].waits = false;
 }
 
 void rig_crash(struct rig *r, uint32_t i, enum crash_mode mode)

@@ -11,6 +11,7 @@
 #define RIG_SERVERS 3
 #define RIG_DISKS 2
 #define RIG_REQUESTS 4096
+#define RIG_TASKS 1024
 
 struct rig_answer {
     bool done;
@@ -58,7 +59,19 @@ struct rig {
     int nm_error;                             /* it answers nothing but this */
     uint8_t disks_failed;                     /* as last heard */
     uint32_t damaged;                         /* chunks reported as damaged */
-    bool cut[RIG_SERVERS];                    /* calls to this server fail */
+    struct wire_task tasks[RIG_TASKS];        /* to be given to task_server[], in order; sources are server numbers */
+    int task_server[RIG_TASKS];
+    uint32_t n_tasks;
+    struct wire_task_result done[RIG_TASKS]; /* as told */
+    uint32_t n_done;
+    uint64_t task_number;
+    struct {
+        bool waits;
+        uint64_t token;
+    } ask[RIG_SERVERS];        /* a call for tasks that is not answered yet */
+    uint32_t tasks_lost;       /* calls that said so */
+    struct wire_held held[64]; /* the last report's first entries */
+    bool cut[RIG_SERVERS];     /* calls to this server fail */
     int fatal;
     uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */
     char last_log[300];
@@ -88,6 +101,10 @@ int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
              uint32_t *length);
 uint32_t rig_chunks(struct rig *r, uint32_t server);
+/* Has server do this with version 1 of a chunk: from the servers in `sources` (a digit each, "02").
+ * What came of it is in r->done[]. */
+void rig_task(struct rig *r, uint32_t server, uint8_t kind, uint64_t chunk, const void *bytes, uint32_t len,
+              const char *sources);
 void rig_fill(uint8_t *p, uint32_t len, uint64_t seed); /* bytes that differ by seed */
 
 #endif

@@ -246,7 +246,7 @@ static struct msg publish(struct rig *r, const char *path, const struct wire_gra
 static int report(struct rig *r, uint32_t server, uint64_t chunk, uint32_t *removed)
 {
     struct msg m = {.type = MSG_TYPE_report};
-    struct wire_chunk_id id = {.chunk = chunk, .version = 1};
+    struct wire_held id = {.chunk = chunk, .version = 1};
     const struct msg *reply;
     int err;
 

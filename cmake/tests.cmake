@@ -71,6 +71,14 @@ foreach(source IN LISTS fuzz_sources)
     endif()
 endforeach()
 
+# Benchmarks: built so that they stay true, run by hand (docs/TESTING.md).
+file(GLOB bench_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/bench/*.c)
+foreach(source IN LISTS bench_sources)
+    get_filename_component(name ${source} NAME_WE)
+    dfs_test_executable(${name} ${source})
+    set_target_properties(${name} PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bench)
+endforeach()
+
 if(TARGET libdfs_shared)
     add_test(NAME check_abi COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-abi.sh $<TARGET_FILE:libdfs_shared>)
     set_tests_properties(check_abi PROPERTIES LABELS style)

@@ -73,6 +73,21 @@ void *idmap_find(const struct idmap *m, uint64_t id)
     return p->data + (size_t)rank_of(p, i) * m->size;
 }
 
+void idmap_prefetch(const struct idmap *m, const uint64_t *ids, uint32_t n)
+{
+    for (uint32_t i = 0; i < n; i++)
+        u64map_prefetch(&m->pages, ids[i] / PAGE_IDS);
+    for (uint32_t i = 0; i < n; i++) {
+        const struct idpage *p = page_of(m, ids[i] / PAGE_IDS);
+        const uint8_t *record = p ? p->data + ids[i] % PAGE_IDS * m->size : NULL; /* if the page is full */
+        if (record == NULL)
+            continue;
+        __builtin_prefetch(p);
+        __builtin_prefetch(record);
+        __builtin_prefetch(record + m->size - 1);
+    }
+}
+
 void *idmap_add(struct idmap *m, uint64_t id)
 {
     uint64_t key = id / PAGE_IDS;

@@ -16,12 +16,14 @@ struct idmap {
     struct u64map pages; /* id / 64 -> struct idpage * */
     uint32_t size;       /* of a record; a multiple of 4, or 1 */
     uint64_t count;
-    size_t page_bytes;   /* allocated for pages */
+    size_t page_bytes; /* allocated for pages */
 };
 
 void idmap_init(struct idmap *m, uint32_t size); /* allocates nothing */
 void idmap_close(struct idmap *m);
 void *idmap_find(const struct idmap *m, uint64_t id); /* NULL: absent */
+/* Asks the memory for n records that will be looked for soon, all at once: found one by one, each would be waited for. */
+void idmap_prefetch(const struct idmap *m, const uint64_t *ids, uint32_t n);
 /* A new zeroed record; id must not be there. Aborts when memory is out. */
 void *idmap_add(struct idmap *m, uint64_t id);
 void idmap_remove(struct idmap *m, uint64_t id); /* id must be there */
@@ -36,7 +38,7 @@ struct idmap_iter {
     const struct idmap *map;
     uint64_t *pages; /* sorted; owned */
     size_t n, at;
-    uint64_t left;   /* bits of the current page not yet returned */
+    uint64_t left; /* bits of the current page not yet returned */
 };
 int idmap_iter_init(struct idmap_iter *it, const struct idmap *m) MUST_USE; /* DFS_ENOMEM; close it in any case */
 void idmap_iter_close(struct idmap_iter *it);

@@ -234,22 +234,27 @@ static void directory_changed(struct meta *m, const struct stamp *st, uint64_t d
     in->mtime_ns = in->ctime_ns = st->time_ns;
 }
 
-bool meta_name_add(struct meta *m, uint64_t parent, struct str name, uint64_t ino)
+static void count_name(struct meta *m, uint64_t parent, struct str name, uint64_t ino)
 {
-    if (!names_add(&m->names, parent, name, ino))
-        return false;
     gain_name(m, ino, meta_inode(m, ino), parent, name);
     meta_inode(m, parent)->size++;
-    return true;
+}
+
+bool meta_name_append(struct meta *m, uint64_t parent, struct str name, uint64_t ino)
+{
+    bool added = names_append(&m->names, parent, name, ino);
+    if (added)
+        count_name(m, parent, name, ino);
+    return added;
 }
 
 void meta_link(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t ino)
 {
-    struct inode *in = meta_inode(m, ino);
-    bool added = meta_name_add(m, parent, name, ino);
+    bool added = names_add(&m->names, parent, name, ino);
     assert(added);
     (void)added;
-    in->ctime_ns = st->time_ns;
+    count_name(m, parent, name, ino);
+    meta_inode(m, ino)->ctime_ns = st->time_ns;
     directory_changed(m, st, parent);
 }
 

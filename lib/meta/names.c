@@ -8,6 +8,11 @@
 #define MERGE_BELOW (NODE_DATA / 4)
 #define MERGED_MAX (NODE_DATA * 3 / 4)
 
+static int key_cmp(struct name_key a, struct name_key b)
+{
+    return a.dir != b.dir ? (a.dir < b.dir ? -1 : 1) : str_cmp(a.name, b.name);
+}
+
 /* The way from the root to a leaf: at[i] is the child taken in node[i], or the place in the leaf. */
 struct way {
     struct node *node[NAMES_DEPTH];
@@ -138,6 +143,28 @@ bool names_add(struct names *t, uint64_t dir, struct str name, uint64_t ino)
     return true;
 }
 
+bool names_append(struct names *t, uint64_t dir, struct str name, uint64_t ino)
+{
+    struct name_key key = {dir, name};
+    struct way w = {.depth = 0};
+    assert(name.len <= 255 && dir >> 48 == 0 && ino >> 48 == 0 && ino != 0);
+    if (t->root == NULL)
+        t->root = make_node(t, 0);
+    for (struct node *n = t->root;; n = node_child(n, n->count - 1u)) {
+        assert(w.depth < NAMES_DEPTH);
+        w.node[w.depth] = n;
+        w.at[w.depth++] = (uint16_t)(n->count - (n->level > 0));
+        if (n->level == 0)
+            break;
+    }
+    const struct node *leaf = w.node[w.depth - 1];
+    if (leaf->count > 0 && key_cmp(node_key(leaf, leaf->count - 1u), key) >= 0)
+        return false;
+    insert_at(t, &w, w.depth - 1, leaf->count, key, ino);
+    t->count++;
+    return true;
+}
+
 void names_set(struct names *t, uint64_t dir, struct str name, uint64_t ino)
 {
     struct way w;
@@ -245,11 +272,6 @@ bool names_next(struct names_cursor *c, uint64_t *dir, struct str *name, uint64_
     *name = key.name;
     *ino = node_value(c->node[i], c->at[i]++);
     return true;
-}
-
-static int key_cmp(struct name_key a, struct name_key b)
-{
-    return a.dir != b.dir ? (a.dir < b.dir ? -1 : 1) : str_cmp(a.name, b.name);
 }
 
 struct check {

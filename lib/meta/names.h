@@ -14,7 +14,7 @@
 struct names {
     struct node *root; /* NULL: empty */
     uint64_t count;
-    size_t bytes;      /* allocated for nodes */
+    size_t bytes; /* allocated for nodes */
 };
 
 void names_init(struct names *t); /* allocates nothing */
@@ -23,6 +23,8 @@ void names_close(struct names *t);
 uint64_t names_find(const struct names *t, uint64_t dir, struct str name); /* 0: absent */
 /* Adds an entry; false: it is there already. 0 < ino < 2^48. Aborts when memory is out. */
 bool names_add(struct names *t, uint64_t dir, struct str name, uint64_t ino);
+/* The same for an entry above all others, without a search; false: it is not above them. */
+bool names_append(struct names *t, uint64_t dir, struct str name, uint64_t ino);
 /* The entry, which must be there, now means ino. */
 void names_set(struct names *t, uint64_t dir, struct str name, uint64_t ino);
 /* Takes an entry out and returns what it meant; 0: absent. */

@@ -16,6 +16,7 @@
 /* Two more roots, which no path leads to: entries are named by sixteen hexadecimal digits, the number of the removal. */
 #define TRASH_INO 2u /* what can be restored */
 #define PURGE_INO 3u /* what is being reclaimed */
+#define N_ROOTS 3u
 #define FIRST_INO 16u
 #define META_PAGE_BYTES (1024u * 1024) /* what one listing reply may take, encoded */
 
@@ -161,6 +162,11 @@ struct meta {
 /* What an allocation of n bytes takes. */
 static inline size_t heap_cost(size_t n) { return round_up(n + 8, 16); }
 
+/* --- verify.c --- */
+
+/* What meta_verify says of placements, servers, sessions, handles and locks, without a walk of inodes, names and chunks. */
+int meta_verify_small(const struct meta *m, char *why, size_t len) MUST_USE;
+
 /* --- inode.c --- */
 
 struct inode *meta_inode(const struct meta *m, uint64_t ino); /* NULL: none */
@@ -179,8 +185,8 @@ void meta_set_generation(struct inode *in, uint64_t generation);
 void meta_fill_attr(const struct meta *m, uint64_t ino, const struct inode *in, struct wire_attr *a);
 /* Enters a new name; the parent's times and counts follow. */
 void meta_link(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t ino);
-/* Enters a name and nothing else, for loading; false: it is there already. */
-bool meta_name_add(struct meta *m, uint64_t parent, struct str name, uint64_t ino);
+/* Enters a name that comes after all others, and nothing else, for loading; false: it does not. */
+bool meta_name_append(struct meta *m, uint64_t parent, struct str name, uint64_t ino);
 /* Takes a name out; the inode goes when that was its last. */
 void meta_unlink(struct meta *m, const struct stamp *st, uint64_t parent, struct str name);
 /* Moves a name: to_name must be free. The one called name is not to lie in memory of the state. */

@@ -29,6 +29,12 @@ uint64_t u64map_get(const struct u64map *m, uint64_t key)
     return m->cap == 0 ? 0 : m->slots[find_slot(m, key)].value;
 }
 
+void u64map_prefetch(const struct u64map *m, uint64_t key)
+{
+    if (m->cap > 0)
+        __builtin_prefetch(&m->slots[mix64(key) & (m->cap - 1)]);
+}
+
 static void resize(struct u64map *m, size_t cap)
 {
     struct u64map old = *m;

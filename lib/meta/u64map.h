@@ -18,6 +18,8 @@ struct u64map {
 void u64map_init(struct u64map *m); /* allocates nothing */
 void u64map_close(struct u64map *m);
 uint64_t u64map_get(const struct u64map *m, uint64_t key); /* 0: absent */
+/* Asks the memory for what a u64map_get of key will look at. */
+void u64map_prefetch(const struct u64map *m, uint64_t key);
 /* Adds or replaces. value != 0. Aborts when memory is out. */
 void u64map_put(struct u64map *m, uint64_t key, uint64_t value);
 /* Takes the key out, if it is there. */

@@ -308,10 +308,25 @@ static int check_totals(struct verify *v)
     for (uint32_t i = 0; i < m->n_servers; i++)
         if (m->servers[i].chunks != v->server_chunks[i] || m->servers[i].bytes != v->server_bytes[i])
             return BAD(v, "storage server %u miscounts its chunks", i + 1);
-    for (uint32_t i = 0; i < m->n_servers; i++)
-        if ((m->servers[i].state == SERVER_DRAINED || m->servers[i].state == SERVER_REMOVED) && m->servers[i].chunks > 0)
-            return BAD(v, "storage server %u has chunks, and should have none", i + 1);
     return 0;
+}
+
+static int check_small(struct verify *v)
+{
+    const struct meta *m = v->m;
+    int rv = placements_verify(&m->placements, v->why, v->len);
+    for (uint32_t i = 0; rv == 0 && i < m->n_servers; i++)
+        if ((m->servers[i].state == SERVER_DRAINED || m->servers[i].state == SERVER_REMOVED) && m->servers[i].chunks > 0)
+            rv = BAD(v, "storage server %u has chunks, and should have none", i + 1);
+    if (rv == 0)
+        rv = check_sessions(v);
+    return rv == 0 ? check_files(v) : rv;
+}
+
+int meta_verify_small(const struct meta *m, char *why, size_t len)
+{
+    struct verify v = {.m = m, .why = why, .len = len};
+    return check_small(&v);
 }
 
 int meta_verify(const struct meta *m, char *why, size_t len)
@@ -324,19 +339,15 @@ int meta_verify(const struct meta *m, char *why, size_t len)
     v.server_bytes = xcalloc(m->n_servers, sizeof *v.server_bytes);
     v.placed = xcalloc(m->placements.n + 1, sizeof *v.placed);
     meta_totals_sum(m, &v.sums);
-    int rv = tally_names(&v);
+    int rv = check_small(&v); /* before what leans on the placements */
     if (rv == 0)
-        rv = placements_verify(&m->placements, why, len);
+        rv = tally_names(&v);
     if (rv == 0)
         rv = check_inodes(&v);
     for (size_t i = 0; rv == 0 && i < m->removed.count; i++)
         rv = check_chunk(&v, meta_removed_at(m, i)->chunk, true, 0);
     if (rv == 0)
         rv = check_totals(&v);
-    if (rv == 0)
-        rv = check_sessions(&v);
-    if (rv == 0)
-        rv = check_files(&v);
     idmap_close(&v.names);
     idmap_close(&v.entries);
     idmap_close(&v.sums);

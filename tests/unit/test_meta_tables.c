@@ -167,6 +167,35 @@ static void the_name_index_is_a_sorted_array(void **state)
     test_free(model);
 }
 
+/* Appending gives the tree that adding gives, and refuses what is not above the last. */
+static void names_in_order_can_be_appended(void **state)
+{
+    (void)state;
+    struct names added, appended;
+    struct names_cursor c;
+    struct str name;
+    char text[40], why[128];
+    uint64_t dir, ino, n = 0;
+    names_init(&added);
+    names_init(&appended);
+    for (uint64_t i = 0; i < 20000; i++) {
+        snprintf(text, sizeof text, "%08u%.*s", (unsigned)i, (int)(i % 20), "twenty more letters.");
+        assert_true(names_add(&added, 1 + i / 700, str_of(text), i + 1));
+        assert_true(names_append(&appended, 1 + i / 700, str_of(text), i + 1));
+        assert_false(names_append(&appended, 1 + i / 700, str_of(text), i + 1));
+        assert_false(names_append(&appended, i / 700, str_of("x"), i + 1));
+    }
+    assert_int_equal(names_verify(&appended, why, sizeof why), 0);
+    assert_int_equal(appended.count, added.count);
+    assert_int_equal(appended.bytes, added.bytes);
+    names_seek(&appended, &c, 0, STR(""));
+    while (names_next(&c, &dir, &name, &ino))
+        assert_int_equal(ino, ++n);
+    assert_int_equal(n, 20000);
+    names_close(&added);
+    names_close(&appended);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -174,6 +203,7 @@ int main(void)
         cmocka_unit_test(an_idmap_keeps_records_by_id_and_walks_them_in_order),
         cmocka_unit_test(an_idmap_that_lost_most_records_lost_most_bytes),
         cmocka_unit_test(the_name_index_is_a_sorted_array),
+        cmocka_unit_test(names_in_order_can_be_appended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -353,7 +353,10 @@ static inline struct bytes saved(const struct meta *m)
 static inline int load_bytes(struct meta *m, const uint8_t *p, size_t len)
 {
     struct source s = {p, len, 0};
+    char why[200] = "";
     int rv = meta_load(m, read_source, &s);
+    if (rv == 0 && meta_verify(m, why, sizeof why) != 0)
+        fail_msg("what was loaded does not hold together: %s", why);
     return rv == 0 && s.at != len ? DFS_EIO : rv;
 }
 

@@ -165,5 +165,7 @@ void tree_copy(struct cli *cli, const char *from, const char *to);
 /* Calls set() for everything below remote, and for remote itself; it fills in what is to be changed, false: nothing. */
 typedef bool (*tree_set_fn)(void *arg, const struct dfs_attr *a, struct dfs_setattr *out);
 void tree_set(struct cli *cli, const char *remote, const struct dfs_attr *attr, tree_set_fn set, void *arg);
+/* verb_attr.c: one path, or with -R a tree. */
+void cli_set(struct cli *cli, const char *path, tree_set_fn set, void *arg);
 
 #endif

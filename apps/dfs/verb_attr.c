@@ -8,8 +8,7 @@
 #include "cli.h"
 #include "parse.h"
 
-/* One path, or a tree of them. */
-static void change(struct cli *cli, const char *path, tree_set_fn set, void *arg)
+void cli_set(struct cli *cli, const char *path, tree_set_fn set, void *arg)
 {
     struct dfs_attr attr;
     struct dfs_setattr what = {0};
@@ -48,7 +47,7 @@ int verb_chmod(struct cli *cli)
         return 1;
     }
     for (size_t i = 1; i < cli->n_args; i++)
-        change(cli, cli->args[i], set_mode, (void *)(uintptr_t)cli->args[0]);
+        cli_set(cli, cli->args[i], set_mode, (void *)(uintptr_t)cli->args[0]);
     return 0;
 }
 
@@ -96,7 +95,7 @@ int verb_chown(struct cli *cli)
         return 1;
     }
     for (size_t i = 1; i < cli->n_args; i++)
-        change(cli, cli->args[i], set_owner, &set);
+        cli_set(cli, cli->args[i], set_owner, &set);
     return 0;
 }
 

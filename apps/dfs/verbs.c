@@ -94,6 +94,7 @@ static const struct verb_flag touch_flags[] = {SWITCH(no_create, "no-create", 'c
 static const struct verb_flag du_flags[] = {SWITCH(summary, "summary", 's', "nothing below PATH"),
                                             NUMBER(depth, "depth", 'd', "show N levels of directories", "1"), HUMAN,
                                             END};
+static const struct verb_flag goal_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"), END};
 static const struct verb_flag df_flags[] = {SWITCH(human, "human", 'h', "sizes as 1.5 GiB; they always are"), END};
 
 const struct verb verbs[] = {
@@ -202,14 +203,48 @@ const struct verb verbs[] = {
      "\n"
      "  dfs du -sh /photos /docs\n  dfs du -d 2 /\n"},
     {"df", "", "show capacity and use", "", 0, 0, verb_df, df_flags, "  dfs df -h\n"},
+    {"setgoal", "GOAL PATH...", "how many copies files have", "wR*", 2, ANY, verb_setgoal, goal_flags,
+     "GOAL is 1 to 16, or \"default\": two copies, or one while there is only one StorageServer. What is made in a\n"
+     "directory gets the directory's goal; what is in it already keeps its own, unless -r is given. Copies are made, or\n"
+     "given up, in the background: dfs health shows how far that is.\n"
+     "\n"
+     "  dfs setgoal 3 /important.db\n"
+     "  dfs setgoal -r 3 /important      a directory with all it holds, and what is made there later\n"
+     "  dfs setgoal -r default /tmp\n"},
+    {"getgoal", "PATH...", "show how many copies files have", "R*", 1, ANY, verb_getgoal, goal_flags,
+     "Of a directory: what files made in it will have.\n\n  dfs getgoal -r /important\n"},
     {"nm", "list|remove|transfer [ID]", "NameServers: show, take out, hand over", "ww", 1, 2, verb_nm, NULL,
      "  dfs nm list               the NameServers, and who leads\n"
      "  dfs nm remove ID          takes one out for good: its id is never used again\n"
      "  dfs nm transfer [ID]      hands leadership to ID, or to whoever is furthest\n"
      "\n"
      "A further NameServer joins by itself: dfs-nm --data DIR --join HOST:PORT\n"},
+    {"server", "list|drain|undrain|remove [ID]", "StorageServers: show, empty, take out", "ww", 1, 2, verb_server, NULL,
+     "  dfs server list           the StorageServers, and how full they are\n"
+     "  dfs server drain ID       moves everything off it; it takes nothing new, and still serves\n"
+     "  dfs server undrain ID     keeps it after all\n"
+     "  dfs server remove ID      takes it out for good, once nothing is on it: its id is never used again\n"
+     "\n"
+     "A further StorageServer adds itself: dfs-ss --data DIR --nm HOST:PORT\n"},
     {"status", "", "show the cluster's servers", "", 0, 0, verb_status, NULL,
      "  dfs status\n  dfs -j status | jq .servers\n"},
+    {"health", "", "is all well, and what to do if not", "", 0, 0, verb_health, NULL,
+     "Green: every file has its copies. Yellow: something wants attention, and nothing is lost. Red: there are files "
+     "that\n"
+     "cannot be read now. The exit status is 0, 1 or 2, as monitors expect; 2 also if the NameServers do not answer.\n"
+     "\n"
+     "  dfs health\n  dfs -j health | jq .advice\n"},
+    {"fsck", "[PATH...]", "list files with something wrong", "R*", 0, ANY, verb_fsck, NULL,
+     "Prints a line for each file of which chunks are missing, corrupt, or short of copies, and sums up. The exit "
+     "status is\n"
+     "1 if any file is missing data. Without PATH: everything, the trash included.\n"
+     "\n"
+     "  dfs fsck\n  dfs -j fsck /photos\n"},
+    {"rebalance", "", "even out how full StorageServers are", "", 0, 0, verb_rebalance, NULL,
+     "That happens by itself where servers differ by more than 10 points of a hundred; this narrows it to 2, in the\n"
+     "background.\n"
+     "\n"
+     "  dfs rebalance\n"},
 };
 const size_t n_verbs = ARRAY_LEN(verbs);
 

@@ -45,7 +45,8 @@ struct dfs_attr {
     uint32_t uid, gid, nlink;
     uint32_t chunks;
     uint8_t type; /* enum dfs_type */
-    uint8_t goal; /* replicas wanted */
+    uint8_t goal;     /* replicas wanted */
+    bool goal_chosen; /* for this one or a directory it was made in; false: that is the default */
 };
 
 struct dfs_entry {
@@ -117,6 +118,39 @@ struct dfs_trashed { /* something in the trash */
     struct dfs_totals totals; /* itself and what lies below it */
 };
 
+struct dfs_health {
+    const char *status; /* green, yellow or red */
+    int level;          /* 0, 1, 2 */
+    /* Numbers of chunks. */
+    uint64_t under_replicated; /* fewer copies on servers that are up than their goal */
+    uint64_t endangered;       /* one copy left, of a goal of two or more */
+    uint64_t missing;          /* no copy on a server that is up */
+    uint64_t corrupt;          /* all copies that are up are damaged */
+    uint64_t repairing;        /* being copied now */
+    uint64_t over_replicated;
+    uint64_t misplaced;     /* copies share a failure domain, though they need not */
+    uint64_t draining;      /* a copy is on a server that is being drained */
+    uint64_t goal_too_high; /* the goal is more than there are servers that stay */
+    int64_t eta_seconds;    /* until all that can be repaired is; 0: nothing is to be done; -1: not known */
+    bool rebalancing;
+    const char *const *advice; /* sentences that name what to do next */
+    size_t n_advice;
+};
+
+struct dfs_fsck_entry { /* a directory, or a file with something wrong; the numbers are of its chunks */
+    const char *name;   /* empty: the path asked about, a file */
+    uint64_t ino, size;
+    uint32_t chunks, missing, corrupt, under_replicated, misplaced, over_replicated; /* as in dfs_health */
+    uint8_t type, goal;
+};
+
+struct dfs_server_change { /* what came of it */
+    const char *state;
+    uint64_t chunks, bytes; /* on it */
+    uint64_t stuck;         /* chunks on it that ask for more copies than the servers that stay can hold */
+    uint8_t goal;           /* default goal in force */
+};
+
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
@@ -135,11 +169,16 @@ struct dfs_result {
     uint64_t keep_ms;                /* trash_list: how long the trash keeps things */
     const struct dfs_usage *usage;   /* usage: one page of the directories in it */
     size_t n_usage;
-    const char *next;                /* usage: where the next page starts */
-    bool eof;                        /* readdir, usage, trash_list: that was the last page */
+    const struct dfs_fsck_entry *fsck; /* fsck: one page */
+    size_t n_fsck;
+    uint32_t fsck_files;             /* fsck: looked at for this page */
+    const struct dfs_health *health; /* health */
+    struct dfs_server_change server; /* server_set */
+    const char *next;                /* usage, fsck: where the next page starts */
+    bool eof;                        /* readdir, usage, fsck, trash_list: that was the last page */
     const struct dfs_status *status; /* status */
     struct dfs_statfs fs;            /* statfs */
-    uint64_t bytes;                  /* put, get, read: payload moved */
+    uint64_t bytes;                  /* put, get, read: payload moved; rebalance: to be moved, about */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
 
@@ -189,12 +228,14 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
 #define DFS_SET_GID 4u
 #define DFS_SET_MTIME 8u
 #define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
+#define DFS_SET_GOAL 32u      /* of a file, or of what is made in a directory from now on */
 struct dfs_setattr {
     unsigned what;
     uint32_t mode, uid, gid;
     int64_t mtime_ns;
+    uint8_t goal; /* 1 to 16; 0: the default */
 };
-/* flags: DFS_NOFOLLOW. The mode of a symbolic link cannot be changed: DFS_ENOTSUP. */
+/* flags: DFS_NOFOLLOW. The mode and goal of a symbolic link cannot be changed: DFS_ENOTSUP. */
 int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
 /* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
 int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
@@ -223,6 +264,19 @@ int dfs_trash_keep(struct dfs_client *c, uint64_t ms, dfs_cb cb, void *arg);
 int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
 int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg);
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg);
+int dfs_health(struct dfs_client *c, dfs_cb cb, void *arg);
+/* What is wrong with the files of one directory, and which directories it holds: one page, behind `after` ("" for the
+ * first, then result.next); limit 0: 1000. Of a file: itself. path starts at the directory with the inode number dir; 0: at
+ * the root. */
+int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
+/* A storage server is to be emptied; to stay after all; to be taken out for good, which is refused with DFS_EBUSY while
+ * there is something on it. */
+#define DFS_SERVER_DRAIN 1u
+#define DFS_SERVER_UNDRAIN 2u
+#define DFS_SERVER_REMOVE 3u
+int dfs_server_set(struct dfs_client *c, uint32_t id, unsigned action, dfs_cb cb, void *arg);
+/* Evens out how full the servers are, further than happens by itself; comes back at once. */
+int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg);
 /* Takes a NameServer out of the cluster for good. */
 int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 /* Hands leadership to this NameServer; 0: to the one that is furthest. */

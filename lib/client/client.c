@@ -19,6 +19,8 @@ struct client *client_new(const struct client_config *cfg)
     c->cfg.window = cfg->window ? cfg->window : CLIENT_WINDOW;
     for (uint32_t i = 0; i < cfg->n_nameservers; i++)
         c->names[i] = xstrdup(cfg->nameservers[i]);
+    for (uint32_t i = 0; i < cfg->n_hosts && i < CLIENT_MAX_HOSTS; i++)
+        c->hosts[i] = xstrdup(cfg->hosts[i]);
     c->program = xstrdup(cfg->program ? cfg->program : "libdfs");
     rng_seed(&c->rng, cfg->seed);
     snprintf(c->nm, sizeof c->nm, "%s", c->names[0]);
@@ -100,7 +102,7 @@ struct dfs_attr attr_of(const struct wire_attr *a)
     return (struct dfs_attr){
         .ino = a->ino, .generation = a->generation, .size = a->size, .mtime_ns = a->mtime_ns,
         .ctime_ns = a->ctime_ns, .mode = a->mode, .uid = a->uid, .gid = a->gid, .nlink = a->nlink,
-        .chunks = a->chunks, .type = a->type, .goal = a->goal,
+        .chunks = a->chunks, .type = a->type, .goal = a->goal, .goal_chosen = a->goal_chosen != 0,
     };
 }
 
@@ -240,6 +242,8 @@ void client_free(struct client *c)
     grants_close(c);
     for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
         free(c->names[i]);
+    for (uint32_t i = 0; i < CLIENT_MAX_HOSTS; i++)
+        free(c->hosts[i]);
     free(c->program);
     free(c->slots);
     free(c);

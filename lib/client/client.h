@@ -13,6 +13,7 @@
 #include "wire/core.h"
 
 #define CLIENT_MAX_NAMESERVERS 16u
+#define CLIENT_MAX_HOSTS 32u
 
 struct client;
 
@@ -20,6 +21,8 @@ struct client_config {
     const char *nameservers[CLIENT_MAX_NAMESERVERS]; /* "host:port" */
     uint32_t n_nameservers;
     const char *program;
+    const char *hosts[CLIENT_MAX_HOSTS]; /* what addresses of this machine begin with, before the port */
+    uint32_t n_hosts;
     uint32_t uid, gid;     /* on whose behalf; trusted until keys exist */
     uint64_t nonce;        /* random: makes session_open idempotent */
     uint64_t seed;
@@ -30,11 +33,11 @@ struct client_config {
 };
 
 enum client_op_kind {
-    OP_STAT = 1, OP_READDIR, OP_USAGE, OP_TRASH_LIST, OP_GETXATTR, OP_LISTXATTR,
+    OP_STAT = 1, OP_READDIR, OP_FSCK, OP_USAGE, OP_TRASH_LIST, OP_GETXATTR, OP_LISTXATTR,
     OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
     OP_SETATTR, OP_LINK, OP_REMOVE, OP_TRASH_RESTORE, OP_TRASH_EMPTY, OP_TRASH_KEEP, OP_SETXATTR,
-    OP_REMOVEXATTR,
-    OP_STATFS, OP_STATUS, OP_NM_REMOVE, OP_NM_TRANSFER,
+    OP_REMOVEXATTR, OP_SERVER_SET,
+    OP_STATFS, OP_STATUS, OP_HEALTH, OP_REBALANCE, OP_NM_REMOVE, OP_NM_TRANSFER,
     OP_PUT, OP_GET, OP_END_SESSION,
 };
 
@@ -42,17 +45,17 @@ enum client_op_kind {
 struct client_request {
     enum client_op_kind kind;
     const char *path;
-    const char *path2; /* symlink: target; rename, link: to; readdir, usage: after; xattr: name */
+    const char *path2; /* symlink: target; rename, link: to; readdir, usage, fsck: after; xattr: name */
     const void *value; /* setxattr */
     size_t value_len;
     unsigned flags;    /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
-    uint32_t mode, limit;
+    uint32_t mode, limit; /* server_set: enum server_action, the server */
     struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
     uint64_t offset, length; /* of a get */
-    uint64_t id;             /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms */
+    uint64_t id;             /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;
     void *arg;
 };

@@ -43,23 +43,39 @@ void get_read_free(struct get_read *r)
     free(r);
 }
 
-/* The next replica to ask: not tried yet, better one that has not failed us lately. */
+/* Is this address of the machine we run on? */
+static bool is_here(const struct client *c, struct str addr)
+{
+    while (addr.len > 0 && addr.p[addr.len - 1] != ':')
+        addr.len--;
+    addr.len -= addr.len > 0;
+    for (uint32_t i = 0; i < CLIENT_MAX_HOSTS && c->hosts[i]; i++)
+        if (str_eq(addr, str_of(c->hosts[i])))
+            return true;
+    return false;
+}
+
+/* How little we want to ask a replica: it has failed us lately, or the NameServer has not heard of it, or it is far, or
+ * busy, in this order. */
+static uint32_t reluctance(const struct client *c, const struct wire_replica *r)
+{
+    return (suspect_is(c, r->server) ? 8u : 0) + (r->rank == REPLICA_SILENT ? 4u : 0) + (is_here(c, r->addr) ? 0 : 2u) +
+           (r->rank == REPLICA_BUSY ? 1u : 0);
+}
+
+/* The next replica to ask: not tried yet, and among those we want to ask most another one for each range. */
 static bool replica_pick(const struct get_read *r, const struct wire_chunk_loc *loc, uint32_t *out)
 {
-    bool found = false;
+    uint32_t least = UINT32_MAX;
     for (uint32_t i = 0; i < loc->n_replicas; i++) {
         uint32_t at = (r->get->spread + r->index + i) % loc->n_replicas;
-        if (r->tried & (uint32_t)1 << at)
+        uint32_t how = reluctance(r->t.c, &loc->replicas[at]);
+        if (r->tried & (uint32_t)1 << at || how >= least)
             continue;
-        if (!suspect_is(r->t.c, loc->replicas[at].server)) {
-            *out = at;
-            return true;
-        }
-        if (!found)
-            *out = at;
-        found = true;
+        least = how;
+        *out = at;
     }
-    return found;
+    return least != UINT32_MAX;
 }
 
 static void read_send(struct get_read *r, const struct wire_chunk_loc *loc, struct effects *fx)

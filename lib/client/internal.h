@@ -119,6 +119,7 @@ struct client {
     struct client_config cfg;
     char *names[CLIENT_MAX_NAMESERVERS];
     char *program;
+    char *hosts[CLIENT_MAX_HOSTS];
     struct rng rng;
     struct now now;
     struct list starting, running, ended, sleeping, dated;
@@ -227,6 +228,11 @@ static inline bool op_is_xattr(enum client_op_kind k)
 }
 void xattr_build(struct rpc *r, struct msg *m);
 void xattr_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
+
+/* --- servers.c --- */
+void servers_build(struct rpc *r, struct msg *m);
+void servers_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
+const char *server_state_word(uint8_t s);
 
 /* --- path.c, put.c, get.c: first step and cleanup of an op --- */
 void path_begin(struct op *op, struct effects *fx);

@@ -17,7 +17,7 @@ static uint32_t setattr_flags(const struct client_request *q)
         uint32_t theirs;
     } table[] = {{DFS_SET_MODE, SETATTR_MODE},   {DFS_SET_UID, SETATTR_UID},
                  {DFS_SET_GID, SETATTR_GID},     {DFS_SET_MTIME, SETATTR_MTIME},
-                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW}};
+                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW}, {DFS_SET_GOAL, SETATTR_GOAL}};
     uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         flags |= q->set.what & table[i].ours ? table[i].theirs : 0;
@@ -58,10 +58,12 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
     const struct client_request *q = &op->req;
     if (op_is_xattr(q->kind)) {
         xattr_build(r, m);
+    } else if (q->kind == OP_SERVER_SET || q->kind == OP_HEALTH || q->kind == OP_FSCK || q->kind == OP_REBALANCE) {
+        servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
         m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
-                                          q->set.gid, q->set.mtime_ns};
+                                          q->set.gid, q->set.mtime_ns, q->set.goal};
     } else if (q->kind == OP_LINK) {
         m->type = MSG_TYPE_link;
         m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
@@ -216,12 +218,6 @@ static const char *nameserver_state(uint8_t s)
     return words[s < ARRAY_LEN(words) ? s : 0];
 }
 
-static const char *server_state_word(uint8_t s)
-{
-    static const char *const words[] = {"unknown", "up", "suspect", "down", "draining", "drained"};
-    return words[s < ARRAY_LEN(words) ? s : 0];
-}
-
 static void fill_disks(struct op *op, struct dfs_server *v, const struct wire_server_info *w)
 {
     struct dfs_disk *d = arena_alloc(&op->arena, w->n_disks, sizeof *d);
@@ -369,6 +365,12 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
         break;
     case MSG_TYPE_status_reply:
         answer_status(op, &m->status_reply);
+        break;
+    case MSG_TYPE_server_set_reply:
+    case MSG_TYPE_health_reply:
+    case MSG_TYPE_fsck_reply:
+    case MSG_TYPE_rebalance_reply:
+        servers_answer(op, m);
         break;
     default:
         xattr_answer(op, m);

@@ -103,7 +103,7 @@ static void frame_run(struct task *t, struct effects *fx)
         .crcs = {(const char *)f->crcs, f->n_crcs * 4}, .chain = chain, .n_chain = g->n - 1,
     };
     for (uint32_t i = 1; i < g->n; i++)
-        chain[i - 1] = (struct wire_replica){g->r[i].server, str_of(g->r[i].addr)};
+        chain[i - 1] = (struct wire_replica){.server = g->r[i].server, .addr = str_of(g->r[i].addr)};
     struct payload payload = payload_of(slice_ref(f->data));
     /* the chain's own deadlines end first, and say which server it was */
     task_send(t, g->r[0].addr, &m, &payload, 2 * t->c->cfg.call_timeout, fx);

@@ -12,6 +12,7 @@ struct candidate {
     const struct meta_server *server;
     struct live *live;
     uint64_t free;
+    uint32_t shared; /* leading components of its failure domain that a server already chosen has, too */
     bool taken;
 };
 
@@ -70,23 +71,43 @@ static int find_candidates(struct nm *nm, const struct msg_grant *g, struct plac
     return 0;
 }
 
-/* More free space is more likely; what was just granted counts against a server until its next heartbeat tells. */
-static uint64_t weight(const struct candidate *c)
+/* The least a server not yet chosen shares with those that are: only such come next. */
+static uint32_t least_shared(const struct placement *p)
 {
-    return c->taken ? 0 : (c->free / MIB + 1) * 16 / (16 + c->live->granted) + 1;
+    uint32_t least = META_DOMAIN_DEPTH;
+
+    for (uint32_t i = 0; i < p->n; i++)
+        if (!p->v[i].taken && p->v[i].shared < least)
+            least = p->v[i].shared;
+    return least;
+}
+
+/* More free space is more likely; what was just granted counts against a server until its next heartbeat tells. */
+static uint64_t weight(const struct candidate *c, uint32_t shared)
+{
+    return c->taken || c->shared > shared ? 0 : (c->free / MIB + 1) * 16 / (16 + c->live->granted) + 1;
+}
+
+static void take(struct placement *p, struct candidate *c)
+{
+    c->taken = true;
+    c->live->granted++;
+    for (uint32_t i = 0; i < p->n; i++)
+        p->v[i].shared = (uint32_t)max_u64(p->v[i].shared, meta_domains_shared(p->v[i].server, c->server));
 }
 
 static struct candidate *pick(struct nm *nm, struct placement *p)
 {
+    uint32_t shared = least_shared(p);
     uint64_t sum = 0, at;
 
     for (uint32_t i = 0; i < p->n; i++)
-        sum += weight(&p->v[i]);
+        sum += weight(&p->v[i], shared);
     if (sum == 0)
         return NULL;
     at = rng_below(&nm->lead.rng, sum);
     for (uint32_t i = 0; i < p->n; i++) {
-        uint64_t w = weight(&p->v[i]);
+        uint64_t w = weight(&p->v[i], shared);
 
         if (at < w)
             return &p->v[i];
@@ -110,15 +131,16 @@ static int grant_chunk(struct nm *nm, struct placement *p, uint32_t copies, uint
     out->replicas = arena_alloc(&nm->arena, copies, sizeof *out->replicas);
     if (out->replicas == NULL)
         return DFS_ENOMEM;
-    for (uint32_t i = 0; i < p->n; i++)
+    for (uint32_t i = 0; i < p->n; i++) {
         p->v[i].taken = false;
+        p->v[i].shared = 0;
+    }
     for (uint32_t i = 0; i < copies; i++) {
         struct candidate *c = pick(nm, p);
 
         if (c == NULL)
             break;
-        c->taken = true;
-        c->live->granted++;
+        take(p, c);
         servers[token.n_servers++].id = c->server->id;
         out->replicas[out->n_replicas++] =
             (struct wire_replica){.server = c->server->id, .addr = str_of(c->server->addr)};

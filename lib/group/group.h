@@ -8,7 +8,8 @@
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
  *   lockwait.c  calls that wait for locks
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
- *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold */
+ *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
+ *   health.c    what is wrong, and what to do about it */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
 
@@ -19,6 +20,7 @@ _Static_assert(RAFT_VERSION_NUMBER == 2201, "lib/group is written for libraft 0.
 
 #include "base/list.h"
 #include "base/rand.h"
+#include "group/health.h"
 #include "group/identity.h"
 #include "group/leader.h"
 #include "group/nm.h"

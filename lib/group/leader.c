@@ -156,6 +156,8 @@ static void check_server(struct nm *nm, const struct meta_server *s, struct effe
     struct live *l = live_get(nm, s->id);
     uint64_t silence = nm->now.mono - l->last;
 
+    if (s->state == SERVER_DRAINING && s->chunks == 0)
+        propose_state(nm, l, s, SERVER_DRAINED);
     if (!s->up || s->state == SERVER_REMOVED || silence < nm->cfg.down_after || l->state_pending)
         return;
     propose_state(nm, l, s, SERVER_DOWN);
@@ -171,7 +173,7 @@ const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, u
 {
     const struct meta_server *s = meta_server_by_id(nm->meta, id);
 
-    if (s != NULL && s->incarnation == incarnation)
+    if (s != NULL && s->incarnation == incarnation && s->state != SERVER_REMOVED)
         return s;
     fx_fail(fx, ev->to, DFS_ESTALE, "server %u is not registered with this incarnation: register again", id);
     return NULL;
@@ -275,6 +277,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
         return;
     case MSG_TYPE_heartbeat:
         on_heartbeat(nm, ev, fx);
+        return;
+    case MSG_TYPE_rebalance:
+        repair_rebalance(nm, ev, fx);
         return;
     case MSG_TYPE_report:
         report_request(nm, ev, fx);

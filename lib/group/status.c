@@ -2,6 +2,10 @@
 /* Reads: most are the state machine's; status and statfs are completed with what the leader heard last. */
 #include "group/group.h"
 
+/* A server is passed over for reads if it has this many times as many requests as another, and so many more. */
+#define BUSIER_TIMES 2u
+#define BUSY_LOAD 8u
+
 static void refresh(const struct nm *nm, struct wire_server_info *s)
 {
     const struct live *l = live_find(&nm->lead, s->id);
@@ -16,6 +20,35 @@ static void refresh(const struct nm *nm, struct wire_server_info *s)
     }
     if (s->state == SERVER_UP && leader_suspects(nm, l))
         s->state = SERVER_SUSPECT;
+}
+
+static uint32_t least_load(const struct nm *nm, const struct wire_chunk_loc *c)
+{
+    uint32_t least = UINT32_MAX;
+
+    for (uint32_t i = 0; i < c->n_replicas; i++) {
+        const struct live *l = live_find(&nm->lead, c->replicas[i].server);
+
+        if (l != NULL && l->heard && l->load < least)
+            least = l->load;
+    }
+    return least == UINT32_MAX ? 0 : least;
+}
+
+/* From which copies to read, and from which only if the others fail. */
+static void rank_replicas(const struct nm *nm, struct wire_chunk_loc *c)
+{
+    uint32_t least = least_load(nm, c);
+
+    for (uint32_t i = 0; i < c->n_replicas; i++) {
+        const struct meta_server *s = meta_server_by_id(nm->meta, c->replicas[i].server);
+        const struct live *l = live_find(&nm->lead, c->replicas[i].server);
+
+        if (s == NULL || !s->up || l == NULL || leader_suspects(nm, l))
+            c->replicas[i].rank = REPLICA_SILENT;
+        else if (l->heard && l->load / BUSIER_TIMES > least + BUSY_LOAD)
+            c->replicas[i].rank = REPLICA_BUSY;
+    }
 }
 
 static int fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *a)
@@ -57,8 +90,14 @@ int status_read(struct nm *nm, const struct msg *req, struct msg *reply, struct 
         reply->type = MSG_TYPE_status_reply;
         return fill_status(nm, &reply->status_reply, a);
     }
+    if (req->type == MSG_TYPE_health)
+        return health_read(nm, reply, a);
+    if (req->type == MSG_TYPE_fsck)
+        return health_fsck(nm, req, reply, a);
     err = meta_read(nm->meta, req, reply, a);
     if (err == 0 && req->type == MSG_TYPE_statfs)
         fill_statfs(nm, &reply->statfs_reply);
+    for (uint32_t i = 0; err == 0 && req->type == MSG_TYPE_locate && i < reply->locate_reply.n_chunks; i++)
+        rank_replicas(nm, &reply->locate_reply.chunks[i]);
     return err;
 }

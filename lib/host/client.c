@@ -138,9 +138,32 @@ static const char *nameservers_of(const struct dfs_options *o)
     return list && *list ? list : DEFAULT_NAMESERVER;
 }
 
+/* What addresses of this machine begin with: its network interfaces' numbers, and its name. */
+static void find_hosts(struct client_config *cfg, char text[][256])
+{
+    uv_interface_address_t *found;
+    size_t len = 256;
+    int n = 0;
+    if (uv_os_gethostname(text[0], &len) == 0)
+        cfg->hosts[cfg->n_hosts++] = text[0];
+    if (uv_interface_addresses(&found, &n) != 0)
+        return;
+    for (int i = 0; i < n && cfg->n_hosts < CLIENT_MAX_HOSTS; i++) {
+        char *to = text[cfg->n_hosts], ip[64] = "";
+        bool six = found[i].address.address4.sin_family == AF_INET6;
+        if (six)
+            uv_ip6_name(&found[i].address.address6, ip, sizeof ip);
+        else
+            uv_ip4_name(&found[i].address.address4, ip, sizeof ip);
+        snprintf(to, 256, six ? "[%s]" : "%s", ip);
+        cfg->hosts[cfg->n_hosts++] = to;
+    }
+    uv_free_interface_addresses(found, n);
+}
+
 int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct dfs_client **out)
 {
-    char names[CLIENT_MAX_NAMESERVERS][256];
+    char names[CLIENT_MAX_NAMESERVERS][256], hosts[CLIENT_MAX_HOSTS][256];
     uint64_t random[3];
     struct client_config cfg = {
         .program = o && o->program ? o->program : "libdfs",
@@ -154,6 +177,7 @@ int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct 
         err = entropy_get(random, sizeof random);
     if (err)
         return err;
+    find_hosts(&cfg, hosts);
     cfg.nonce = random[0];
     cfg.seed = random[1];
     struct dfs_client *c = xcalloc(1, sizeof *c);
@@ -343,6 +367,28 @@ int dfs_statfs(struct dfs_client *c, dfs_cb cb, void *arg)
 int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_STATUS, .cb = cb, .arg = arg});
+}
+
+int dfs_health(struct dfs_client *c, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_HEALTH, .cb = cb, .arg = arg});
+}
+
+int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_FSCK, .id = dir, .path = path, .path2 = after, .limit = limit,
+                                             .cb = cb, .arg = arg});
+}
+
+int dfs_server_set(struct dfs_client *c, uint32_t id, unsigned action, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SERVER_SET, .path = "", .limit = id, .mode = action, .cb = cb,
+                                             .arg = arg});
+}
+
+int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_REBALANCE, .cb = cb, .arg = arg});
 }
 
 int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg)

@@ -16,13 +16,32 @@ static int compare_u64(const void *a, const void *b)
     return x < y ? -1 : x > y;
 }
 
+uint32_t meta_servers_staying(const struct meta *m)
+{
+    uint32_t n = 0;
+    for (uint32_t i = 0; i < m->n_servers; i++)
+        n += m->servers[i].state == SERVER_UP || m->servers[i].state == SERVER_DOWN;
+    return n;
+}
+
 /* A server without a domain, or without one so deep, is alone in its own. */
-static uint32_t count_distinct(uint64_t *v, uint32_t n)
+static uint32_t count_sorted(const uint64_t *v, uint32_t n)
 {
     uint32_t distinct = 0;
-    qsort(v, n, sizeof *v, compare_u64);
     for (uint32_t i = 0; i < n; i++)
         distinct += v[i] == 0 || i == 0 || v[i] != v[i - 1];
+    return distinct;
+}
+
+static uint32_t count_few(const uint64_t *v, uint32_t n)
+{
+    uint32_t distinct = n;
+    for (uint32_t i = 1; i < n; i++)
+        for (uint32_t k = 0; k < i; k++)
+            if (v[i] != 0 && v[i] == v[k]) {
+                distinct--;
+                break;
+            }
     return distinct;
 }
 
@@ -30,12 +49,15 @@ void meta_servers_changed(struct meta *m)
 {
     uint64_t *v = xcalloc(m->n_servers + 1, sizeof *v);
     m->shape++;
+    /* A server that is to go away counts no longer: what has the default goal need not wait for another in its place. */
+    m->default_goal = (uint8_t)max_u64(min_u64(meta_servers_staying(m), META_DEFAULT_GOAL), 1);
     for (uint32_t d = 0; d < META_DOMAIN_DEPTH; d++) {
         uint32_t n = 0;
         for (uint32_t i = 0; i < m->n_servers; i++)
             if (stays(&m->servers[i]))
                 v[n++] = m->servers[i].within[d];
-        m->spread[d] = count_distinct(v, n);
+        qsort(v, n, sizeof *v, compare_u64);
+        m->spread[d] = count_sorted(v, n);
     }
     free(v);
 }
@@ -51,7 +73,7 @@ static bool shares_needlessly(const struct meta *m, const struct placement *p)
             if (stays(s))
                 v[n++] = s->within[d];
         }
-        if (count_distinct(v, n) < min_u64(n, m->spread[d]))
+        if (count_few(v, n) < min_u64(n, m->spread[d]))
             return true;
     }
     return false;
@@ -78,9 +100,7 @@ bool meta_placement_get(const struct meta *m, uint32_t number, struct meta_place
 void meta_health(const struct meta *m, struct meta_health *out)
 {
     struct meta_placement p;
-    uint32_t stay = 0;
-    for (uint32_t i = 0; i < m->n_servers; i++)
-        stay += stays(&m->servers[i]) || m->servers[i].state == SERVER_DOWN;
+    uint32_t stay = meta_servers_staying(m);
     *out = (struct meta_health){.missing = 0};
     for (uint32_t i = 0; i < m->placements.n; i++) {
         if (!meta_placement_get(m, i, &p) || p.chunks == 0)

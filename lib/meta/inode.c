@@ -92,6 +92,18 @@ void meta_file_set_chunks(struct meta *m, struct inode *in, const uint64_t *ids,
     }
 }
 
+void meta_set_goal(struct meta *m, struct inode *in, uint8_t goal)
+{
+    in->goal = goal & 31;
+    for (uint32_t i = 0; inode_type(in) == INODE_FILE && i < in->n; i++) {
+        struct chunk *c = meta_chunk(m, meta_file_chunk(in, i));
+        const struct placement *p = meta_placement(m, c);
+        uint16_t servers[META_MAX_REPLICAS];
+        memcpy(servers, placement_servers(p), p->n * sizeof *servers); /* the table may move */
+        meta_chunk_place(m, c, placements_take(&m->placements, goal, servers, p->n));
+    }
+}
+
 uint64_t meta_generation(const struct inode *in) { return (uint64_t)in->generation_high << 32 | in->generation_low; }
 
 void meta_set_generation(struct inode *in, uint64_t generation)

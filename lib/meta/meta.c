@@ -32,6 +32,7 @@ struct meta *meta_new(void)
     m->next_session = m->next_handle = m->next_ticket = 1;
     m->next_member = 1;
     m->next_generation = 2;
+    meta_servers_changed(m);
     meta_root_new(m, ROOT_INO);
     meta_root_new(m, TRASH_INO);
     meta_root_new(m, PURGE_INO);
@@ -164,6 +165,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_trash_keep(m, &cmd->trash_keep, reply);
     case MSG_TYPE_publish:
         return meta_op_publish(m, st, &cmd->publish, reply);
+    case MSG_TYPE_server_set:
+        return meta_op_server_set(m, &cmd->server_set, reply);
     case MSG_TYPE_open:
         return meta_op_open(m, st, &cmd->open, reply);
     case MSG_TYPE_close:

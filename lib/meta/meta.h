@@ -120,6 +120,7 @@ struct meta_server {
 uint32_t meta_n_servers(const struct meta *m);
 const struct meta_server *meta_server_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
 const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id); /* NULL: unknown */
+uint32_t meta_servers_staying(const struct meta *m); /* up or down, but neither drained nor removed */
 
 /* How many leading components of their failure domains two servers have in common. */
 uint32_t meta_domains_shared(const struct meta_server *a, const struct meta_server *b);
@@ -156,6 +157,11 @@ bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info
  * false. True: go on later; false: that was the end, and *cursor is 0 again. */
 bool meta_chunk_scan(const struct meta *m, uint64_t *cursor, uint32_t limit,
                      bool (*fn)(void *arg, const struct meta_chunk_info *c), void *arg);
+
+/* A page of what is wrong with files (fsck): as meta_read. corrupt() says of a chunk whether all its copies that are up
+ * are damaged, which only the leader knows. */
+int meta_read_fsck(const struct meta *m, const struct msg_fsck *r, struct msg *reply, struct arena *a,
+                   bool (*corrupt)(void *arg, uint64_t chunk), void *arg) MUST_USE;
 
 /* Chunks by what is wrong with them; the classes overlap. */
 struct meta_health {

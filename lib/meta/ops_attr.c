@@ -4,7 +4,7 @@
 
 #include "meta/state.h"
 
-#define SETATTR_ALL (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW)
+#define SETATTR_ALL (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL)
 
 /* Who changes a file's owner must not hand on its rights. */
 static uint16_t mode_after_chown(uint16_t type_mode)
@@ -19,11 +19,13 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
     uint64_t ino;
     if ((r->flags & SETATTR_ALL) == 0 || (r->flags & ~(SETATTR_ALL | SETATTR_NOFOLLOW)) != 0)
         return DFS_EINVAL;
+    if ((r->flags & SETATTR_GOAL) && r->goal > META_MAX_REPLICAS)
+        return DFS_EINVAL;
     int rv = meta_walk_existing(m, r->dir, r->path, r->flags & SETATTR_NOFOLLOW ? 0 : WALK_FOLLOW, &ino);
     if (rv != 0)
         return rv;
     struct inode *in = meta_inode(m, ino);
-    if ((r->flags & SETATTR_MODE) && inode_type(in) == INODE_SYMLINK)
+    if ((r->flags & (SETATTR_MODE | SETATTR_GOAL)) && inode_type(in) == INODE_SYMLINK)
         return DFS_ENOTSUP;
     if (r->flags & (SETATTR_UID | SETATTR_GID))
         in->type_mode = mode_after_chown(in->type_mode);
@@ -37,6 +39,8 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
         in->mtime_ns = r->mtime_ns;
     if (r->flags & SETATTR_MTIME_NOW)
         in->mtime_ns = st->time_ns;
+    if (r->flags & SETATTR_GOAL)
+        meta_set_goal(m, in, r->goal);
     in->ctime_ns = st->time_ns;
     reply->type = MSG_TYPE_setattr_reply;
     meta_fill_attr(m, ino, in, &reply->setattr_reply.attr);

@@ -219,10 +219,12 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
     s->bytes = live->bytes;
     s->goal = meta_default_goal(m);
     s->servers = arena_alloc(a, m->n_servers, sizeof *s->servers);
-    s->n_servers = s->servers ? m->n_servers : 0;
-    for (uint32_t i = 0; i < s->n_servers; i++) {
+    s->n_servers = 0;
+    for (uint32_t i = 0; s->servers != NULL && i < m->n_servers; i++) {
         const struct meta_server *v = &m->servers[i];
-        s->servers[i] = (struct wire_server_info){
+        if (v->state == SERVER_REMOVED)
+            continue;
+        s->servers[s->n_servers++] = (struct wire_server_info){
             .id = v->id,
             .uuid_hi = v->uuid_hi,
             .uuid_lo = v->uuid_lo,

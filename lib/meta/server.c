@@ -5,7 +5,7 @@
 #include "base/rand.h"
 #include "meta/state.h"
 
-static void set_state(struct meta *m, struct meta_server *s, uint8_t state)
+void meta_server_set_state(struct meta *m, struct meta_server *s, uint8_t state)
 {
     if (s->state == state)
         return;
@@ -25,14 +25,7 @@ const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id)
     return id >= 1 && id <= m->n_servers ? &m->servers[id - 1] : NULL;
 }
 
-/* A server that is to go away counts no longer: what has the default goal need not wait for another in its place. */
-uint8_t meta_default_goal(const struct meta *m)
-{
-    uint32_t stay = 0;
-    for (uint32_t i = 0; i < m->n_servers && stay < META_DEFAULT_GOAL; i++)
-        stay += m->servers[i].state == SERVER_UP || m->servers[i].state == SERVER_DOWN;
-    return (uint8_t)(stay < 1 ? 1 : stay);
-}
+uint8_t meta_default_goal(const struct meta *m) { return m->default_goal; }
 
 uint8_t meta_goal(const struct meta *m, uint8_t chosen) { return chosen != 0 ? chosen : meta_default_goal(m); }
 
@@ -40,7 +33,7 @@ void meta_server_count(struct meta *m, uint32_t server, uint32_t length, int sig
 {
     struct meta_server *s = &m->servers[server - 1];
     if (s->state == SERVER_DRAINED) /* published by a grant from before it was drained */
-        set_state(m, s, SERVER_DRAINING);
+        meta_server_set_state(m, s, SERVER_DRAINING);
     s->chunks += (uint64_t)(int64_t)sign;
     s->bytes += (uint64_t)((int64_t)sign * (int64_t)length);
 }
@@ -126,7 +119,7 @@ static void set_up(struct meta *m, struct meta_server *s, bool up)
         m->shape++;
     s->up = up;
     if (s->state == SERVER_UP || s->state == SERVER_DOWN)
-        set_state(m, s, up ? SERVER_UP : SERVER_DOWN);
+        meta_server_set_state(m, s, up ? SERVER_UP : SERVER_DOWN);
 }
 
 int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct msg *reply)
@@ -157,7 +150,7 @@ int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct 
         s = meta_server_add(m);
         s->uuid_hi = r->uuid_hi;
         s->uuid_lo = r->uuid_lo;
-        set_state(m, s, SERVER_UP);
+        meta_server_set_state(m, s, SERVER_UP);
     }
     set_string(&s->addr, r->addr);
     if (s->domain == NULL || !str_eq(str_of(s->domain), r->domain)) {
@@ -187,7 +180,7 @@ void meta_apply_server_state(struct meta *m, const struct msg_server_state *r)
     if (r->state == SERVER_UP || r->state == SERVER_DOWN)
         set_up(m, s, r->state == SERVER_UP);
     else if (r->state == SERVER_DRAINED && s->state == SERVER_DRAINING && s->chunks == 0)
-        set_state(m, s, SERVER_DRAINED);
+        meta_server_set_state(m, s, SERVER_DRAINED);
     s->capacity = r->capacity;
     s->used = r->used;
 }

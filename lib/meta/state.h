@@ -149,6 +149,7 @@ struct meta {
 
     /* beside the state */
     uint64_t shape; /* meta_shape */
+    uint8_t default_goal;
     uint32_t spread[META_DOMAIN_DEPTH]; /* how many domains of each depth have servers that stay */
     int64_t trash_newest; /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
@@ -196,6 +197,8 @@ void meta_move(struct meta *m, const struct stamp *st, uint64_t parent, struct s
 bool meta_is_above(const struct meta *m, uint64_t dir, uint64_t below);
 /* Makes the inode of a root: with a directory, without a name. */
 struct inode *meta_root_new(struct meta *m, uint64_t ino);
+/* Of a file: its chunks move to placements with this goal. */
+void meta_set_goal(struct meta *m, struct inode *in, uint8_t goal);
 void meta_file_resize(struct meta *m, struct inode *in, uint64_t size);
 /* Forgets the other names of an inode; for meta_free. */
 void meta_also_free_all(struct meta *m);
@@ -249,6 +252,7 @@ int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct 
 void meta_apply_server_state(struct meta *m, const struct msg_server_state *s);
 struct meta_server *meta_server_add(struct meta *m); /* a blank one with the next id */
 void meta_server_set_domain(struct meta_server *s, struct str domain);
+void meta_server_set_state(struct meta *m, struct meta_server *s, uint8_t state);
 /* What is derived from all servers is derived anew. */
 void meta_servers_changed(struct meta *m);
 /* A chunk of this length comes to a server (sign 1), or goes (-1). */
@@ -344,6 +348,7 @@ int meta_op_rmdir(struct meta *m, const struct stamp *st, const struct msg_rmdir
 int meta_op_rename(struct meta *m, const struct stamp *st, const struct msg_rename *r, struct msg *reply);
 int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_setattr *r, struct msg *reply);
 int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *r, struct msg *reply);
+int meta_op_server_set(struct meta *m, const struct msg_server_set *r, struct msg *reply);
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;

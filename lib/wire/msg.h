@@ -35,6 +35,9 @@ enum server_state {
     SERVER_REMOVED = 6, /* for good; its id is never used again */
 };
 enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3 };
+enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
+enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
+enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
 #define ROOT_INO 1u
@@ -62,6 +65,7 @@ enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 #define LOCK_WAIT 1u
 enum lock_space { LOCK_FILE = 1, LOCK_RANGE = 2 };
 enum lock_type { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
+#define SETATTR_GOAL 64u
 
 /* --- structs --- */
 #define WIRE_CTYPE_u8 uint8_t

@@ -20,6 +20,7 @@
 #include "wire/table_names.h"
 #include "wire/table_peers.h"
 #include "wire/table_repair.h"
+#include "wire/table_servers.h"
 
 /* --- records inside messages --- */
 
@@ -50,7 +51,8 @@
 
 #define REC_replica(F, R, L)                                                                                           \
     F(u32, server)                                                                                                     \
-    F(addr, addr)
+    F(addr, addr)                                                                                                      \
+    F(u8, rank) /* to read from: 0 any of these; 1 has much more to do than others; 2 was not heard lately */
 
 #define REC_server_id(F, R, L) F(u32, id)
 
@@ -178,6 +180,8 @@
     X(trashed)                                                                                                         \
     X(trash_id)                                                                                                        \
     X(xattr)                                                                                                           \
+    X(advice)                                                                                                          \
+    X(fsck_entry)                                                                                                      \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -481,6 +485,9 @@
     X(trash_list, 0x0116, READ)                                                                                        \
     X(getxattr, 0x0117, READ)                                                                                          \
     X(listxattr, 0x011a, READ)                                                                                         \
+    X(health, 0x011b, READ)                                                                                            \
+    X(fsck, 0x011c, READ)                                                                                              \
+    X(rebalance, 0x011d, LEADER)                                                                                       \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(hold, 0x0119, LEADER)                                                                                            \
     X(mkdir, 0x0120, MUTATION)                                                                                         \
@@ -505,6 +512,7 @@
     X(unlock, 0x0144, MUTATION)                                                                                        \
     X(lock_query, 0x0145, READ)                                                                                        \
     X(lock_wait, 0x0146, LEADER)                                                                                       \
+    X(server_set, 0x0130, MUTATION)                                                                                    \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

@@ -80,7 +80,8 @@
     F(u32, mode)                                                                                                       \
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
-    F(i64, mtime_ns)
+    F(i64, mtime_ns)                                                                                                   \
+    F(u8, goal) /* of a file, or of what is made in a directory: 1 to 16 copies; 0: the default */
 #define MSG_setattr_reply(F, R, L) R(attr, attr)
 
 /* One more name for a file or symlink, which is not followed. */

@@ -512,7 +512,7 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
     }
     for (uint32_t i = 1; i < n; i++) {
         snprintf(addrs[i], sizeof addrs[i], "ss%u", (first + i) % RIG_SERVERS);
-        chain[i - 1] = (struct wire_replica){(first + i) % RIG_SERVERS + 1, str_of(addrs[i])};
+        chain[i - 1] = (struct wire_replica){.server = (first + i) % RIG_SERVERS + 1, .addr = str_of(addrs[i])};
     }
     m.chunk_write = (struct msg_chunk_write){.chunk = chunk,
                                              .version = 1,

@@ -122,7 +122,7 @@ static inline struct fake *fake_new_names(const char *a, const char *b)
     f->goal = 2;
     f->ino = 5;
     for (uint32_t i = 0; i < FAKE_SERVERS; i++)
-        f->replicas[i] = (struct wire_replica){i + 1, (const struct str[]){STR("ss1:1"), STR("ss2:1"), STR("ss3:1")}[i]};
+        f->replicas[i] = (struct wire_replica){.server = i + 1, .addr = (const struct str[]){STR("ss1:1"), STR("ss2:1"), STR("ss3:1")}[i]};
     return f;
 }
 

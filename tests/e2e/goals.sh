@@ -38,6 +38,7 @@ dfs put "$T/file" /plain/f
 dfs put "$T/file" /important/old
 dfs setgoal -r 3 /important
 dfs put "$T/file" /important/deep/new
+for i in 1 2 3 4 5 6 7 8 9 10; do dfs put "$T/file" "/plain/$i"; done # so that every server has something
 [ "$(dfs getgoal -r /important | awk '{ print $1 }' | sort -u)" = 3 ] || fail "getgoal -r: $(dfs getgoal -r /important)"
 dfs getgoal /plain/f | grep -q '^2  *(default)' || fail "getgoal of a file nobody chose for: $(dfs getgoal /plain/f)"
 dfs -j getgoal /important/old | grep -q '"goal":3,"chosen":true' || fail "getgoal -j"

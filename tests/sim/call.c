@@ -116,6 +116,7 @@ static void call_page(struct call *c, const char *after)
                                .limit =
                                    c->op.kind == OP_READDIR ? 1 + (uint32_t)sim_below(c->work->cluster->sim, 8) : 0,
                                .length = UINT64_MAX,
+                               .set = {.what = DFS_SET_GOAL, .goal = c->op.goal},
                                .source = {.read = source_read, .arg = c},
                                .sink = {.write = sink_write, .restart = sink_restart, .arg = c},
                                .cb = on_done,

@@ -94,9 +94,14 @@ static int check_parents(const struct tree *t, const char *path)
 
 static void tree_add(struct tree *t, const char *path, uint8_t type, struct value v, const char *target)
 {
+    char dir[SIM_PATH_MAX];
+    const char *slash = strrchr(path, '/');
+    snprintf(dir, sizeof dir, "%.*s", slash ? (int)(slash - path) : 0, path);
+    const struct tree_entry *parent = tree_find(t, dir);
+    uint8_t goal = parent && type != DFS_SYMLINK ? parent->goal : 0;
     assert(t->n < TREE_MAX);
     struct tree_entry *e = &t->v[t->n++];
-    *e = (struct tree_entry){.type = type, .value = v};
+    *e = (struct tree_entry){.type = type, .goal = goal, .value = v};
     snprintf(e->path, sizeof e->path, "%s", path);
     snprintf(e->target, sizeof e->target, "%s", target);
 }
@@ -164,6 +169,10 @@ int tree_step(struct tree *t, const struct op *op)
             return DFS_EEXIST;
         tree_add(t, op->path, op->kind == OP_MKDIR ? DFS_DIRECTORY : DFS_SYMLINK, (struct value){0}, op->path2);
         return 0;
+    case OP_SETATTR:
+        if (e)
+            e->goal = op->goal;
+        return e ? 0 : DFS_ENOENT;
     case OP_REMOVE:
         if (!e)
             return DFS_ENOENT;

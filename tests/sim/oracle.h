@@ -26,6 +26,7 @@ struct op {
     char path[SIM_PATH_MAX], path2[SIM_PATH_MAX]; /* path2: where to; a symlink's target */
     struct value value;                           /* OP_PUT */
     unsigned flags;                               /* OP_REMOVE: DFS_KEEP or not; a tree in any case */
+    uint8_t goal;                                 /* OP_SETATTR: 0: the default */
 };
 
 /* --- the tree --- */
@@ -35,6 +36,7 @@ struct op {
 struct tree_entry {
     char path[SIM_PATH_MAX];
     uint8_t type; /* enum dfs_type */
+    uint8_t goal; /* as chosen for it, or for the directory it was made in; 0: the default */
     struct value value;
     char target[SIM_PATH_MAX];
 };
@@ -44,7 +46,7 @@ struct tree {
     uint32_t n;
 };
 
-/* What a put, mkdir, symlink, unlink, rmdir, remove or rename must return; 0: and the tree is changed accordingly. The root of
+/* What a put, mkdir, symlink, setattr (of the goal), unlink, rmdir, remove or rename must return; 0: and the tree is changed accordingly. The root of
  * the tree is a directory whose path ends where each entry's begins ("/p1" and "/p1/a"): it must be in the tree. */
 int tree_step(struct tree *t, const struct op *op);
 const struct tree_entry *tree_find(const struct tree *t, const char *path);

@@ -64,8 +64,9 @@ static void draw_own(struct actor *a, struct op *op)
     static const struct {
         enum client_op_kind kind;
         unsigned weight;
-    } mix[] = {{OP_PUT, 30},   {OP_GET, 24},   {OP_STAT, 8},  {OP_READDIR, 8}, {OP_MKDIR, 9},
-               {OP_UNLINK, 6}, {OP_RENAME, 9}, {OP_RMDIR, 2}, {OP_REMOVE, 2}, {OP_SYMLINK, 2}};
+    } mix[] = {{OP_PUT, 28},   {OP_GET, 22},   {OP_STAT, 9},  {OP_READDIR, 8}, {OP_MKDIR, 9},
+               {OP_UNLINK, 6}, {OP_RENAME, 9}, {OP_RMDIR, 2}, {OP_REMOVE, 2}, {OP_SYMLINK, 2},
+               {OP_SETATTR, 3}};
     struct sim *s = sim_of(a);
     unsigned pick = (unsigned)sim_below(s, 100), i = 0;
     while (i + 1 < ARRAY_LEN(mix) && pick >= mix[i].weight)
@@ -85,6 +86,8 @@ static void draw_own(struct actor *a, struct op *op)
         snprintf(op->path2, sizeof op->path2, "to/%u", (unsigned)sim_below(s, 1000));
     if (op->kind == OP_PUT)
         op->value = fresh_value(a);
+    if (op->kind == OP_SETATTR) /* nothing that one server's loss would lose */
+        op->goal = (uint8_t)(sim_chance(s, 300) ? 0 : 2 + sim_below(s, 2));
     if (op->kind == OP_REMOVE && sim_chance(s, 500))
         op->flags = DFS_KEEP;
 }
@@ -131,6 +134,9 @@ static void check_stat(struct actor *a, const struct tree_entry *e)
     if (c->attr.type != e->type || (e->type == DFS_FILE && c->attr.size != e->value.size))
         sim_fail(sim_of(a), "stat %s: type %u size %" PRIu64 " instead of type %u size %u", c->op.path, c->attr.type,
                  c->attr.size, e->type, e->value.size);
+    if (c->attr.goal_chosen != (e->goal != 0) || (e->goal != 0 && c->attr.goal != e->goal))
+        sim_fail(sim_of(a), "stat %s: goal %u, %s, instead of %u", c->op.path, c->attr.goal,
+                 c->attr.goal_chosen ? "chosen" : "the default", e->goal);
     if (e->type == DFS_SYMLINK && strcmp(c->target, e->target) != 0)
         sim_fail(sim_of(a), "symlink %s points to '%s' instead of '%s'", c->op.path, c->target, e->target);
 }

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
 # DFS beside its references, in one run on one disk, alternating, medians: redis for metadata, fio and nginx for data.
+# Client, servers and references share the machine: what one of them costs, the others do not get.
 
 set -eu
 
@@ -15,7 +16,7 @@ sendfile) on loopback, and measures the same kinds of work on each in turn. Prin
   --files N      files of dfs-bench meta, requests of redis-benchmark (default 100000)
   --seconds S    length of each put and get (default 5)
   --large SIZE   file of write and read, as dfs-bench takes it (default 1g)
-  --only WORDS   some of "meta small large" (default all)
+  --only WORDS   some of "meta chunks small large" (default all)
   --dir DIR      where all servers keep their data (default build/figures; removed at the end)
   --bin DIR      the programs (default build/release/bin)
   --json FILE    default build/figures.json
@@ -23,7 +24,7 @@ HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ROUNDS=5 FILES=100000 SECONDS_EACH=5 LARGE=1g ONLY="meta small large"
+ROUNDS=5 FILES=100000 SECONDS_EACH=5 LARGE=1g ONLY="meta chunks small large"
 DIR=$ROOT/build/figures BIN=$ROOT/build/release/bin JSON=$ROOT/build/figures.json
 while [ $# -gt 0 ]; do
     case $1 in
@@ -53,7 +54,10 @@ for need in redis-server:redis-server redis-benchmark:redis-tools redis-cli:redi
     command -v "${need%%:*}" >/dev/null || missing="$missing ${need##*:}"
 done
 [ -z "$missing" ] || { echo "figures: needs the references; install them with: apt-get install$missing" >&2; exit 1; }
-[ -x "$BIN/dfs-bench" ] || { echo "figures: $BIN/dfs-bench does not exist: build the release preset" >&2; exit 1; }
+CHUNKS=$BIN/../bench/chunks
+for need in "$BIN/dfs-bench" "$CHUNKS"; do
+    [ -x "$need" ] || { echo "figures: $need does not exist: build the release preset" >&2; exit 1; }
+done
 [ ! -e "$DIR" ] || { echo "figures: $DIR exists: remove it, or choose another --dir" >&2; exit 1; }
 mkdir -p "$DIR/data"
 DIR=$(cd "$DIR" && pwd)
@@ -165,20 +169,34 @@ redis() { # redis NAME set|get
     add "$1" "$value"
 }
 
-# FIELD of the write side in fio's terse output: 48 is KiB/s, 49 operations/s.
-fio_write() { # fio_write NAME FIELD FACTOR FLAG...
+# FIELD of fio's terse output: 7 is KiB/s read, 48 KiB/s written, 49 writes/s.
+fio_run() { # fio_run NAME FIELD FACTOR FLAG...
     as=$1 field=$2 factor=$3
     shift 3
-    value=$(fio --name=reference --filename="$DIR/data/fio" --rw=write --output-format=terse --terse-version=3 "$@" \
+    value=$(fio --name=reference --filename="$DIR/data/fio" --output-format=terse --terse-version=3 "$@" \
         2>>"$DIR/fio.log" | grep '^3;' | cut -d';' -f"$field")
-    rm -f "$DIR/data/fio"
     add "$as" "$((value * factor))"
 }
+fio_4k() {
+    fio_run "$1" 49 1 --rw=write --bs=4k --size=64m --fdatasync=1 --overwrite=1 --runtime="$SECONDS_EACH"
+    rm -f "$DIR/data/fio"
+}
 
-nginx_small() {
-    value=$(wrk -t 1 -c 64 -d "${SECONDS_EACH}s" "http://127.0.0.1:$NGINX/small" 2>>"$DIR/wrk.log" |
+# Nothing of what is stored is in memory any more. Needs root; without, the cold rows are left out.
+drop_caches() { sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches; }
+
+chunks() { # chunks NAME write|read FLAG...
+    as=$1
+    shift
+    "$CHUNKS" "$@" --seconds "$SECONDS_EACH" --json >"$DIR/chunks.json" 2>"$DIR/chunks.log" ||
+        fail "chunks $* failed"
+    add "$as" "$(sed 's/.*"ops_per_s":\([0-9.]*\).*/\1/' "$DIR/chunks.json")"
+}
+
+nginx_small() { # nginx_small NAME CONNECTIONS
+    value=$(wrk -t 1 -c "$2" -d "${SECONDS_EACH}s" "http://127.0.0.1:$NGINX/small" 2>>"$DIR/wrk.log" |
         sed -n 's/^Requests\/sec: *//p')
-    add nginx_get_4k "$value"
+    add "$1" "$value"
 }
 nginx_large() {
     value=$(curl -s -o /dev/null -w '%{speed_download}' "http://127.0.0.1:$NGINX/large")
@@ -190,19 +208,34 @@ round_meta() {
     redis redis_set set
     redis redis_get get
 }
+round_chunks() {
+    chunks chunk_write write -c 8 --depth 8
+    fio_4k fio_4k_chunks
+    chunks chunk_read read -c 50 --depth 1
+    nginx_small nginx_50 50
+}
 round_small() {
     bench ops_per_s put:put_4k_goal1 -- put --size 4k -c 64 --seconds "$SECONDS_EACH" --goal 1
-    fio_write fio_4k 49 1 --bs=4k --size=64m --fdatasync=1 --overwrite=1 --runtime="$SECONDS_EACH"
+    fio_4k fio_4k
     bench ops_per_s put:put_4k_goal2 -- put --size 4k -c 64 --seconds "$SECONDS_EACH" --goal 2
     bench ops_per_s get:get_4k -- get --size 4k -c 64 --seconds "$SECONDS_EACH" --cleanup
-    nginx_small
+    nginx_small nginx_64 64
+    bench ops_per_s put:put_16_goal1 -- put --size 4k -c 16 --seconds "$SECONDS_EACH" --goal 1 --cleanup
+    bench ops_per_s put:put_16_goal2 -- put --size 4k -c 16 --seconds "$SECONDS_EACH" --goal 2 --cleanup
 }
 round_large() {
     bench bytes_per_s write:write_goal1 -- write --size "$LARGE" --goal 1
-    fio_write fio_write 48 1024 --bs=1M --size="$LARGE" --end_fsync=1
+    fio_run fio_write 48 1024 --rw=write --bs=1M --size="$LARGE" --end_fsync=1
     bench bytes_per_s write:write_goal2 -- write --size "$LARGE" --goal 2
-    bench bytes_per_s read:read -- read --size "$LARGE" --cleanup
+    bench bytes_per_s read:read -- read --size "$LARGE"
     nginx_large
+    if drop_caches; then
+        bench bytes_per_s read:read_cold -- read --size "$LARGE"
+        drop_caches
+        fio_run fio_read 7 1024 --rw=read --bs=1M --size="$LARGE"
+        cat "$DIR/data/nginx/large" >/dev/null
+    fi
+    rm -f "$DIR/data/fio"
 }
 
 # --- the report ---
@@ -236,12 +269,16 @@ table() {
     row "meta -c 50: list (one folder)" list - "/s" 1
     row "meta -c 50: rename" rename - "/s" 1
     row "meta -c 50: unlink" unlink - "/s" 1
+    row "chunk_write 4k, 8 x 8, 1 copy" chunk_write fio_4k_chunks "/s" 1
+    row "chunk_read 4k, 50 x 1" chunk_read nginx_50 "/s" 1
     row "put 4k -c 64, 1 copy" put_4k_goal1 fio_4k "/s" 1
     row "put 4k -c 64, 2 copies" put_4k_goal2 fio_4k "/s" 1
-    row "get 4k -c 64" get_4k nginx_get_4k "/s" 1
+    row "get 4k -c 64" get_4k nginx_64 "/s" 1
+    row "put 4k -c 16, 2 copies" put_16_goal2 put_16_goal1 "/s" 1
     row "write $LARGE, 1 copy" write_goal1 fio_write "MiB/s" 1048576
     row "write $LARGE, 2 copies" write_goal2 fio_write "MiB/s" 1048576
     row "read $LARGE" read nginx_read "MiB/s" 1048576
+    row "read $LARGE, not in memory" read_cold fio_read "MiB/s" 1048576
 }
 
 write_json() {
@@ -261,7 +298,7 @@ wants() { case " $ONLY " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 : >"$DIR/values"
 start_dfs
 if wants meta; then start_redis; fi
-if wants small || wants large; then start_nginx; fi
+if wants chunks || wants small || wants large; then start_nginx; fi
 if wants large; then
     head -c "$(echo "$LARGE" | tr kmgt KMGT)" /dev/urandom >"$DIR/data/nginx/large"
     cat "$DIR/data/nginx/large" >/dev/null

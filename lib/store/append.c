@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Group commit. Writes gather in a lane's queue while its flush is under way; when that is done, the next batch is
- * everything gathered: one vectored write and one flush. Where much gathers, it is written ahead, beside the flush under
- * way, and the next flush covers it: the disk and the copying into its cache work at the same time. One flush at a time
- * per lane; each record says up to where the segment was durable when it was written: recovery relies on it (scan.h).
+ * everything gathered: one vectored write and one flush. Where much gathers, it is written ahead in pieces, beside each
+ * other and beside the flush under way, and the next flush covers those that were written: receiving, copying and the
+ * disk work at the same time. One flush at a time per lane; each record says up to where the segment was durable when it
+ * was written: recovery relies on it (scan.h).
  *
  *   queue --write ahead--> early --flush--> flight --done--> chain_local
  *   queue ----------write and flush-------> flight
@@ -81,12 +82,12 @@ static struct segment *lane_segment(struct ss *ss, struct store *st, struct lane
 }
 
 /* How many of the queue fit into this batch, and the bytes of their headers, checksums and padding. */
-static uint32_t batch_measure(const struct lane *l, const struct segment *s, uint32_t *meta)
+static uint32_t batch_measure(const struct lane *l, const struct segment *s, uint32_t limit, uint32_t *meta)
 {
     uint64_t at = s->end, payload = 0;
     uint32_t n = 0;
     *meta = 0;
-    for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < BATCH_BYTES; e = e->next) {
+    for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < limit; e = e->next) {
         const struct write *w = CONTAINER_OF(e, struct write, link);
         struct record_layout lay = layout_of(w, at);
         if (!room_for(s, lay.end, n + 1))
@@ -130,12 +131,11 @@ static void slice_push(struct disk_op *op, uint32_t *n, struct slice s)
 }
 
 static struct disk_op *lane_op(struct store *st, const struct segment *s, enum disk_kind kind, uint32_t n_data,
-                               bool ahead)
+                               uint32_t ahead)
 {
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
-    return ss_disk_op(st, kind, name, n_data,
-                      token_make(TOKEN_BATCH, st->number, s->header.class | (ahead ? TOKEN_AHEAD : 0)));
+    return ss_disk_op(st, kind, name, n_data, token_make(TOKEN_BATCH, st->number, s->header.class | ahead));
 }
 
 static void list_move(struct list *from, struct list *to)
@@ -147,29 +147,42 @@ static void list_move(struct list *from, struct list *to)
     }
 }
 
-/* What was written ahead needs its flush only. */
-static void flush_submit(struct ss *ss, struct store *st, struct lane *l, struct effects *fx)
+/* What was written ahead, up to the first that is still being written, needs its flush only. */
+static void flush_submit(struct store *st, struct lane *l, struct effects *fx)
 {
-    (void)ss;
-    list_move(&l->early, &l->flight);
-    l->early_bytes = 0;
+    uint32_t done = 0;
+    for (; done < l->n_ahead && l->ahead[done].written; done++) {
+        for (uint32_t i = 0; i < l->ahead[done].n; i++) {
+            struct list *e = list_first(&l->early);
+            list_remove(e);
+            list_push(&l->flight, e);
+        }
+        l->early_bytes -= l->ahead[done].bytes;
+        l->covers = l->ahead[done].end;
+    }
+    l->n_ahead -= done;
+    memmove(l->ahead, l->ahead + done, l->n_ahead * sizeof l->ahead[0]);
     l->flushing = true;
-    l->covers = l->active->end;
-    fx_disk(fx, lane_op(st, l->active, DISK_FLUSH, 0, false));
+    fx_disk(fx, lane_op(st, l->active, DISK_FLUSH, 0, 0));
 }
 
-static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct segment *s, uint32_t n, uint32_t meta,
-                         bool ahead, struct effects *fx)
+/* False: out of memory, the next turn tries again. */
+static bool batch_submit(struct ss *ss, struct store *st, struct lane *l, struct segment *s, bool ahead,
+                         struct effects *fx)
 {
+    uint32_t meta, n = batch_measure(l, s, ahead ? AHEAD_PIECE : BATCH_BYTES, &meta);
     struct buf *buf = buf_new(meta);
     if (!buf)
-        return; /* the next turn tries again */
-    struct disk_op *op = lane_op(st, s, DISK_WRITE, n * 3 + 1, ahead);
+        return false;
+    uint32_t which = ahead ? TOKEN_AHEAD | (uint32_t)++l->ahead_serial << TOKEN_AHEAD_SERIAL : 0;
+    struct disk_op *op = lane_op(st, s, DISK_WRITE, n * 3 + 1, which);
     uint32_t at = 0, from = 0, n_data = 0;
     op->offset = s->end;
     op->flush = !ahead && !ss->cfg.relaxed;
-    if (!ahead)
+    if (!ahead) {
         list_move(&l->early, &l->flight);
+        l->n_ahead = l->early_bytes = 0;
+    }
     for (uint32_t i = 0; i < n; i++) {
         struct write *w = CONTAINER_OF(list_first(&l->queue), struct write, link);
         list_remove(&w->link);
@@ -191,49 +204,51 @@ static void batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
     }
     slice_push(op, &n_data, slice_take(buf, from, at - from));
     op->n_data = n_data;
-    l->early_bytes = ahead ? l->early_bytes + (s->end - (uint32_t)op->offset) : 0;
     if (ahead) {
-        l->writing = true;
+        uint32_t bytes = s->end - (uint32_t)op->offset;
+        l->ahead[l->n_ahead++] = (struct ahead){.serial = l->ahead_serial, .n = n, .bytes = bytes, .end = s->end};
+        l->early_bytes += bytes;
+        l->writing++;
     } else {
         l->flushing = true;
         l->covers = s->end;
     }
     fx_disk(fx, op);
+    return true;
 }
 
-/* A flush is under way: whether what has gathered is worth being written beside it. */
-static bool worth_ahead(const struct ss *ss, const struct lane *l)
+/* Payload that waits, counted no further than needed to tell whether it is more than a piece. */
+static uint64_t queue_bytes(const struct lane *l)
 {
     uint64_t bytes = 0;
-    if (ss->cfg.relaxed || l->early_bytes >= EARLY_BYTES)
-        return false;
-    for (struct list *e = l->queue.next; e != &l->queue && bytes < AHEAD_MIN; e = e->next)
+    for (struct list *e = l->queue.next; e != &l->queue && bytes <= AHEAD_PIECE; e = e->next)
         bytes += CONTAINER_OF(e, struct write, link)->record.length;
-    return bytes >= AHEAD_MIN;
+    return bytes;
+}
+
+static bool may_ahead(const struct lane *l)
+{
+    return l->writing < AHEAD_WRITES && l->n_ahead < AHEAD_MAX && l->early_bytes < EARLY_BYTES;
 }
 
 static void lane_turn(struct ss *ss, struct store *st, enum segment_class class, struct now now, struct effects *fx)
 {
     struct lane *l = &st->lanes[class];
-    bool idle = !l->flushing && !l->writing, early = !list_empty(&l->early);
-    if (l->writing || l->sick || (list_empty(&l->queue) && !early))
-        return;
-    if (l->flushing && !worth_ahead(ss, l))
-        return;
-    struct write *first = list_empty(&l->queue) ? NULL : CONTAINER_OF(list_first(&l->queue), struct write, link);
-    bool room = first && l->active && fits(first, l->active);
-    if (idle && early && !room) {
-        flush_submit(ss, st, l, fx);
-        return;
-    }
-    if (!idle && !room)
-        return; /* another segment is begun only when all of this one is durable */
-    struct segment *s = lane_segment(ss, st, l, class, now, fx);
-    if (s) {
-        uint32_t meta, n = batch_measure(l, s, &meta);
-        batch_submit(ss, st, l, s, n, meta, !idle, fx);
-    } else if (!l->next) {
-        queue_refuse(ss, l, DFS_ENOSPC, fx);
+    while (!l->sick) {
+        uint64_t waiting = ss->cfg.relaxed ? 0 : queue_bytes(l);
+        struct write *first = list_empty(&l->queue) ? NULL : CONTAINER_OF(list_first(&l->queue), struct write, link);
+        bool room = first && l->active && fits(first, l->active), big = waiting > AHEAD_PIECE;
+        if (!l->flushing && l->n_ahead && l->ahead[0].written && (!room || l->writing || big))
+            flush_submit(st, l, fx);
+        bool idle = !l->flushing && l->n_ahead == 0; /* else no other segment may be begun */
+        bool at_once = !l->flushing && !l->writing && !big;
+        if (!first || (!room && !idle) || (!at_once && (waiting < AHEAD_MIN || !may_ahead(l))))
+            return;
+        struct segment *s = lane_segment(ss, st, l, class, now, fx);
+        if (!s && !l->next)
+            queue_refuse(ss, l, DFS_ENOSPC, fx);
+        if (!s || !batch_submit(ss, st, l, s, !at_once, fx))
+            return;
     }
 }
 
@@ -260,8 +275,13 @@ void append_event(struct ss *ss, const struct event *ev, struct effects *fx)
     struct store *st = &ss->stores[token_a(ev->token)];
     struct lane *l = &st->lanes[token_b(ev->token) % TOKEN_AHEAD];
     int err = ev->status;
-    if (token_b(ev->token) & TOKEN_AHEAD) {
-        l->writing = false;
+    bool ahead = token_b(ev->token) & TOKEN_AHEAD;
+    if (ahead) {
+        uint32_t i = 0;
+        while (l->ahead[i].serial != token_b(ev->token) >> TOKEN_AHEAD_SERIAL)
+            i++;
+        l->ahead[i].written = true;
+        l->writing--;
     } else {
         l->flushing = false;
         l->durable = l->covers;
@@ -282,8 +302,8 @@ void append_event(struct ss *ss, const struct event *ev, struct effects *fx)
             lane_seal(ss, l, false, fx);
         writes_end(ss, &l->flight, sick, fx);
         writes_end(ss, &l->early, sick, fx);
-        l->early_bytes = 0;
-    } else if (!(token_b(ev->token) & TOKEN_AHEAD)) {
+        l->early_bytes = l->n_ahead = 0;
+    } else if (!ahead) {
         writes_end(ss, &l->flight, 0, fx);
     }
 }

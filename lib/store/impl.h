@@ -24,8 +24,12 @@
 #define SEGMENT_MAX (1024u * 1024 * 1024)
 #define BATCH_BYTES (8u * 1024 * 1024)
 #define BATCH_RECORDS 256u
-/* Payload that is worth a write beside a flush, and how much may be written and not flushed. */
+/* Writes ahead of their flush: payload that is worth one, how much goes into one, how many are under way at a time, and
+ * how much may be written and not flushed. */
 #define AHEAD_MIN (1u * 1024 * 1024)
+#define AHEAD_PIECE (2u * 1024 * 1024)
+#define AHEAD_WRITES 2u
+#define AHEAD_MAX 16u
 #define EARLY_BYTES (16u * 1024 * 1024)
 /* Payload of writes accepted and not answered, and of reads under way; beyond: EAGAIN. */
 #define INFLIGHT_WRITE_BYTES (64u * 1024 * 1024)
@@ -80,7 +84,8 @@ static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
     return (uint64_t)kind << 56 | (uint64_t)(a & 0xffffff) << 32 | b;
 }
-#define TOKEN_AHEAD 0x100u /* in b of TOKEN_BATCH: a write ahead of its flush */
+#define TOKEN_AHEAD 0x100u     /* in b of TOKEN_BATCH: a write ahead of its flush … */
+#define TOKEN_AHEAD_SERIAL 16u /* … and which: from this bit on */
 static inline uint32_t token_a(uint64_t t) { return (uint32_t)(t >> 32) & 0xffffff; }
 static inline uint32_t token_b(uint64_t t) { return (uint32_t)t; }
 
@@ -195,12 +200,21 @@ struct disk_errors { /* since start */
     uint32_t read, write, damaged;
 };
 
+struct ahead { /* a write ahead of its flush */
+    uint16_t serial;
+    bool written;
+    uint32_t n, bytes, end; /* records; in the segment */
+};
+
 struct lane { /* one class of segments of one disk */
     struct segment *active, *next;
     struct list queue;  /* struct write.link: waiting for the next batch */
     struct list early;  /* written ahead, or being so: the next flush covers them */
     struct list flight; /* the flush under way covers them */
-    bool writing;       /* ahead of the flush */
+    struct ahead ahead[AHEAD_MAX]; /* what early is made of, in order */
+    uint32_t n_ahead;
+    uint32_t writing; /* of them, under way */
+    uint16_t ahead_serial;
     bool flushing;
     int sick;             /* an error: nothing is submitted before all that is under way came back */
     uint32_t early_bytes; /* in the segment */

@@ -190,6 +190,7 @@ static void update_reading(struct conn *c)
         uv_read_stop((uv_stream_t *)&c->tcp);
         return;
     }
+    c->burst = 0;
     uv_read_start((uv_stream_t *)&c->tcp, on_alloc, on_read);
     if (c->bytes_in > 0)
         conn_mark_later(c); /* frames that had arrived already may be taken now */
@@ -291,7 +292,12 @@ static void on_read(uv_stream_t *stream, ssize_t nread, const uv_buf_t *buf)
     n->mono = c->active = now.mono;
     n->counters.bytes_in += (uint64_t)nread;
     c->bytes_in += (uint64_t)nread;
+    c->burst += (uint64_t)nread;
     conn_pump(c, now);
+    if (c->reading && c->burst >= NET_BURST) { /* the flush that follows begins anew */
+        c->reading = false;
+        uv_read_stop(stream);
+    }
 }
 
 /* --- sending --- */

@@ -18,6 +18,8 @@
 
 #define NET_PEER_MAX 64u       /* "[v6]:port" or the called address, cut */
 #define NET_SLICES 64u         /* slices given to one write */
+/* Bytes read from one connection before others, and the disks, get their turn. */
+#define NET_BURST (2u * 1024 * 1024)
 #define NET_IDLE_DEFAULT (600 * NS_PER_SEC)
 #define NET_CONNS_DEFAULT 10000u
 #define NET_ACCEPT_BATCH 64u
@@ -44,6 +46,7 @@ struct conn {
     uint64_t active;       /* mono ns of the last bytes in either direction */
     uint64_t bytes_in;
     uint64_t write_len;
+    uint64_t burst;        /* bytes read since reading was last begun */
     bool accepter, open, reading, writing, closing, closed, drained, pumping;
     char peer[NET_PEER_MAX];
 };

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 #include <cmocka.h>
 
@@ -135,6 +136,34 @@ static void large_payloads_arrive_whole(void **state)
     assert_true(echo_run_until(&f->loop, &f->client.replies, count));
     assert_int_equal(f->client.matched, count);
     free(data);
+}
+
+/* However fast one peer sends, the others, and the disks, get their turn in between. */
+static void a_flood_from_one_peer_leaves_others_their_turn(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t before = 0, most = 0;
+    pid_t child = fork();
+    if (child == 0) {
+        struct echo_node sender;
+        uv_loop_t loop;
+        uint8_t *data = calloc(1, WIRE_PAYLOAD_MAX);
+        uv_loop_init(&loop);
+        echo_open(&sender, &loop, NULL, false);
+        for (uint32_t i = 0; i < 100; i++)
+            echo_write(&sender, f->server.address, data, WIRE_PAYLOAD_MAX, i);
+        _exit(echo_run_until(&loop, &sender.replies, 100) && sender.ok == 100 ? 0 : 1);
+    }
+    while (f->server.requests < 100) {
+        uv_run(&f->loop, UV_RUN_ONCE);
+        most = max_u64(most, net_counters(f->server.net)->bytes_in - before);
+        before = net_counters(f->server.net)->bytes_in;
+        usleep(2000); /* so that much has gathered */
+    }
+    for (int status = 0; waitpid(child, &status, WNOHANG) == 0;)
+        uv_run(&f->loop, UV_RUN_NOWAIT);
+    print_message("at most %" PRIu64 " bytes in a turn\n", most);
+    assert_true(most < 2 * 1024 * 1024 + 2 * WIRE_PAYLOAD_MAX);
 }
 
 static void an_address_where_nobody_listens_cannot_be_reached(void **state)
@@ -463,6 +492,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_call_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(many_calls_share_one_connection, setup, teardown),
         cmocka_unit_test_setup_teardown(reading_pauses_at_the_limit_and_goes_on, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_flood_from_one_peer_leaves_others_their_turn, setup, teardown),
         cmocka_unit_test_setup_teardown(names_are_resolved, setup, teardown),
         cmocka_unit_test_setup_teardown(large_payloads_arrive_whole, setup, teardown),
         cmocka_unit_test_setup_teardown(an_address_where_nobody_listens_cannot_be_reached, setup, teardown),

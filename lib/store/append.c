@@ -25,11 +25,6 @@ void queue_refuse(struct ss *ss, struct lane *l, int err, struct effects *fx)
     }
 }
 
-static struct record_layout layout_of(const struct write *w, uint64_t position)
-{
-    return record_layout(w->class, position, w->record.offset, w->record.length);
-}
-
 /* Nothing more is appended. A segment that ends as it should gets its summary, which also says that all before it is
  * durable: only then may payloads be punched, since a hole behind what is proven would look like a torn tail. */
 static void lane_seal(struct ss *ss, struct lane *l, bool good, struct effects *fx)
@@ -60,7 +55,10 @@ static bool room_for(const struct segment *s, uint64_t end, uint32_t records)
     return round_up(end, RECORD_ALIGN) + summary_size(s->n_records + records) <= s->header.size;
 }
 
-static bool fits(const struct write *w, const struct segment *s) { return room_for(s, layout_of(w, s->end).end, 1); }
+static bool fits(const struct write *w, const struct segment *s)
+{
+    return room_for(s, layout_of(w->class, &w->record, s->end).end, 1);
+}
 
 /* An active segment with room for the first of the queue, or NULL: one is on its way, or there is no space. */
 static struct segment *lane_segment(struct ss *ss, struct store *st, struct lane *l, enum segment_class class,
@@ -89,11 +87,11 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
     *meta = 0;
     for (struct list *e = l->queue.next; e != &l->queue && n < BATCH_RECORDS && payload < limit; e = e->next) {
         const struct write *w = CONTAINER_OF(e, struct write, link);
-        struct record_layout lay = layout_of(w, at);
+        struct record_layout lay = layout_of(w->class, &w->record, at);
         if (!room_for(s, lay.end, n + 1))
             break;
-        *meta += (uint32_t)(lay.end - at) - w->record.length;
-        payload += w->record.length;
+        *meta += (uint32_t)(lay.end - at) - record_payload(&w->record);
+        payload += record_payload(&w->record);
         at = lay.end;
         n++;
     }
@@ -104,7 +102,7 @@ static uint32_t batch_measure(const struct lane *l, const struct segment *s, uin
 static uint32_t record_fill(struct segment *s, struct write *w, uint32_t durable, uint8_t *p)
 {
     struct record *r = &w->record;
-    struct record_layout lay = layout_of(w, s->end);
+    struct record_layout lay = layout_of(w->class, r, s->end);
     r->position = s->end;
     r->durable = durable;
     r->prev = s->last;
@@ -190,7 +188,7 @@ static bool batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
         w->segment = s;
         s->pins++;
         s->unsettled++;
-        s->payload += w->record.length;
+        s->payload += record_payload(&w->record);
         uint64_t start = s->end;
         uint32_t front = record_fill(s, w, l->durable, buf->data + at);
         slice_push(op, &n_data, slice_take(buf_ref(buf), from, at + front - from));
@@ -198,7 +196,7 @@ static bool batch_submit(struct ss *ss, struct store *st, struct lane *l, struct
         slice_push(op, &n_data, slice_ref(w->payload.part[1]));
         at += front;
         from = at;
-        uint32_t pad = (uint32_t)(s->end - start) - front - w->record.length;
+        uint32_t pad = (uint32_t)(s->end - start) - front - record_payload(&w->record);
         memset(buf->data + at, 0, pad);
         at += pad;
     }
@@ -222,7 +220,7 @@ static uint64_t queue_bytes(const struct lane *l)
 {
     uint64_t bytes = 0;
     for (struct list *e = l->queue.next; e != &l->queue && bytes <= AHEAD_PIECE; e = e->next)
-        bytes += CONTAINER_OF(e, struct write, link)->record.length;
+        bytes += record_payload(&CONTAINER_OF(e, struct write, link)->record);
     return bytes;
 }
 

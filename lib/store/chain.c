@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* chunk_write, here and down the chain. The happy path is: checked, ordered, forwarded to the next server while it
+/* chunk_write, here and down the chain: data, or a hole made by truncating or punching. The happy path is: checked, ordered, forwarded to the next server while it
  * waits for this turn's batch, flushed, acknowledged from below, shown to readers, acknowledged upward. Possible
  * failures are:
  *   - the payload does not fit its checksums, a gap in the sequence, another version, too much in flight: refused
@@ -34,7 +34,7 @@ void write_free(struct ss *ss, struct write *w)
         if (w->open->recent[i].write == w)
             w->open->recent[i].write = NULL;
     if (!w->part)
-        ss->write_bytes -= w->record.length;
+        ss->write_bytes -= record_payload(&w->record);
     ss->n_writes--;
     list_remove(&w->link);
     slots_remove(&ss->writes, w->slot);
@@ -47,8 +47,28 @@ void write_free(struct ss *ss, struct write *w)
 
 static bool shape_good(const struct msg_chunk_write *m, const struct payload *p)
 {
-    return m->length > 0 && payload_len(p) == m->length && m->offset <= CHUNK_LIMIT &&
-           m->length <= CHUNK_LIMIT - m->offset && m->crcs.len == 4ULL * blocks_touched(m->offset, m->length);
+    uint32_t payload = m->kind == WRITE_DATA ? m->length : 0;
+    return (m->length > 0) == (m->kind != WRITE_TRUNCATE) && m->kind <= WRITE_PUNCH && payload_len(p) == payload &&
+           m->offset <= CHUNK_LIMIT && m->length <= CHUNK_LIMIT - m->offset &&
+           m->crcs.len == 4ULL * blocks_touched(m->offset, payload);
+}
+
+static struct record record_of(const struct msg_chunk_write *m)
+{
+    static const uint8_t kinds[] = {
+        [WRITE_DATA] = RECORD_DATA, [WRITE_TRUNCATE] = RECORD_TRUNCATE, [WRITE_PUNCH] = RECORD_PUNCH};
+    return (struct record){
+        .kind = kinds[m->kind],
+        .version = m->version,
+        .chunk = m->chunk,
+        .sequence = m->sequence,
+        .session = m->session,
+        .number = m->number,
+        .file = m->file,
+        .index = m->index,
+        .offset = m->offset,
+        .length = m->length,
+    };
 }
 
 /* No client's writes: what is left is for deleting and compacting. */
@@ -115,6 +135,7 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
         }
         o->version = m->version;
         o->sequence = c ? c->sequence : 0;
+        o->length = c ? chunk_length(c) : 0;
         o->copy = c ? c->copy : ss->next_copy++;
         o->disk = st->number;
     }
@@ -126,9 +147,8 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
     struct open_chunk *o = open_find(ss, m->chunk);
-    struct recent *r = o && o->version == m->version && !o->broken
-                           ? open_recent(o, m->session, m->number, m->offset, m->length)
-                           : NULL;
+    struct record same = record_of(m);
+    struct recent *r = o && o->version == m->version && !o->broken ? open_recent(o, &same) : NULL;
     if (!r)
         return false;
     if (r->recovered && m->n_chain > 0) {
@@ -153,6 +173,7 @@ static void forward(struct write *w, const struct msg_chunk_write *m, struct eff
     struct msg next = {.type = MSG_TYPE_chunk_write, .chunk_write = *m};
     struct payload p = payload_ref(&w->payload);
     next.chunk_write.sequence = w->record.sequence;
+    next.chunk_write.length = w->record.length;
     next.chunk_write.chain = m->chain + 1;
     next.chunk_write.n_chain = m->n_chain - 1;
     snprintf(addr, sizeof addr, "%.*s", STR_ARG(m->chain[0].addr));
@@ -160,40 +181,59 @@ static void forward(struct write *w, const struct msg_chunk_write *m, struct eff
     fx_call(fx, addr, &next, &p, token_make(TOKEN_FORWARD, 0, w->slot), FORWARD_TIMEOUT);
 }
 
+/* What the chunk's length will be. The head lets a punch end there: so the length can be told from what is left of its
+ * records. */
+static void settle_length(struct open_chunk *o, struct record *r, bool head)
+{
+    uint32_t end = r->offset + r->length;
+    if (r->kind == RECORD_TRUNCATE)
+        o->length = r->offset;
+    else if (r->kind == RECORD_DATA)
+        o->length = end > o->length ? end : o->length;
+    else if (head && end > o->length)
+        r->length = o->length - r->offset;
+}
+
 static void accept_write(struct ss *ss, const struct event *ev, struct open_chunk *o, struct effects *fx)
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
-    uint8_t *crcs = malloc(m->crcs.len);
-    if (!crcs) {
+    struct record r = record_of(m);
+    uint8_t *crcs = m->crcs.len ? malloc(m->crcs.len) : NULL;
+    if (!crcs && m->crcs.len) {
         fx_fail(fx, ev->to, DFS_ENOMEM, "server=%u out of memory", ss->identity.server);
         return;
     }
-    memcpy(crcs, m->crcs.p, m->crcs.len);
-    struct write *w = write_new(ss, o->disk, m->length < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE);
+    r.copy = o->copy;
+    r.sequence = o->sequence + 1ULL;
+    settle_length(o, &r, m->sequence == 0);
+    if (m->crcs.len)
+        memcpy(crcs, m->crcs.p, m->crcs.len);
+    struct write *w = write_new(ss, o->disk, record_class(&r));
     w->crcs = crcs;
     w->payload = payload_ref(ev->payload);
     w->open = o;
     w->to[w->n_to++] = ev->to;
-    w->record = (struct record){
-        .kind = RECORD_DATA,
-        .version = m->version,
-        .chunk = m->chunk,
-        .copy = o->copy,
-        .sequence = o->sequence + 1ULL,
-        .session = m->session,
-        .number = m->number,
-        .file = m->file,
-        .index = m->index,
-        .offset = m->offset,
-        .length = m->length,
-    };
+    w->record = r;
     o->inflight++;
-    ss->write_bytes += m->length;
+    ss->write_bytes += record_payload(&r);
     open_note(ss, o, &w->record, w);
     w->down_done = m->n_chain == 0;
     if (!w->down_done)
         forward(w, m, fx);
     append_queue(ss, w);
+}
+
+/* A punch behind the chunk's end changes nothing. */
+static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_chunk *o, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = o->sequence}};
+    if (m->kind != WRITE_PUNCH || m->sequence != 0 || m->offset < o->length)
+        return false;
+    fx_reply(fx, ev->to, &reply, NULL);
+    if (o->sequence == 0)
+        open_forget(ss, o);
+    return true;
 }
 
 void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
@@ -210,11 +250,11 @@ void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_ECORRUPT, "server=%u the payload was damaged on its way here", self);
     } else if (answered_before(ss, ev, fx)) {
         return;
-    } else if (ss->write_bytes + m->length > INFLIGHT_WRITE_BYTES) {
+    } else if (ss->write_bytes + payload_len(p) > INFLIGHT_WRITE_BYTES) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many bytes are being written", self);
     } else {
         struct open_chunk *o = open_for_write(ss, ev, fx);
-        if (!o)
+        if (!o || punches_nothing(ss, ev, o, fx))
             return;
         if ((m->sequence == 0 || m->sequence == o->sequence + 1ULL) && o->sequence < UINT32_MAX) {
             accept_write(ss, ev, o, fx);
@@ -249,13 +289,9 @@ static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
     const struct record *r = &w->record;
     struct chunk *c = index_find(&ss->index, r->chunk);
     struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
+    struct extent e = record_extent(r, w->segment->slot);
     if (c)
-        index_insert(&ss->index, c,
-                     &(struct extent){.rec_off = r->offset,
-                                      .rec_len = r->length,
-                                      .segment = w->segment->slot,
-                                      .position = r->position,
-                                      .order = order_of(r->version, r->sequence)});
+        index_insert(&ss->index, c, &e);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_reply(fx, w->to[i], &reply, NULL);
     w->n_to = 0;

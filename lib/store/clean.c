@@ -186,12 +186,34 @@ static bool skip_damage(struct ss *ss, struct clean *j, struct effects *fx)
 
 static struct write *move_new(struct ss *ss, const struct clean *j, const struct record *r)
 {
-    struct write *w = write_new(ss, j->segment->disk, r->length < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE);
+    struct write *w = write_new(ss, j->segment->disk, record_class(r));
     w->record = *r;
     w->moved_from = j->segment->slot + 1;
     w->moved_position = r->position;
     w->down_done = true;
     return w;
+}
+
+static void note_moved(struct segment *s, uint64_t chunk)
+{
+    if (s->n_moved && s->moved[s->n_moved - 1] == chunk)
+        return;
+    if (s->n_moved == s->cap_moved) {
+        s->cap_moved = s->cap_moved ? s->cap_moved * 2 : 64;
+        s->moved = xrealloc(s->moved, s->cap_moved, sizeof *s->moved);
+    }
+    s->moved[s->n_moved++] = chunk;
+}
+
+static void move_hole(struct ss *ss, struct clean *j, const struct record *r)
+{
+    const struct chunk *c = index_find(&ss->index, r->chunk);
+    if (c && c->copy == r->copy)
+        note_moved(j->segment, r->chunk);
+    if (!hole_live(ss, j->segment->slot, r))
+        return;
+    append_queue(ss, move_new(ss, j, r));
+    j->moves++;
 }
 
 static void move_tomb(struct ss *ss, struct clean *j, const struct record *r)
@@ -209,7 +231,7 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     struct write *w = move_new(ss, j, r);
     w->record.offset = r->offset + g.off;
     w->record.length = g.len;
-    w->class = g.len < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE;
+    w->class = record_class(&w->record);
     w->payload = payload_of(slice_sub(payload, g.off, g.len));
     w->crcs = xcalloc(run->n, 4);
     memcpy(w->crcs, crcs + 4ULL * run->first, 4ULL * run->n);
@@ -217,17 +239,6 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     j->moves++;
     j->moved += g.len;
     append_queue(ss, w);
-}
-
-static void note_moved(struct segment *s, uint64_t chunk)
-{
-    if (s->n_moved && s->moved[s->n_moved - 1] == chunk)
-        return;
-    if (s->n_moved == s->cap_moved) {
-        s->cap_moved = s->cap_moved ? s->cap_moved * 2 : 64;
-        s->moved = xrealloc(s->moved, s->cap_moved, sizeof *s->moved);
-    }
-    s->moved[s->n_moved++] = chunk;
 }
 
 /* A moved record is durable, or it is not. */
@@ -253,13 +264,9 @@ void clean_moved(struct ss *ss, struct write *w, int err)
             grave_extend(ss, j->segment, r->chunk, r->copy, w->segment->slot);
             return;
         }
-        uint32_t live = index_move(&ss->index, c, w->moved_from - 1, w->moved_position,
-                                   &(struct extent){.rec_off = r->offset,
-                                                    .rec_len = r->length,
-                                                    .segment = w->segment->slot,
-                                                    .position = r->position,
-                                                    .order = order_of(r->version, r->sequence)});
-        w->segment->stuck += r->length - min_u64(live, r->length);
+        struct extent e = record_extent(r, w->segment->slot);
+        uint32_t live = index_move(&ss->index, c, w->moved_from - 1, w->moved_position, &e);
+        w->segment->stuck += record_payload(r) - min_u64(live, record_payload(r));
     }
 }
 
@@ -330,7 +337,7 @@ static bool take_window(struct ss *ss, struct clean *j, struct effects *fx)
         struct record r;
         if (!record_parse(slice_data(j->window) + at, &s->header, s->seed, j->position, &r))
             break;
-        uint64_t end = record_layout(s->header.class, r.position, r.offset, r.length).end;
+        uint64_t end = layout_of(s->header.class, &r, r.position).end;
         if (end > round_up(s->end, RECORD_ALIGN))
             break;
         bool whole = end - r.position <= j->window.len - at;
@@ -344,6 +351,8 @@ static bool take_window(struct ss *ss, struct clean *j, struct effects *fx)
                 keep_record(ss, j, &r, at, fx);
         } else if (r.kind == RECORD_DELETE && j->kind == CLEAN_COMPACT) {
             move_tomb(ss, j, &r);
+        } else if (record_is_hole(&r) && j->kind == CLEAN_COMPACT) {
+            move_hole(ss, j, &r);
         }
         j->position = (uint32_t)end;
         at = whole ? at + (uint32_t)(end - r.position) : j->window.len;

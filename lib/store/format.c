@@ -135,6 +135,11 @@ struct record_layout record_layout(enum segment_class class, uint64_t position, 
     return l;
 }
 
+struct record_layout layout_of(enum segment_class class, const struct record *r, uint64_t position)
+{
+    return record_layout(class, position, r->offset, record_payload(r));
+}
+
 void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t segment, uint32_t generation,
                 uint32_t seed)
 {
@@ -157,7 +162,7 @@ void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t seg
     put_u32(out + 88, r->index);
     put_u32(out + 92, r->offset);
     put_u32(out + 96, r->length);
-    put_u32(out + 100, blocks_touched(r->offset, r->length));
+    put_u32(out + 100, blocks_touched(r->offset, record_payload(r)));
     put_u32(out + 104, r->crcs_crc);
     put_u32(out + 108, 0);
     put_u64(out + 112, r->prev_chunk);
@@ -191,7 +196,8 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
     r->prev_chunk = get_u64(p + 112);
     r->epoch = get_u64(p + 120);
     return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->durable <= position &&
-           r->prev < position && r->sequence <= UINT32_MAX && get_u32(p + 100) == blocks_touched(r->offset, r->length);
+           r->prev < position && r->sequence <= UINT32_MAX &&
+           get_u32(p + 100) == blocks_touched(r->offset, record_payload(r));
 }
 
 void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r)

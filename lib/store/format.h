@@ -18,6 +18,8 @@
 #define IDENTITY_MAGIC 0x49534644u /* "DFSI", at the start of each slot */
 /* No chunk is larger, whatever a request says. */
 #define CHUNK_LIMIT (1024u * 1024 * 1024)
+/* Where the hole behind a truncated chunk ends: one byte further than any data, so that the newest one stays known. */
+#define HOLE_END (CHUNK_LIMIT + 1)
 /* Payloads of this size and more go to segments of class LARGE. */
 #define LARGE_PAYLOAD (64u * 1024)
 
@@ -27,8 +29,9 @@ enum segment_class { CLASS_SMALL = 0, CLASS_LARGE = 1 };
 enum record_kind {
     RECORD_DATA = 1,
     RECORD_DELETE = 2,   /* the chunk's copies up to `copy` are gone */
-    RECORD_TRUNCATE = 3, /* reserved */
+    RECORD_TRUNCATE = 3, /* the chunk ends at `offset`: a hole from there on */
     RECORD_SEAL = 4,     /* the segment ends at `durable`; its summary follows */
+    RECORD_PUNCH = 5,    /* the range is a hole */
 };
 
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
@@ -79,7 +82,7 @@ struct record {
     uint64_t session, number; /* of the writer (B14) */
     uint64_t file;
     uint32_t index;
-    uint32_t offset, length; /* in the chunk */
+    uint32_t offset, length; /* in the chunk; a truncate has no length */
     uint32_t crcs_crc;       /* of the array of block CRCs */
     uint64_t epoch;          /* RECORD_DELETE: of the order */
 };
@@ -97,6 +100,18 @@ struct record_layout {
     uint64_t crcs, payload, end; /* end: where the next record starts */
 };
 struct record_layout record_layout(enum segment_class class, uint64_t position, uint32_t offset, uint32_t length);
+
+static inline bool record_is_hole(const struct record *r)
+{
+    return r->kind == RECORD_TRUNCATE || r->kind == RECORD_PUNCH;
+}
+/* Bytes that follow header and CRCs: the range itself, unless it is only named. */
+static inline uint32_t record_payload(const struct record *r) { return r->kind == RECORD_DATA ? r->length : 0; }
+static inline enum segment_class record_class(const struct record *r)
+{
+    return record_payload(r) < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE;
+}
+struct record_layout layout_of(enum segment_class class, const struct record *r, uint64_t position);
 
 void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t segment, uint32_t generation,
                 uint32_t seed);

@@ -245,6 +245,7 @@ struct recent { /* a writer's request on an open chunk */
     uint64_t session, number;
     uint32_t offset, length, sequence;
     struct write *write; /* while under way */
+    uint8_t kind;        /* enum record_kind */
     bool recovered;      /* read back at start: durable here, and nothing is known of the servers down the chain */
 };
 
@@ -253,6 +254,7 @@ struct open_chunk { /* a chunk written not long ago */
     struct list lru;
     uint64_t copy;
     uint32_t version, sequence; /* last accepted */
+    uint32_t length;            /* of the chunk once all accepted is done */
     uint32_t inflight;
     uint8_t disk;
     bool broken;
@@ -453,7 +455,7 @@ struct open_chunk *open_find(struct ss *ss, uint64_t chunk);
 struct open_chunk *open_add(struct ss *ss, uint64_t chunk); /* may forget an idle one; NULL: all are busy */
 void open_forget(struct ss *ss, struct open_chunk *o);
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
-struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t number, uint32_t offset, uint32_t length);
+struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
 void open_close(struct ss *ss);
 
 /* The folder with most free space that takes writes; the error if there is none. */
@@ -470,6 +472,9 @@ void read_close(struct ss *ss);
 /* The runs of blocks of this record that are still needed; none: it is dead. */
 void record_live(const struct ss *ss, uint32_t slot, const struct record *r, struct runs *out);
 struct range run_range(const struct record *r, const struct run *run); /* in the record's payload */
+/* Whether the hole this record made is still there, at least in part. */
+bool hole_live(const struct ss *ss, uint32_t slot, const struct record *r);
+struct extent record_extent(const struct record *r, uint32_t slot); /* what the index is told of it */
 
 /* clean.c */
 void clean_turn(struct ss *ss, struct now now, struct effects *fx);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/rand.h"
+#include "store/format.h"
 
 #define SLAB 1024u
 
@@ -146,6 +147,8 @@ uint64_t index_memory(const struct index *ix)
 
 static uint32_t end_of(const struct extent *e) { return e->off + e->len; }
 
+static int64_t bytes_of(const struct extent *e) { return e->hole ? 0 : e->len; }
+
 struct extent chunk_extent(const struct chunk *c, uint32_t i)
 {
     if (c->flags & CHUNK_MANY)
@@ -161,10 +164,15 @@ struct extent chunk_extent(const struct chunk *c, uint32_t i)
 
 uint32_t chunk_length(const struct chunk *c)
 {
-    if (c->n == 0)
-        return 0;
-    struct extent e = chunk_extent(c, c->n - 1);
-    return end_of(&e);
+    uint32_t cut = 0;
+    for (uint32_t i = c->n; i-- > 0;) {
+        struct extent e = chunk_extent(c, i);
+        if (!e.hole || e.rec_off + e.rec_len != HOLE_END)
+            return (uint32_t)max_u64(cut, end_of(&e));
+        if (i == c->n - 1) /* the newest: none but a newer one takes its last byte */
+            cut = e.rec_off;
+    }
+    return cut;
 }
 
 uint32_t chunk_extent_at(const struct chunk *c, uint32_t off)
@@ -259,7 +267,7 @@ void index_clear(struct index *ix, struct chunk *c)
 {
     for (uint32_t i = 0; i < c->n; i++) {
         struct extent e = chunk_extent(c, i);
-        live(ix, e.segment, -1, -(int64_t)e.len);
+        live(ix, e.segment, -1, -bytes_of(&e));
     }
     c->n = 0;
 }
@@ -310,7 +318,7 @@ static void insert_many(struct index *ix, struct chunk *c, const struct extent *
         struct merge m = {c->u.many->v + c->n, 0};
         merge_add(&m, e, e->rec_off, e->rec_off + e->rec_len);
         c->n++;
-        live(ix, e->segment, 1, e->rec_len);
+        live(ix, e->segment, 1, bytes_of(&c->u.many->v[c->n - 1]));
         return;
     }
     uint32_t n = c->n - first;
@@ -320,9 +328,9 @@ static void insert_many(struct index *ix, struct chunk *c, const struct extent *
     struct merge m = {c->u.many->v + first, 0};
     merge_record(&m, old, n, e);
     for (uint32_t i = 0; i < n; i++)
-        live(ix, old[i].segment, -1, -(int64_t)old[i].len);
+        live(ix, old[i].segment, -1, -bytes_of(&old[i]));
     for (uint32_t i = 0; i < m.n; i++)
-        live(ix, m.out[i].segment, 1, m.out[i].len);
+        live(ix, m.out[i].segment, 1, bytes_of(&m.out[i]));
     c->n = first + m.n;
     free(old);
 }
@@ -330,7 +338,7 @@ static void insert_many(struct index *ix, struct chunk *c, const struct extent *
 void index_insert(struct index *ix, struct chunk *c, const struct extent *e)
 {
     uint64_t top = order_of(c->version, c->sequence);
-    bool alone = !(c->flags & CHUNK_MANY) && c->n == 0 && e->order >= top;
+    bool alone = !(c->flags & CHUNK_MANY) && c->n == 0 && e->order >= top && !e->hole;
     bool same = (c->flags & CHUNK_TOUCHED) && !(c->flags & CHUNK_MANY) && c->u.one.segment == e->segment;
     index_touch(ix, c, e->segment);
     if (alone && !(c->flags & CHUNK_MANY)) {
@@ -340,7 +348,7 @@ void index_insert(struct index *ix, struct chunk *c, const struct extent *e)
         c->u.one.position = e->position;
         c->n = 1;
         live(ix, e->segment, 1, e->rec_len);
-    } else if (same && c->n == 1 && e->order >= top && e->rec_off <= c->u.one.off &&
+    } else if (same && c->n == 1 && e->order >= top && !e->hole && e->rec_off <= c->u.one.off &&
                e->rec_off + e->rec_len >= c->u.one.off + c->u.one.len) { /* replaced as a whole */
         live(ix, e->segment, 0, (int64_t)e->rec_len - c->u.one.len);
         c->u.one.off = e->rec_off;
@@ -367,8 +375,8 @@ uint32_t index_move(struct index *ix, struct chunk *c, uint32_t segment, uint32_
         if (e->segment != segment || e->position != position || e->order != to->order || e->off < to->rec_off ||
             end_of(e) > end)
             continue;
-        live(ix, e->segment, -1, -(int64_t)e->len);
-        live(ix, to->segment, 1, e->len);
+        live(ix, e->segment, -1, -bytes_of(e));
+        live(ix, to->segment, 1, bytes_of(e));
         e->segment = to->segment;
         e->position = to->position;
         e->rec_off = to->rec_off;
@@ -387,8 +395,8 @@ void index_untouch(struct chunk *c, uint32_t segment)
         if (m->segments[i] == segment)
             m->segments[i--] = m->segments[--m->n_segments];
     const struct extent e = m->v[0];
-    if (c->n != 1 || m->n_segments != 1 || m->segments[0] != e.segment || e.rec_off != e.off || e.rec_len != e.len ||
-        e.order != order_of(c->version, c->sequence))
+    if (c->n != 1 || e.hole || m->n_segments != 1 || m->segments[0] != e.segment || e.rec_off != e.off ||
+        e.rec_len != e.len || e.order != order_of(c->version, c->sequence))
         return;
     many_free(c);
     c->flags &= (uint8_t)~CHUNK_MANY;

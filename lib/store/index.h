@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The index: which chunks a server holds, and where each byte of them is. In memory; rebuilt from records.
+/* The index: which chunks a server holds, and where each byte of them is. In memory; rebuilt from records. Holes that
+ * were made, by truncating or punching, are extents like others, so that older records do not show through, in whatever order
+ * they come; bytes that were never written have none.
  *
  * A chunk of one extent takes 48 bytes and its share of the hash table (at most 9). Extents are sorted by offset and do
  * not overlap; which record owns a byte is decided by (version, sequence), whatever order records come in. Segments are
@@ -13,10 +15,11 @@
 #define INDEX_MAX_EXTENTS 65536u
 
 struct extent {
-    uint32_t off, len;          /* the bytes of the chunk it owns */
-    uint32_t rec_off, rec_len;  /* the bytes of the chunk its record holds */
-    uint32_t segment, position; /* slot; of the record's header */
-    uint64_t order;             /* version << 32 | sequence */
+    uint32_t off, len;                /* the bytes of the chunk it owns */
+    uint32_t rec_off, rec_len;        /* the bytes of the chunk its record holds */
+    uint32_t segment;                 /* slot */
+    uint32_t position : 31, hole : 1; /* of the record's header; it says that there is nothing */
+    uint64_t order;                   /* version << 32 | sequence */
 };
 
 static inline uint64_t order_of(uint32_t version, uint64_t sequence) { return (uint64_t)version << 32 | sequence; }
@@ -82,7 +85,8 @@ uint32_t index_move(struct index *ix, struct chunk *c, uint32_t segment, uint32_
 /* The segment is gone. A chunk that became simple by it takes little memory again. */
 void index_untouch(struct chunk *c, uint32_t segment);
 
-uint32_t chunk_length(const struct chunk *c); /* the end of its last extent */
+/* The end of its last extent. Where the last is the hole a truncate left, the chunk ends where that begins. */
+uint32_t chunk_length(const struct chunk *c);
 struct extent chunk_extent(const struct chunk *c, uint32_t i);
 /* The first extent that ends behind off; c->n if none does. */
 uint32_t chunk_extent_at(const struct chunk *c, uint32_t off);

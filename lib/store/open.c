@@ -52,12 +52,13 @@ struct open_chunk *open_add(struct ss *ss, uint64_t chunk)
     return o;
 }
 
-struct recent *open_recent(struct open_chunk *o, uint64_t session, uint64_t number, uint32_t offset, uint32_t length)
+struct recent *open_recent(struct open_chunk *o, const struct record *r)
 {
-    for (uint32_t i = 0; i < RECENT_WRITERS && session; i++) {
-        struct recent *r = &o->recent[i];
-        if (r->session == session && r->number == number && r->offset == offset && r->length == length)
-            return r;
+    for (uint32_t i = 0; i < RECENT_WRITERS && r->session; i++) {
+        struct recent *k = &o->recent[i];
+        bool same = k->session == r->session && k->number == r->number && k->kind == r->kind && k->offset == r->offset;
+        if (same && (k->length == r->length || k->kind == RECORD_PUNCH)) /* a punch was cut to the chunk's length */
+            return k;
     }
     return NULL;
 }
@@ -68,6 +69,7 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
                                                 .number = r->number,
                                                 .offset = r->offset,
                                                 .length = r->length,
+                                                .kind = r->kind,
                                                 .sequence = (uint32_t)r->sequence,
                                                 .write = w,
                                                 .recovered = !w};

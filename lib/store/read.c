@@ -2,7 +2,8 @@
 /* chunk_read: from the index to pieces of whole stored blocks. The happy path is: the extents of the range are turned
  * into pieces (runs of one record's blocks), the pieces into as few disk reads as their places allow, and the answer is
  * put together when the last has come back. The headers and CRC arrays read along the way are checked; the payload is
- * not, its reader does that (G3). Possible failures are: the disk (EIO), a header that is not what the index says
+ * not, its reader does that (G3). Of a hole that was made only the parts that share a block with older data are said, as
+ * zeros laid over them; whole blocks of holes have no pieces. Possible failures are: the disk (EIO), a header that is not what the index says
  * (ECORRUPT; the chunk is marked), an answer over the limits of a message (ETOOBIG: ask for less). */
 #include <stdlib.h>
 
@@ -10,6 +11,7 @@
 #include "store/impl.h"
 
 #define PIECES_MAX 1024u
+#define ZEROS (2 * DFS_BLOCK) /* both ends of a hole, where they meet */
 
 struct io {                  /* one disk read */
     struct segment *segment; /* pinned */
@@ -24,7 +26,7 @@ struct piece { /* blocks [first, first + n) of a record, counted on the record's
     uint32_t first, n;
     uint32_t offset, length; /* the bytes of the chunk these blocks hold */
     struct record_layout layout;
-    uint32_t meta_io, data_io;
+    uint32_t meta_io, data_io; /* not of a hole */
 };
 
 struct read {
@@ -39,6 +41,7 @@ struct read {
     uint32_t n_pieces;
     struct io *ios;
     uint32_t n_ios;
+    struct slice zeros; /* for holes */
 };
 
 static void read_free(struct ss *ss, struct read *r)
@@ -48,6 +51,7 @@ static void read_free(struct ss *ss, struct read *r)
         r->ios[i].segment->readers[r->ios[i].phase]--;
         segment_unpin(ss, r->ios[i].segment);
     }
+    slice_drop(&r->zeros);
     ss->read_bytes -= r->budget;
     ss->n_reads--;
     slots_remove(&ss->reads, r->slot);
@@ -70,6 +74,22 @@ static struct piece piece_of(const struct ss *ss, const struct extent *e, uint32
     p.length = (uint32_t)min_u64(rec_end, (uint64_t)(grid + p.first + p.n) * DFS_BLOCK) - p.offset;
     p.layout = record_layout(segment_at(ss, e->segment)->header.class, e->position, e->rec_off, e->rec_len);
     return p;
+}
+
+/* The parts of blocks at both ends of a hole. */
+static void hole_pieces(struct read *r, const struct extent *e, uint32_t from, uint32_t to)
+{
+    uint32_t end = e->off + e->len, head = (uint32_t)min_u64(round_up(e->off, DFS_BLOCK), end);
+    uint32_t tail = (uint32_t)max_u64(end / DFS_BLOCK * DFS_BLOCK, head);
+    const uint32_t cut[2][2] = {{e->off, head}, {tail, end}};
+    for (int i = 0; i < 2; i++) {
+        struct piece p = {.record = *e, .offset = cut[i][0], .length = cut[i][1] - cut[i][0]};
+        if (p.length == 0 || cut[i][1] <= from || cut[i][0] >= to)
+            continue;
+        p.first = p.offset / DFS_BLOCK - e->rec_off / DFS_BLOCK;
+        p.n = blocks_touched(p.offset, p.length);
+        r->pieces[r->n_pieces++] = p;
+    }
 }
 
 /* One record may have been moved in parts: then they count as records of their own. */
@@ -121,6 +141,16 @@ static uint32_t io_add(struct read *r, struct segment *s, uint64_t off, uint32_t
     return r->n_ios++;
 }
 
+static bool zeros_make(struct read *r)
+{
+    struct buf *b = buf_new(ZEROS);
+    if (!b)
+        return false;
+    memset(b->data, 0, ZEROS);
+    r->zeros = slice_take(b, 0, ZEROS);
+    return true;
+}
+
 static int plan(struct ss *ss, struct read *r, const struct chunk *c, uint32_t from, uint32_t to)
 {
     uint32_t first = chunk_extent_at(c, from), end = first;
@@ -128,12 +158,15 @@ static int plan(struct ss *ss, struct read *r, const struct chunk *c, uint32_t f
         ;
     if (end - first > 16 * PIECES_MAX)
         return DFS_ETOOBIG;
-    r->pieces = calloc(end - first + 1, sizeof *r->pieces);
+    r->pieces = calloc(2 * (end - first) + 1, sizeof *r->pieces);
     if (!r->pieces)
         return DFS_ENOMEM;
     for (uint32_t i = first; i < end; i++) {
         struct extent e = chunk_extent(c, i);
-        r->pieces[r->n_pieces++] = piece_of(ss, &e, from, to);
+        if (e.hole)
+            hole_pieces(r, &e, from, to);
+        else
+            r->pieces[r->n_pieces++] = piece_of(ss, &e, from, to);
     }
     pieces_join(r);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
@@ -147,6 +180,11 @@ static int plan(struct ss *ss, struct read *r, const struct chunk *c, uint32_t f
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         struct piece *p = &r->pieces[i];
         struct segment *s = segment_at(ss, p->record.segment);
+        if (p->record.hole) {
+            if (!r->zeros.buf && !zeros_make(r))
+                return DFS_ENOMEM;
+            continue;
+        }
         p->meta_io = io_add(r, s, p->record.position, RECORD_HEADER + 4 * p->layout.n_crcs);
         p->data_io = io_add(r, s, p->layout.payload + (p->offset - p->record.rec_off), p->length);
     }
@@ -173,6 +211,8 @@ static bool piece_good(const struct read *r, const struct piece *p)
 
 static struct slice piece_slice(const struct read *r, const struct piece *p)
 {
+    if (p->record.hole)
+        return slice_sub(r->zeros, 0, p->length);
     uint64_t off = p->layout.payload + (p->offset - p->record.rec_off);
     return slice_sub(r->ios[p->data_io].data, (uint32_t)(off - r->ios[p->data_io].off), p->length);
 }
@@ -200,6 +240,15 @@ static int gather(const struct read *r, struct payload *out)
     return 0;
 }
 
+static void zeros_crcs(const struct read *r, const struct piece *p, uint8_t *crcs)
+{
+    for (uint32_t i = 0, done = 0; i < p->n; i++) {
+        uint32_t n = (uint32_t)min_u64(p->length - done, DFS_BLOCK - (p->offset + done) % DFS_BLOCK);
+        put_u32(crcs + 4 * i, crc32c(0, slice_data(r->zeros), n));
+        done += n;
+    }
+}
+
 static int reply_build(struct read *r, struct msg *reply, struct payload *payload, struct arena *a)
 {
     struct msg_chunk_read_reply *m = &reply->chunk_read_reply;
@@ -215,9 +264,12 @@ static int reply_build(struct read *r, struct msg *reply, struct payload *payloa
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         const struct piece *p = &r->pieces[i];
-        if (!piece_good(r, p))
+        if (p->record.hole)
+            zeros_crcs(r, p, crcs);
+        else if (!piece_good(r, p))
             return DFS_ECORRUPT;
-        memcpy(crcs, io_bytes(r, p->meta_io, p->layout.crcs + 4ULL * p->first), 4ULL * p->n);
+        else
+            memcpy(crcs, io_bytes(r, p->meta_io, p->layout.crcs + 4ULL * p->first), 4ULL * p->n);
         crcs += 4ULL * p->n;
         m->pieces[i].offset = p->offset;
         m->pieces[i].length = p->length;

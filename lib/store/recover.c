@@ -123,18 +123,14 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     ss->next_copy = max_u64(ss->next_copy, r->copy + 1);
     if (r->kind == RECORD_DELETE)
         found_add(&rc->tombs, r->chunk, r->copy, s->slot);
-    if (r->kind != RECORD_DATA || r->length == 0)
+    struct extent e = record_extent(r, s->slot);
+    if ((r->kind != RECORD_DATA && !record_is_hole(r)) || !e.rec_len)
         return;
-    s->payload += r->length;
+    s->payload += record_payload(r);
     struct chunk *c = chunk_for(rc, r, s);
     if (!c)
         return;
-    index_insert(&ss->index, c,
-                 &(struct extent){.rec_off = r->offset,
-                                  .rec_len = r->length,
-                                  .segment = s->slot,
-                                  .position = r->position,
-                                  .order = order_of(r->version, r->sequence)});
+    index_insert(&ss->index, c, &e);
     if (recent)
         note_writer(ss, c, r);
 }
@@ -311,10 +307,13 @@ static void settle_open(struct ss *ss)
     LIST_FOR_EACH (e, &ss->open_lru) {
         struct open_chunk *o = CONTAINER_OF(e, struct open_chunk, lru);
         const struct chunk *c = index_find(&ss->index, o->id);
-        if (!c || c->version != o->version || c->copy != o->copy)
+        if (!c || c->version != o->version || c->copy != o->copy) {
             open_forget(ss, o);
-        else if (c->sequence > o->sequence)
+            continue;
+        }
+        if (c->sequence > o->sequence)
             o->sequence = c->sequence;
+        o->length = chunk_length(c);
     }
 }
 

@@ -62,19 +62,19 @@ static bool header_at(struct window *w, struct scan *s, uint32_t seed, uint64_t 
 {
     const uint8_t *p = window_at(w, pos, RECORD_HEADER);
     return p && record_parse(p, &s->header, seed, (uint32_t)pos, r) &&
-           record_layout(s->header.class, pos, r->offset, r->length).end <= round_up(s->size, RECORD_ALIGN);
+           layout_of(s->header.class, r, pos).end <= round_up(s->size, RECORD_ALIGN);
 }
 
 static bool crcs_good(struct window *w, struct scan *s, const struct record *r)
 {
-    struct record_layout l = record_layout(s->header.class, r->position, r->offset, r->length);
+    struct record_layout l = layout_of(s->header.class, r, r->position);
     bool ok = true;
     return range_crc(w, l.crcs, 4ULL * l.n_crcs, &ok) == r->crcs_crc && ok;
 }
 
 static bool payload_good(struct window *w, struct scan *s, const struct record *r)
 {
-    struct record_layout l = record_layout(s->header.class, r->position, r->offset, r->length);
+    struct record_layout l = layout_of(s->header.class, r, r->position);
     uint8_t crcs[2048]; /* copied, so that the window need not go back for each */
     uint32_t done = 0;
     for (uint32_t i = 0; i < l.n_crcs; i++) {
@@ -168,10 +168,10 @@ static void walk(struct window *w, struct scan *s, uint32_t seed, uint64_t limit
                 pos = r.durable;
                 break;
             }
+            pos = layout_of(s->header.class, &r, pos).end;
             if (!crcs_good(w, s, &r))
                 r.kind = 0; /* judged later, once the end is known */
             record_add(s, &r);
-            pos = record_layout(s->header.class, pos, r.offset, r.length).end;
             continue;
         }
         bool later;
@@ -225,8 +225,7 @@ static void judge(struct window *w, struct scan *s)
 static bool entry_good(const struct scan *s, const struct summary *m, const struct record *r, uint32_t after)
 {
     return r->position >= after && r->position < m->end && r->offset <= CHUNK_LIMIT &&
-           r->length <= CHUNK_LIMIT - r->offset &&
-           record_layout(s->header.class, r->position, r->offset, r->length).end <= m->end;
+           r->length <= CHUNK_LIMIT - r->offset && layout_of(s->header.class, r, r->position).end <= m->end;
 }
 
 static bool take_summary(struct window *w, struct scan *s, const struct summary *m)

@@ -76,6 +76,8 @@ static const char *kind_name(uint8_t kind)
         return "delete";
     case RECORD_TRUNCATE:
         return "truncate";
+    case RECORD_PUNCH:
+        return "punch";
     case RECORD_SEAL:
         return "seal";
     default:

@@ -25,7 +25,7 @@ void record_live(const struct ss *ss, uint32_t slot, const struct record *r, str
     const struct chunk *c = index_find(&ss->index, r->chunk);
     uint64_t end = (uint64_t)r->offset + r->length;
     out->n = 0;
-    if (!c || c->copy != r->copy || !r->length)
+    if (!c || c->copy != r->copy || !record_payload(r))
         return;
     for (uint32_t i = chunk_extent_at(c, r->offset); i < c->n; i++) {
         struct extent e = chunk_extent(c, i);
@@ -37,6 +37,35 @@ void record_live(const struct ss *ss, uint32_t slot, const struct record *r, str
         uint32_t last = (uint32_t)(((uint64_t)e.off + e.len - 1) / DFS_BLOCK) - r->offset / DFS_BLOCK;
         runs_add(out, first, last - first + 1, e.len);
     }
+}
+
+bool hole_live(const struct ss *ss, uint32_t slot, const struct record *r)
+{
+    const struct chunk *c = index_find(&ss->index, r->chunk);
+    struct extent hole = record_extent(r, slot);
+    if (!c || c->copy != r->copy)
+        return false;
+    for (uint32_t i = chunk_extent_at(c, hole.rec_off); i < c->n; i++) {
+        struct extent e = chunk_extent(c, i);
+        if (e.off >= hole.rec_off + hole.rec_len)
+            break;
+        if (e.segment == slot && e.position == r->position)
+            return true;
+    }
+    return false;
+}
+
+struct extent record_extent(const struct record *r, uint32_t slot)
+{
+    struct extent e = {.rec_off = r->offset,
+                       .rec_len = r->length,
+                       .segment = slot,
+                       .position = r->position,
+                       .hole = record_is_hole(r),
+                       .order = order_of(r->version, r->sequence)};
+    if (r->kind == RECORD_TRUNCATE)
+        e.rec_len = HOLE_END - r->offset;
+    return e;
 }
 
 /* Bytes of the record's payload in front of its block n. */

@@ -38,6 +38,8 @@ enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3 };
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
 enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
+/* TRUNCATE: the chunk ends at offset, shorter or longer; length is 0. PUNCH: the range reads as zeros; nothing grows. */
+enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2 };
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
 #define ROOT_INO 1u

@@ -101,9 +101,9 @@
     F(u64, used)                                                                                                       \
     F(u32, read_errors) /* since the server started, as all that follows */                                            \
     F(u32, write_errors)                                                                                               \
-    F(u32, damaged)       /* chunks found damaged */                                                                   \
-    F(u64, scrubbed)      /* bytes */                                                                                  \
-    F(u32, scrub_passes)  /* completed */
+    F(u32, damaged)      /* chunks found damaged */                                                                    \
+    F(u64, scrubbed)     /* bytes */                                                                                   \
+    F(u32, scrub_passes) /* completed */
 
 #define REC_server_info(F, R, L)                                                                                       \
     F(u32, id)                                                                                                         \
@@ -253,7 +253,7 @@
     F(u64, files)                                                                                                      \
     F(u64, directories)                                                                                                \
     F(u64, chunks)                                                                                                     \
-    R(totals, trash) /* restorable, or about to be given up */                                                         \
+    R(totals, trash)      /* restorable, or about to be given up */                                                    \
     R(totals, reclaiming) /* removed for good, its space not yet given back */
 
 #define MSG_status(F, R, L) F(u8, reserved)
@@ -451,12 +451,13 @@
     F(u32, offset)        /* in the chunk */                                                                           \
     F(u32, length)        /* of the payload */                                                                         \
     F(blob, crcs)         /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */              \
-    L(replica, chain, 15) /* who comes after the receiver */
+    L(replica, chain, 15) /* who comes after the receiver */                                                           \
+    F(u8, kind)           /* enum write_kind; the others have no payload and no crcs */
 #define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
 
 /* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. Pieces are in the
  * order in which they are to be laid over each other, later ones on top: where two records share a block, both are given,
- * the older first. Bytes of a piece outside the range asked for are there to be verified, not to be used: newer ones may
+ * the older first; what a truncate or punch took of a block comes as a piece of zeros. Bytes of a piece outside the range asked for are there to be verified, not to be used: newer ones may
  * exist. A request whose pieces are more than a frame holds (1 MiB of payload, 1024 pieces) is refused with ETOOBIG. */
 #define MSG_chunk_read(F, R, L)                                                                                        \
     F(token, grant)                                                                                                    \

@@ -431,7 +431,8 @@ int rig_open(struct rig *r, uint32_t i, char *why, size_t len)
                             .uuid_lo = 100 + i,
                             .incarnation = rng_next(&r->rng),
                             .seed = rng_next(&r->rng),
-                            .segment_size = r->segment_size};
+                            .segment_size = r->segment_size,
+                            .rebuild = r->rebuild};
     int err = ss_open(&cfg, r->disks[i], r->n_disks, r->now, &r->ss[i], why, len);
     if (!err)
         rig_run(r);
@@ -497,12 +498,39 @@ static uint32_t answer_new(struct rig *r)
     return r->n_answers++;
 }
 
+static uint32_t send_write(struct rig *r, uint32_t first, uint32_t n, struct msg_chunk_write w, struct payload payload)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_write, .chunk_write = w};
+    struct wire_replica chain[RIG_SERVERS];
+    char addrs[RIG_SERVERS][8];
+    for (uint32_t i = 1; i < n; i++) {
+        snprintf(addrs[i], sizeof addrs[i], "ss%u", (first + i) % RIG_SERVERS);
+        chain[i - 1] = (struct wire_replica){(first + i) % RIG_SERVERS + 1, str_of(addrs[i])};
+    }
+    m.chunk_write.version = 1;
+    m.chunk_write.chain = chain;
+    m.chunk_write.n_chain = n - 1;
+    mail_add(r, (struct rig_mail){.request = true,
+                                  .from = CLIENT,
+                                  .to = (int)first,
+                                  .token = r->n_answers,
+                                  .type = m.type,
+                                  .head = encoded(&m),
+                                  .payload = payload});
+    return answer_new(r);
+}
+
+uint32_t rig_send_cut(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint8_t kind, uint32_t offset,
+                      uint32_t len, uint64_t session, uint64_t number)
+{
+    struct msg_chunk_write w = {
+        .chunk = chunk, .session = session, .number = number, .offset = offset, .length = len, .kind = kind};
+    return send_write(r, first, n, w, (struct payload){0});
+}
+
 uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
                         uint32_t len, uint64_t session, uint64_t number)
 {
-    struct msg m = {.type = MSG_TYPE_chunk_write};
-    struct wire_replica chain[RIG_SERVERS];
-    char addrs[RIG_SERVERS][8];
     uint8_t crcs[4 * 1024];
     uint32_t n_crcs = 0;
     for (uint32_t done = 0; done < len; n_crcs++) {
@@ -510,29 +538,15 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
         put_u32(crcs + 4 * n_crcs, crc32c(0, (const uint8_t *)data + done, part));
         done += part;
     }
-    for (uint32_t i = 1; i < n; i++) {
-        snprintf(addrs[i], sizeof addrs[i], "ss%u", (first + i) % RIG_SERVERS);
-        chain[i - 1] = (struct wire_replica){.server = (first + i) % RIG_SERVERS + 1, .addr = str_of(addrs[i])};
-    }
-    m.chunk_write = (struct msg_chunk_write){.chunk = chunk,
-                                             .version = 1,
-                                             .session = session,
-                                             .number = number,
-                                             .offset = offset,
-                                             .length = len,
-                                             .crcs = {(char *)crcs, 4 * n_crcs},
-                                             .chain = chain,
-                                             .n_chain = n - 1};
+    struct msg_chunk_write w = {.chunk = chunk,
+                                .session = session,
+                                .number = number,
+                                .offset = offset,
+                                .length = len,
+                                .crcs = {(char *)crcs, 4 * n_crcs}};
     uint32_t cut = len / 3; /* two parts, as a real frame may have */
-    mail_add(
-        r, (struct rig_mail){.request = true,
-                             .from = CLIENT,
-                             .to = (int)first,
-                             .token = r->n_answers,
-                             .type = m.type,
-                             .head = encoded(&m),
-                             .payload = {{slice_copy(data, cut), slice_copy((const uint8_t *)data + cut, len - cut)}}});
-    return answer_new(r);
+    struct payload p = {{slice_copy(data, cut), slice_copy((const uint8_t *)data + cut, len - cut)}};
+    return send_write(r, first, n, w, p);
 }
 
 uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf)
@@ -559,6 +573,23 @@ int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_
     rig_run(r);
     assert(r->answers[request].done);
     return r->answers[request].status;
+}
+
+static int cut_and_wait(struct rig *r, uint32_t request)
+{
+    rig_run(r);
+    assert(r->answers[request].done);
+    return r->answers[request].status;
+}
+
+int rig_truncate(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t length)
+{
+    return cut_and_wait(r, rig_send_cut(r, first, n, chunk, WRITE_TRUNCATE, length, 0, 0, 0));
+}
+
+int rig_punch(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, uint32_t len)
+{
+    return cut_and_wait(r, rig_send_cut(r, first, n, chunk, WRITE_PUNCH, offset, len, 0, 0));
 }
 
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,

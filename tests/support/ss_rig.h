@@ -38,6 +38,7 @@ struct rig {
     struct disk *disks[RIG_SERVERS][RIG_DISKS];
     struct now now;
     struct rng rng;
+    bool rebuild; /* servers start without believing any summary */
     bool shuffle; /* messages and disk operations complete in random order */
     uint64_t segment_size;
     struct effects fx;
@@ -90,6 +91,9 @@ void rig_kill(struct rig *r, uint32_t i);
 uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
                         uint32_t len, uint64_t session, uint64_t number);
 uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf);
+/* Of another kind: enum write_kind; without a payload. */
+uint32_t rig_send_cut(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint8_t kind, uint32_t offset,
+                      uint32_t len, uint64_t session, uint64_t number);
 bool rig_step(struct rig *r); /* one message or disk operation; false: nothing is under way */
 void rig_run(struct rig *r);  /* until nothing is */
 void rig_turn(struct rig *r, uint32_t i);
@@ -98,6 +102,8 @@ void rig_pass(struct rig *r, uint64_t ns); /* time passes */
 /* The same and wait: status; the read's *length is the chunk's. DFS_ECORRUPT: the bytes did not fit their checksums. */
 int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
               uint32_t len);
+int rig_truncate(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t length);
+int rig_punch(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, uint32_t len);
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
              uint32_t *length);
 uint32_t rig_chunks(struct rig *r, uint32_t server);

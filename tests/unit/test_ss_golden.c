@@ -16,6 +16,7 @@
 
 static struct rig *rig;
 static uint8_t data[70000], back[70000];
+static const uint8_t zeros[4000];
 
 static void golden_path(char *out, size_t len, uint32_t version, const char *name)
 {
@@ -44,6 +45,10 @@ static bool write_golden(void)
         assert_int_equal(rig_write(rig, 0, 1, 100 + i, 0, data + i, 5000), 0);
     assert_int_equal(rig_write(rig, 0, 1, 101, 1000, data, 2000), 0);
     assert_int_equal(rig_write(rig, 0, 1, 200, 0, data, sizeof data), 0);
+    assert_int_equal(rig_write(rig, 0, 1, 103, 0, data, 9000), 0);
+    assert_int_equal(rig_truncate(rig, 0, 1, 103, 5000), 0);
+    assert_int_equal(rig_truncate(rig, 0, 1, 103, 9000), 0);
+    assert_int_equal(rig_punch(rig, 0, 1, 103, 100, 200), 0);
     rig->remove[rig->n_remove++] = 102;
     rig_pass(rig, 600 * NS_PER_MS);
     rig_crash(rig, 0, CRASH_DROP_ALL);
@@ -98,7 +103,7 @@ static void every_version_of_the_format_loads(void **state)
             if (damaged)
                 assert_true(memdisk_flip(rig->disks[0][0], small, size - 1, 1));
             rig_start(rig);
-            assert_int_equal(rig_chunks(rig, 0), 3);
+            assert_int_equal(rig_chunks(rig, 0), 4);
             assert_int_equal(rig_read(rig, 0, 100, 0, 5000, back, NULL), 0);
             assert_memory_equal(back, data, 5000);
             assert_int_equal(rig_read(rig, 0, 101, 0, 5000, back, NULL), 0);
@@ -106,6 +111,13 @@ static void every_version_of_the_format_loads(void **state)
             assert_memory_equal(back + 1000, data, 2000);
             assert_memory_equal(back + 3000, data + 3001, 2000);
             assert_int_equal(rig_read(rig, 0, 102, 0, 5000, back, NULL), DFS_ENOCHUNK);
+            uint32_t length;
+            assert_int_equal(rig_read(rig, 0, 103, 0, 9000, back, &length), 0);
+            assert_int_equal(length, 9000);
+            assert_memory_equal(back, data, 100);
+            assert_memory_equal(back + 100, zeros, 200);
+            assert_memory_equal(back + 300, data + 300, 4700);
+            assert_memory_equal(back + 5000, zeros, 4000);
             assert_int_equal(rig_read(rig, 0, 200, 0, sizeof data, back, NULL), 0);
             assert_memory_equal(back, data, sizeof data);
             rig_close(rig);

@@ -49,7 +49,8 @@
     X(ENOSERVERS, 57, "not enough storage servers", 1)                                                                 \
     X(EREPLACED, 58, "replaced while being read", 1)                                                                   \
     X(ENOCHUNK, 59, "no such chunk here", 1)                                                                           \
-    X(ECLOSING, 60, "shutting down", 1)
+    X(ECLOSING, 60, "shutting down", 1)                                                                                \
+    X(EINFLIGHT, 61, "being written: ask the last of the chain", 1)
 
 enum dfs_error {
 #define DFS_X(name, number, text, retry) DFS_##name = -(number),

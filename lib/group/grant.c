@@ -162,6 +162,27 @@ static int grant_chunk(struct nm *nm, struct placement *p, uint32_t copies, uint
     return err;
 }
 
+uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REPLICAS])
+{
+    const struct msg_grant none = {.goal = goal};
+    struct placement p;
+    uint32_t n = 0;
+
+    arena_reset(&nm->arena);
+    if (find_candidates(nm, &none, &p) != 0)
+        return 0;
+    for (; n < goal; n++) {
+        struct candidate *c = pick(nm, &p);
+
+        if (c == NULL)
+            break;
+        c->taken = true;
+        c->live->granted++;
+        servers[n] = (uint16_t)c->server->id;
+    }
+    return n;
+}
+
 static void refuse(struct effects *fx, struct reply_to to, const struct placement *p, uint32_t needed, uint32_t known)
 {
     if (p->n + p->full >= needed)

@@ -8,6 +8,7 @@
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
  *   lockwait.c  calls that wait for locks
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
+ *   agree.c, agree_members.c  versions of chunks that are written in place
  *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
  *   health.c    what is wrong, and what to do about it */
 #ifndef DFS_GROUP_GROUP_H
@@ -59,8 +60,8 @@ struct batch {
     bool opens_epoch;
     /* once submitted */
     uint64_t index, term, submitted; /* mono ns; 0: it was received from the leader, or is raft's own */
-    uint8_t type;    /* enum raft_entry_type */
-    struct buf *rec; /* the record; the entry's bytes are at LOG_RECORD_HEADER */
+    uint8_t type;                    /* enum raft_entry_type */
+    struct buf *rec;                 /* the record; the entry's bytes are at LOG_RECORD_HEADER */
     uint32_t len;
 };
 
@@ -105,7 +106,7 @@ struct install {
     uint32_t from;
     char addr[WIRE_ADDR_MAX + 1];
     struct snapshot_ref ref;
-    uint64_t offset, retry; /* mono ns */
+    uint64_t offset, retry;     /* mono ns */
     struct snapshot_ref wanted; /* what the leader said last */
 };
 
@@ -141,7 +142,7 @@ struct nm {
     struct list queue, pending; /* of struct batch */
     uint32_t n_pending;
     struct batch *unlogged; /* the first of pending that the log has not got yet */
-    struct batch *spare;        /* one kept for reuse */
+    struct batch *spare;    /* one kept for reuse */
     uint64_t queued_bytes;
     uint32_t queued_commands;
     struct arena arena;       /* of one command or read */

@@ -287,6 +287,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
     case MSG_TYPE_tasks:
         tasks_request(nm, ev, fx);
         return;
+    case MSG_TYPE_chunk_open:
+        agree_request(nm, ev, fx);
+        return;
     case MSG_TYPE_lock_wait:
         lockwait_request(nm, ev, fx);
         return;
@@ -461,6 +464,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     propose_reclaim(nm);
     propose_expire(nm);
     leader_reserve(nm);
+    agree_tick(nm, fx);
     members_tick(nm, fx);
 }
 
@@ -513,6 +517,10 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
     case MSG_TYPE_expire:
         l->expire_pending = false;
         break;
+    case MSG_TYPE_chunk_begin:
+    case MSG_TYPE_chunk_seal:
+        agree_applied(nm, cmd, fx);
+        break;
     case MSG_TYPE_server_state:
         live_get(nm, cmd->server_state.server)->state_pending = false;
         if (cmd->server_state.state == SERVER_DOWN)
@@ -529,6 +537,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
             s->last = nm->now.mono; /* a new incarnation counts from here */
             s->heard = false;
             tasks_again(nm, s->id);
+            agree_restarted(nm, s->id);
             fx_log(fx, LOG_INFO, "nm.server_registered", "server=%u addr=%.*s domain=%.*s", s->id,
                    STR_ARG(cmd->ss_register.addr), STR_ARG(cmd->ss_register.domain));
         }

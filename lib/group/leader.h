@@ -5,6 +5,7 @@
 #define DFS_GROUP_LEADER_H
 
 #include "base/rand.h"
+#include "group/agree.h"
 #include "group/tasks.h"
 #include "meta/meta.h"
 #include "wire/core.h"
@@ -45,10 +46,11 @@ struct leader {
     uint32_t n_marks;
     bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending;
     uint64_t next_tick, next_mark, next_expire, next_reclaim;
-    int64_t skew;                    /* wall - mono, to notice a clock that was set */
+    int64_t skew;                                /* wall - mono, to notice a clock that was set */
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
     struct tasks tasks;
-    struct session_use *uses;        /* uthash: sessions that were granted chunks, and when */
+    struct agreements agree;
+    struct session_use *uses; /* uthash: sessions that were granted chunks, and when */
 };
 
 void leader_init(struct leader *l, uint64_t seed);
@@ -72,6 +74,8 @@ const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, u
 bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r);
 /* Not heard for so long that nothing new is placed on it, though not yet declared down. */
 bool leader_suspects(const struct nm *nm, const struct live *l);
+/* Servers for one more chunk of so many copies; returns how many there are for it. */
+uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REPLICAS]);
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Asks for more chunk serials when less than half of the reserve is left. */
 void leader_reserve(struct nm *nm);

@@ -452,6 +452,7 @@ void nm_close(struct nm *nm)
     entries_close(&nm->old);
     lease_close(nm);
     lockwait_close(nm);
+    agree_close(nm);
     fx_close(&nm->held);
     leader_close(nm);
     raftlog_close(&nm->log);

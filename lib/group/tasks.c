@@ -26,6 +26,15 @@ struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk)
     return t;
 }
 
+struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t server, uint8_t kind)
+{
+    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, chunk) : NULL;
+
+    while (t != NULL && !(t->chunk == chunk && t->server == server && t->kind == kind))
+        t = t->next;
+    return t;
+}
+
 static struct task_queue *queue_of(struct nm *nm, uint32_t server)
 {
     struct live *l = live_get(nm, server);
@@ -127,8 +136,14 @@ void tasks_cancel(struct nm *nm, uint32_t server, struct effects *fx)
 
 static int fill_task(struct nm *nm, const struct nm_task *t, struct wire_task *out)
 {
-    *out = (struct wire_task){
-        .kind = t->kind, .chunk = t->chunk, .version = t->version, .length = t->length, .crc = t->crc};
+    *out = (struct wire_task){.kind = t->kind,
+                              .chunk = t->chunk,
+                              .version = t->version,
+                              .length = t->length,
+                              .crc = t->crc,
+                              .to = t->to,
+                              .sequence = t->sequence,
+                              .flags = t->flags};
     out->sources = arena_alloc(&nm->arena, t->n_sources, sizeof *out->sources);
     if (out->sources == NULL)
         return DFS_ENOMEM;
@@ -173,19 +188,10 @@ static void answer(struct nm *nm, struct task_queue *q, struct reply_to to, stru
     fx_reply(fx, to, &reply, NULL);
 }
 
-static struct nm_task *find_task(struct nm *nm, uint32_t server, const struct wire_task_result *r)
-{
-    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, r->chunk) : NULL;
-
-    while (t != NULL && !(t->chunk == r->chunk && t->server == server && t->kind == r->kind))
-        t = t->next;
-    return t;
-}
-
 static void take_results(struct nm *nm, uint32_t server, const struct msg_tasks *m, struct effects *fx)
 {
     for (uint32_t i = 0; i < m->n_done; i++) {
-        struct nm_task *t = find_task(nm, server, &m->done[i]);
+        struct nm_task *t = tasks_find_kind(nm, m->done[i].chunk, server, m->done[i].kind);
 
         if (t != NULL)
             task_ends(nm, t, &m->done[i], fx);

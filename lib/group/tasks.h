@@ -26,6 +26,9 @@ struct nm_task {
     uint32_t n_sources;
     uint32_t remove; /* COPY: leaves the chunk's servers when the copy has come; 0: none */
     uint8_t reason;  /* the scheduler's */
+    uint32_t to;     /* STAMP, as are the next two */
+    uint64_t sequence;
+    uint8_t flags;
 };
 
 struct task_queue { /* of one StorageServer */
@@ -47,6 +50,8 @@ struct tasks {
 
 /* A task for this chunk, of whatever server; NULL: none. */
 struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk);
+/* One of this kind, of this server; NULL: none. */
+struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t server, uint8_t kind);
 /* Queues a copy of t. */
 void tasks_add(struct nm *nm, const struct nm_task *t);
 void tasks_request(struct nm *nm, const struct event *ev, struct effects *fx);

@@ -45,6 +45,13 @@ void meta_chunk_place(struct meta *m, struct chunk *c, uint32_t placement)
     drop_if_empty(m, old);
 }
 
+void meta_chunk_resize(struct meta *m, struct chunk *c, uint32_t length)
+{
+    count(m, c->placement, length, 1);
+    count(m, c->placement, c->length, -1);
+    c->length = length;
+}
+
 /* A chunk nobody needs to know any longer. */
 static void forget_chunk(struct meta *m, uint64_t id, const struct chunk *c)
 {
@@ -54,9 +61,18 @@ static void forget_chunk(struct meta *m, uint64_t id, const struct chunk *c)
     drop_if_empty(m, placement);
 }
 
+void meta_chunk_forget(struct meta *m, uint64_t id)
+{
+    struct chunk *c = meta_chunk(m, id);
+    count(m, c->placement, c->length, -1);
+    placements_at(&m->placements, c->placement)->removed++;
+    forget_chunk(m, id, c);
+}
+
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns)
 {
     struct chunk *c = meta_chunk(m, id);
+    meta_chunk_closed(m, id, c);
     count(m, c->placement, c->length, -1);
     placements_at(&m->placements, c->placement)->removed++;
     c->removed = 1;
@@ -70,7 +86,7 @@ static void move_chunk(struct meta *m, const struct wire_chunk_move *r)
     uint32_t n = 0, removed = 0;
     struct chunk *c = meta_chunk(m, r->chunk);
     const struct meta_server *add = meta_server_by_id(m, r->add);
-    if (c == NULL || c->removed || c->version != r->version || (r->add != 0 && add == NULL) ||
+    if (c == NULL || c->removed || c->open || c->version != r->version || (r->add != 0 && add == NULL) ||
         (add != NULL && add->state == SERVER_REMOVED))
         return;
     const struct placement *p = meta_placement(m, c);
@@ -176,7 +192,8 @@ static struct meta_chunk_info info_of(uint64_t id, const struct chunk *c)
                                     .length = c->length,
                                     .crc = c->crc,
                                     .placement = c->placement,
-                                    .removed = c->removed};
+                                    .removed = c->removed,
+                                    .open = c->open};
 }
 
 bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out)

@@ -11,6 +11,8 @@
 #define META_LOCKS_MAX 16384u
 #define META_WAITS_MAX 16384u /* of all files */
 
+#define HANDLE_WRITER (1ULL << 32)
+
 struct handle { /* an open file */
     uint64_t session, ino;
     uint64_t next, prev; /* of the same session; 0: none */
@@ -47,6 +49,14 @@ int meta_op_extend(struct meta *m, const struct stamp *st, const struct msg_exte
 void meta_handles_drop(struct meta *m, const struct stamp *st, uint64_t session);
 /* A handle as it was saved, for loading; false: it makes no sense. */
 bool meta_handle_add(struct meta *m, uint64_t id, uint64_t session, uint64_t ino, uint32_t flags);
+
+/* --- version.c --- */
+
+void meta_apply_chunk_begin(struct meta *m, const struct stamp *st, const struct msg_chunk_begin *b);
+void meta_apply_chunk_seal(struct meta *m, const struct msg_chunk_seal *s);
+/* The chunk takes no writes any more, whatever becomes of it. */
+struct chunk;
+void meta_chunk_closed(struct meta *m, uint64_t id, struct chunk *c);
 
 /* --- lock.c --- */
 

@@ -13,6 +13,19 @@ const struct handle *meta_handle(const struct meta *m, uint64_t id) { return fin
 
 bool meta_is_open(const struct meta *m, uint64_t ino) { return u64map_get(&m->opens, ino) != 0; }
 
+static uint64_t handle_weight(uint32_t flags) { return flags & OPEN_WRITE ? 1 + HANDLE_WRITER : 1; }
+
+bool meta_is_written(const struct meta *m, uint64_t ino) { return u64map_get(&m->opens, ino) >= HANDLE_WRITER; }
+
+bool meta_may_write(const struct meta *m, uint64_t session, uint64_t handle, uint64_t *ino)
+{
+    const struct handle *h = find(m, handle);
+    if (h == NULL || h->session != session || !(h->flags & OPEN_WRITE))
+        return false;
+    *ino = h->ino;
+    return true;
+}
+
 static void chain_in(struct meta *m, struct session *s, uint64_t id, struct handle *h)
 {
     h->next = s->handles;
@@ -43,7 +56,7 @@ bool meta_handle_add(struct meta *m, uint64_t id, uint64_t session, uint64_t ino
     struct handle *h = idmap_add(&m->handles, id);
     *h = (struct handle){.session = session, .ino = ino, .flags = flags};
     chain_in(m, s, id, h);
-    u64map_put(&m->opens, ino, u64map_get(&m->opens, ino) + 1);
+    u64map_put(&m->opens, ino, u64map_get(&m->opens, ino) + handle_weight(flags));
     return true;
 }
 
@@ -53,7 +66,7 @@ static void drop(struct meta *m, const struct stamp *st, uint64_t id)
     const struct handle h = *find(m, id);
     chain_out(m, idmap_find(&m->sessions, h.session), &h);
     idmap_remove(&m->handles, id);
-    uint64_t left = u64map_get(&m->opens, h.ino) - 1;
+    uint64_t left = u64map_get(&m->opens, h.ino) - handle_weight(h.flags);
     if (left != 0) {
         u64map_put(&m->opens, h.ino, left);
         return;

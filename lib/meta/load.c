@@ -14,7 +14,7 @@ struct loader {
     uint8_t *buf;
     uint32_t at, len; /* in the current block */
     uint32_t crc;
-    int err;          /* the first error; every field read after it is 0 */
+    int err;               /* the first error; every field read after it is 0 */
     uint32_t n_placements; /* so far */
 };
 
@@ -217,14 +217,16 @@ static uint32_t load_placement(struct meta *m, struct loader *l)
 }
 
 /* Returns the chunk's id, 0 on error. */
-static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
+static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, struct chunk **out)
 {
     uint64_t id = get64(l);
     struct chunk c = {.version = get32(l)};
     c.length = get32(l);
     c.crc = get32(l);
     c.index = get32(l);
-    check(l, id != 0 && id < m->reserved && c.length > 0 && c.length <= META_CHUNK_SIZE && !meta_knows_chunk(m, id));
+    uint8_t open = get8(l);
+    check(l, id != 0 && id < m->reserved && open <= (ino != 0) && (c.length > 0 || open) &&
+                 c.length <= META_CHUNK_SIZE && c.index <= META_INDEX_MAX && !meta_knows_chunk(m, id));
     uint32_t placement = load_placement(m, l);
     if (l->err != 0)
         return 0;
@@ -232,10 +234,14 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, struct chunk **out)
     (*out)->version = c.version;
     (*out)->crc = c.crc;
     (*out)->index = c.index;
+    if (open) {
+        (*out)->open = 1;
+        u64map_put(&m->open_chunks, id, ino);
+    }
     return id;
 }
 
-static void load_file(struct meta *m, struct loader *l, struct inode *in)
+static void load_file(struct meta *m, struct loader *l, uint64_t ino, struct inode *in)
 {
     uint64_t size = get64(l), end = 0, *ids = NULL;
     uint32_t n = get32(l), cap = 0, have = 0;
@@ -251,12 +257,12 @@ static void load_file(struct meta *m, struct loader *l, struct inode *in)
             }
             ids = more;
         }
-        ids[have] = load_chunk(m, l, &c);
+        ids[have] = load_chunk(m, l, ino, &c);
         if (l->err != 0)
             break;
         uint64_t start = (uint64_t)c->index * META_CHUNK_SIZE;
         check(l, start >= end && meta_placement(m, c)->goal == in->goal);
-        end = start + c->length;
+        end = c->length > 0 ? start + c->length : end; /* a new one that is being written says nothing yet */
     }
     check(l, size >= end);
     if (l->err == 0) {
@@ -319,7 +325,7 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     if (in->flags & INODE_XATTRS)
         load_xattrs(m, l, ino, in);
     if (type == INODE_FILE)
-        load_file(m, l, in);
+        load_file(m, l, ino, in);
     else if (type == INODE_SYMLINK)
         load_symlink(m, l, in);
     else
@@ -465,7 +471,7 @@ static void load_removed(struct meta *m, struct loader *l)
 {
     struct chunk *c;
     int64_t time_ns = (int64_t)get64(l);
-    uint64_t id = load_chunk(m, l, &c);
+    uint64_t id = load_chunk(m, l, 0, &c);
     if (id != 0)
         meta_chunk_remove(m, id, time_ns);
 }

@@ -22,6 +22,7 @@ struct meta *meta_new(void)
     idmap_init(&m->handles, sizeof(struct handle));
     idmap_init(&m->waits, sizeof(struct lock_wait));
     u64map_init(&m->opens);
+    u64map_init(&m->open_chunks);
     u64map_init(&m->locks);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
@@ -65,6 +66,7 @@ void meta_free(struct meta *m)
     idmap_close(&m->handles);
     idmap_close(&m->waits);
     u64map_close(&m->opens);
+    u64map_close(&m->open_chunks);
     meta_locks_free_all(m);
     FREE_RECORDS(&m->sessions, struct session, meta_session_free_content);
     for (uint32_t i = 0; i < m->n_servers; i++) {
@@ -87,7 +89,7 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->locks) +
+           idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) + u64map_bytes(&m->locks) +
            u64map_bytes(&m->nonces) + placements_bytes(&m->placements) + u64map_bytes(&m->also) +
            u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
            m->n_servers * sizeof *m->servers;
@@ -192,6 +194,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
     case MSG_TYPE_expire:
         meta_apply_expire(m, st, &cmd->expire);
         return 0;
+    case MSG_TYPE_chunk_begin: meta_apply_chunk_begin(m, st, &cmd->chunk_begin); return 0;
+    case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
     case MSG_TYPE_reclaim:
         meta_apply_reclaim(m, st, &cmd->reclaim);
         return 0;

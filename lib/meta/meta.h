@@ -28,6 +28,7 @@
 #define META_MAX_SERVERS 4096u
 #define META_MAX_REPLICAS 16u
 #define META_DOMAIN_DEPTH 4u /* components of a failure domain that count */
+#define META_INDEX_MAX 0xfffffeu /* of a file's last chunk */
 #define META_MAX_MEMBERS 15u /* NameServers */
 
 struct meta;
@@ -100,6 +101,9 @@ bool meta_knows_chunk(const struct meta *m, uint64_t chunk);
 /* A known chunk's version and servers (mapped, or removed and not reaped: *removed says which). False: unknown. */
 bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *out, bool *removed);
 bool meta_session_exists(const struct meta *m, uint64_t session);
+/* May this session write through this handle, and to what? */
+bool meta_may_write(const struct meta *m, uint64_t session, uint64_t handle, uint64_t *ino);
+bool meta_is_written(const struct meta *m, uint64_t ino); /* somebody has it open for writing */
 /* Does this session still wait for the lock its ticket stands for? */
 bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
 /* Sessions whose last logged activity is before t, at most max; returns how many. */
@@ -151,8 +155,18 @@ struct meta_chunk_info {
     uint32_t version, length, crc;
     uint32_t placement;
     bool removed; /* of no file any more; known until it is reaped */
+    bool open;    /* it takes writes: length and crc are those of before */
 };
 bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out); /* false: unknown */
+/* The index-th chunk of a file. False: there is none, or no such file. */
+bool meta_chunk_of(const struct meta *m, uint64_t ino, uint32_t index, struct meta_chunk_info *out);
+/* Chunks that take writes, in no order, from *position on (0 at first); false: no more. */
+bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chunk, uint64_t *ino);
+/* The servers of a known chunk, in the order of its chain; returns how many, 0 if it is unknown. */
+uint32_t meta_chunk_chain(const struct meta *m, uint64_t chunk, uint16_t servers[META_MAX_REPLICAS]);
+bool meta_chunk_index(const struct meta *m, uint64_t chunk, uint32_t *index); /* in its file; false: unknown */
+/* The goal in force for a file's chunks. */
+uint8_t meta_file_goal(const struct meta *m, uint64_t ino);
 /* Walks the chunks from *cursor (0 at first) on in order of id, as far as about `limit` look-ups lead, or until fn returns
  * false. True: go on later; false: that was the end, and *cursor is 0 again. */
 bool meta_chunk_scan(const struct meta *m, uint64_t *cursor, uint32_t limit,

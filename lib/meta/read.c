@@ -98,20 +98,6 @@ static int read_usage(const struct meta *m, const struct msg_usage *r, struct ms
     return 0;
 }
 
-/* The first of a file's chunks whose index is at least `index`. */
-static uint32_t first_chunk(const struct meta *m, const struct inode *in, uint32_t index)
-{
-    uint32_t low = 0, high = in->n;
-    while (low < high) {
-        uint32_t mid = (low + high) / 2;
-        if (meta_chunk(m, meta_file_chunk(in, mid))->index < index)
-            low = mid + 1;
-        else
-            high = mid;
-    }
-    return low;
-}
-
 static int fill_loc(const struct meta *m, uint64_t id, struct wire_chunk_loc *loc, struct arena *a, uint32_t *bytes)
 {
     const struct chunk *c = meta_chunk(m, id);
@@ -124,6 +110,7 @@ static int fill_loc(const struct meta *m, uint64_t id, struct wire_chunk_loc *lo
         .crc = c->crc,
         .n_replicas = p->n,
         .grant = STR(""),
+        .open = c->open,
     };
     loc->replicas = arena_alloc(a, p->n, sizeof *loc->replicas);
     if (loc->replicas == NULL)
@@ -152,7 +139,7 @@ static int read_locate(const struct meta *m, const struct msg_locate *r, struct 
     *out = (struct msg_locate_reply){.chunk_size = META_CHUNK_SIZE};
     reply->type = MSG_TYPE_locate_reply;
     meta_fill_attr(m, ino, in, &out->attr);
-    uint32_t i = r->first == 0 ? 0 : first_chunk(m, in, r->first);
+    uint32_t i = r->first == 0 ? 0 : meta_first_chunk(m, in, r->first);
     uint32_t limit = r->limit == 0 || r->limit > PAGE_MAX ? PAGE_MAX : r->limit, bytes = 0;
     out->chunks = arena_alloc(a, min_u64(limit, in->n - i), sizeof *out->chunks);
     if (out->chunks == NULL)

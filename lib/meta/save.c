@@ -123,6 +123,7 @@ static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
     put32(s, c->length);
     put32(s, c->crc);
     put32(s, c->index);
+    put8(s, c->open);
     save_placement(m, s, c->placement);
 }
 

@@ -14,7 +14,7 @@
  *            flag 1 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
  *            then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the
  *            roots come first: 1, 2 the trash, 3 what is being reclaimed.
- *   chunk    u64 id, u32 version, length, crc, index, placement. Placements are numbered from 1 in the order in which
+ *   chunk    u64 id, u32 version, length, crc, index, u8 open, placement. Placements are numbered from 1 in the order in which
  *            they come first in the stream; there the number is followed by u8 goal, u8 servers, u16 server… in order.
  *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents, counts and
  *            totals of directories follow from these.

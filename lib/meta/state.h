@@ -90,7 +90,7 @@ struct trashed { /* what is known of an entry of the trash, by its number */
 struct chunk {
     uint32_t version, length, crc;
     uint32_t index; /* in the file */
-    uint32_t placement : PLACEMENT_BITS, removed : 1;
+    uint32_t placement : PLACEMENT_BITS, removed : 1, open : 1; /* open: it takes writes; length and crc are of before */
 };
 
 struct removed { /* an item of the removed queue */
@@ -134,7 +134,8 @@ struct meta {
     struct u64map nonces; /* session nonce -> id */
     uint64_t next_handle, next_ticket;
     struct idmap handles, waits; /* struct handle; ticket -> struct lock_wait */
-    struct u64map opens;         /* inode -> its handles, how many */
+    struct u64map opens;         /* inode -> its handles, how many, and above HANDLE_WRITER those that may write */
+    struct u64map open_chunks;   /* those that take writes -> inode */
     struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
     struct u64map also;   /* inode -> struct also *, for those with several names; owned */
     struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
@@ -240,6 +241,12 @@ static inline uint16_t meta_chain_server(uint64_t id, const struct placement *p,
     return placement_servers(p)[(id + i) % p->n];
 }
 void meta_apply_chunk_servers(struct meta *m, const struct msg_chunk_servers *r);
+/* A mapped chunk has another length. */
+void meta_chunk_resize(struct meta *m, struct chunk *c, uint32_t length);
+/* Out of the map for good, without a deletion order: nobody was to read it. */
+void meta_chunk_forget(struct meta *m, uint64_t id);
+/* The first of a file's chunks whose index is at least `index`; in->n: none. */
+uint32_t meta_first_chunk(const struct meta *m, const struct inode *in, uint32_t index);
 /* Out of the map, into the removed queue. */
 void meta_chunk_remove(struct meta *m, uint64_t id, int64_t time_ns);
 void meta_removed_push(struct meta *m, uint64_t id, int64_t time_ns);

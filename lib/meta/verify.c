@@ -9,10 +9,10 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs;
-    struct idmap seen; /* chunk id -> 1 byte */
-    struct idmap sums; /* directory -> struct totals */
-    struct idmap names; /* inode -> u32, how many mean it */
+    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs, open;
+    struct idmap seen;    /* chunk id -> 1 byte */
+    struct idmap sums;    /* directory -> struct totals */
+    struct idmap names;   /* inode -> u32, how many mean it */
     struct idmap entries; /* directory -> struct entries */
     uint64_t *server_chunks, *server_bytes;
     struct placement *placed; /* what the chunks say of each placement: numbers only */
@@ -51,8 +51,12 @@ static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t ind
     if (idmap_find(&v->seen, id) != NULL)
         return BAD(v, "chunk %016" PRIx64 " is used twice", id);
     idmap_add(&v->seen, id);
-    if (id == 0 || id >= v->m->reserved || c->length == 0 || c->length > META_CHUNK_SIZE || c->index < index_from)
+    if (id == 0 || id >= v->m->reserved || (c->length == 0 && !c->open) || c->length > META_CHUNK_SIZE ||
+        c->index < index_from)
         return BAD(v, "chunk %016" PRIx64 " breaks a limit", id);
+    if (c->open != (u64map_get(&v->m->open_chunks, id) != 0) || (c->open && removed))
+        return BAD(v, "chunk %016" PRIx64 " takes writes, or does not", id);
+    v->open += c->open;
     v->mapped += !removed;
     return check_placement(v, id, c);
 }
@@ -66,10 +70,12 @@ static int check_file(struct verify *v, uint64_t ino, const struct inode *in)
         if (rv != 0)
             return rv;
         const struct chunk *c = meta_chunk(v->m, meta_file_chunk(in, i));
+        if (c->open && u64map_get(&v->m->open_chunks, meta_file_chunk(in, i)) != ino)
+            return BAD(v, "inode %" PRIu64 " is not known to have an open chunk", ino);
         if (meta_placement(v->m, c)->goal != in->goal)
             return BAD(v, "a chunk of inode %" PRIu64 " has another goal", ino);
         index_from = c->index + 1;
-        end = (uint64_t)c->index * META_CHUNK_SIZE + c->length;
+        end = c->length > 0 ? (uint64_t)c->index * META_CHUNK_SIZE + c->length : end;
     }
     if (end > in->size)
         return BAD(v, "inode %" PRIu64 " is smaller than its chunks", ino);
@@ -87,7 +93,8 @@ static int check_dir(struct verify *v, uint64_t ino, const struct inode *in)
         return BAD(v, "directory %" PRIu64 " miscounts its entries", ino);
     if (in->dir->ino != ino || (in->dir->up == NULL) != meta_is_root(ino))
         return BAD(v, "directory %" PRIu64 " is not where it should be", ino);
-    if (sum->files != all->files || sum->bytes != all->bytes || sum->dirs != all->dirs || sum->symlinks != all->symlinks)
+    if (sum->files != all->files || sum->bytes != all->bytes || sum->dirs != all->dirs ||
+        sum->symlinks != all->symlinks)
         return BAD(v, "directory %" PRIu64 " miscounts what lies below it", ino);
     v->dirs += !meta_is_root(ino);
     return 0;
@@ -115,7 +122,8 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
     uint32_t names = n ? *n : 0;
     if (ino >= v->m->next_ino || meta_generation(in) >= v->m->next_generation)
         return BAD(v, "inode %" PRIu64 " is above its counter", ino);
-    if (names != in->names || (names == 0 && !meta_is_root(ino) && !meta_is_open(v->m, ino)) || (names && meta_is_root(ino)))
+    if (names != in->names || (names == 0 && !meta_is_root(ino) && !meta_is_open(v->m, ino)) ||
+        (names && meta_is_root(ino)))
         return BAD(v, "inode %" PRIu64 " counts %u names, the index has %u", ino, in->names, names);
     const struct xattrs *x = meta_xattrs(v->m, ino);
     if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
@@ -144,7 +152,8 @@ static int check_hidden(struct verify *v, uint64_t dir, struct str name)
 static int tally_name(struct verify *v, uint64_t dir, const struct inode *parent, struct str name, uint64_t ino)
 {
     const struct inode *in = meta_inode(v->m, ino);
-    if (in == NULL || (is_dir(in) && in->dir->up != parent->dir) || (is_dir(in) && !str_eq(str_of(in->dir->name), name)))
+    if (in == NULL || (is_dir(in) && in->dir->up != parent->dir) ||
+        (is_dir(in) && !str_eq(str_of(in->dir->name), name)))
         return BAD(v, "entry of directory %" PRIu64 " leads nowhere", dir);
     uint32_t *names = idmap_find(&v->names, ino);
     if (names == NULL) {
@@ -252,7 +261,8 @@ static int check_held(struct verify *v, const struct idmap *held)
     int rv = idmap_iter_init(&it, held);
     while (rv == 0 && (e = idmap_iter_next(&it, &ino)) != NULL) {
         const struct locks *l = meta_locks(v->m, ino);
-        if (u64map_get(&v->m->opens, ino) != e->handles || (l != NULL ? l->n + l->waiting : 0) != e->locks)
+        if ((u64map_get(&v->m->opens, ino) & (HANDLE_WRITER - 1)) != e->handles ||
+            (l != NULL ? l->n + l->waiting : 0) != e->locks)
             rv = BAD(v, "inode %" PRIu64 " miscounts its handles or locks", ino);
         else if (l != NULL)
             rv = check_locks(v, ino, l);
@@ -294,10 +304,11 @@ static int check_files(struct verify *v)
 static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
-    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks ||
-        v->several != m->also.count || v->trashed != m->trash.count ||
-        v->with_xattrs != m->xattrs.count)
+    if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks || v->several != m->also.count ||
+        v->trashed != m->trash.count || v->with_xattrs != m->xattrs.count)
         return BAD(v, "totals differ from the inodes there are");
+    if (v->open != m->open_chunks.count)
+        return BAD(v, "open chunks without a file");
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");
     for (uint32_t i = 0; i < m->placements.n; i++) {

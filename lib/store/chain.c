@@ -28,8 +28,10 @@ void write_free(struct ss *ss, struct write *w)
         w->segment->unsettled--;
         segment_unpin(ss, w->segment);
     }
-    if (w->open)
+    if (w->open) {
         w->open->inflight--;
+        w->open->pending -= !w->local_done;
+    }
     for (uint32_t i = 0; w->open && i < RECENT_WRITERS; i++)
         if (w->open->recent[i].write == w)
             w->open->recent[i].write = NULL;
@@ -59,6 +61,7 @@ static struct record record_of(const struct msg_chunk_write *m)
         [WRITE_DATA] = RECORD_DATA, [WRITE_TRUNCATE] = RECORD_TRUNCATE, [WRITE_PUNCH] = RECORD_PUNCH};
     return (struct record){
         .kind = kinds[m->kind],
+        .flags = m->flags & WRITE_MAPPED ? RECORD_OPEN : 0,
         .version = m->version,
         .chunk = m->chunk,
         .sequence = m->sequence,
@@ -104,7 +107,8 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
                 ss->identity.server, m->chunk, version, m->version);
         return NULL;
     }
-    if ((o && o->broken) || (c && c->flags & (CHUNK_BROKEN | CHUNK_DAMAGED | CHUNK_DELETING))) {
+    if ((o ? o->broken || !open_current(ss, o) : c != NULL) ||
+        (c && c->flags & (CHUNK_BROKEN | CHUNK_DAMAGED | CHUNK_DELETING))) {
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " takes no more writes in version %u",
                 ss->identity.server, m->chunk, version);
         return NULL;
@@ -134,10 +138,10 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
             return NULL;
         }
         o->version = m->version;
-        o->sequence = c ? c->sequence : 0;
-        o->length = c ? chunk_length(c) : 0;
-        o->copy = c ? c->copy : ss->next_copy++;
+        o->copy = ss->next_copy++;
         o->disk = st->number;
+        o->lapse = ss->lapses;
+        o->steady = true;
     }
     return o;
 }
@@ -148,13 +152,11 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
     struct open_chunk *o = open_find(ss, m->chunk);
     struct record same = record_of(m);
-    struct recent *r = o && o->version == m->version && !o->broken ? open_recent(o, &same) : NULL;
+    bool usable = open_current(ss, o) && o->version == m->version && !o->broken;
+    struct recent *r = usable ? open_recent(o, &same) : NULL;
     if (!r)
         return false;
-    if (r->recovered && m->n_chain > 0) {
-        /* The restart may have come before the forward was answered: to say that it is done would be a guess (G2). */
-        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u restarted during this write", ss->identity.server);
-    } else if (!r->write) {
+    if (!r->write) {
         struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
         fx_reply(fx, ev->to, &reply, NULL);
     } else if (r->write->n_to < WRITE_WAITERS) {
@@ -215,12 +217,20 @@ static void accept_write(struct ss *ss, const struct event *ev, struct open_chun
     w->to[w->n_to++] = ev->to;
     w->record = r;
     o->inflight++;
+    o->pending++;
     ss->write_bytes += record_payload(&r);
     open_note(ss, o, &w->record, w);
     w->down_done = m->n_chain == 0;
     if (!w->down_done)
         forward(w, m, fx);
     append_queue(ss, w);
+}
+
+/* Nothing of the chunk was ever accepted: its version is not settled. */
+static void open_forget_new(struct ss *ss, struct open_chunk *o)
+{
+    if (o->sequence == 0 && !index_find(&ss->index, o->id))
+        open_forget(ss, o);
 }
 
 /* A punch behind the chunk's end changes nothing. */
@@ -231,8 +241,7 @@ static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_c
     if (m->kind != WRITE_PUNCH || m->sequence != 0 || m->offset < o->length)
         return false;
     fx_reply(fx, ev->to, &reply, NULL);
-    if (o->sequence == 0)
-        open_forget(ss, o);
+    open_forget_new(ss, o);
     return true;
 }
 
@@ -262,8 +271,7 @@ void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
         }
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u expects write %" PRIu64 " of chunk %" PRIu64 ", not %" PRIu64, self,
                 (uint64_t)o->sequence + 1, m->chunk, m->sequence);
-        if (o->sequence == 0)
-            open_forget(ss, o); /* nothing of it was ever accepted: its version is not settled */
+        open_forget_new(ss, o);
     }
 }
 
@@ -271,7 +279,7 @@ void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
 
 static void fail_up(struct ss *ss, struct write *w, int err, struct str text, struct effects *fx)
 {
-    if (w->open && !w->open->broken) {
+    if (w->open && !w->open->broken && w->open->version == w->record.version) {
         struct chunk *c = index_find(&ss->index, w->record.chunk);
         w->open->broken = true;
         if (c)
@@ -283,15 +291,24 @@ static void fail_up(struct ss *ss, struct write *w, int err, struct str text, st
     w->answered = true;
 }
 
+void write_show(struct ss *ss, struct write *w)
+{
+    struct chunk *c = index_find(&ss->index, w->record.chunk);
+    struct extent e;
+    if (!w->durable || w->shown)
+        return;
+    w->shown = true;
+    e = record_extent(&w->record, w->segment->slot);
+    if (c && c->copy == w->record.copy)
+        index_insert(&ss->index, c, &e);
+}
+
 /* Durable here and everywhere below: visible, then acknowledged (CONSISTENCY B13, D24). */
 static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
 {
     const struct record *r = &w->record;
-    struct chunk *c = index_find(&ss->index, r->chunk);
     struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
-    struct extent e = record_extent(r, w->segment->slot);
-    if (c)
-        index_insert(&ss->index, c, &e);
+    write_show(ss, w);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_reply(fx, w->to[i], &reply, NULL);
     w->n_to = 0;
@@ -304,6 +321,7 @@ static void write_settle(struct ss *ss, struct write *w, struct effects *fx)
         return;
     if (!w->answered)
         acknowledge(ss, w, fx);
+    write_show(ss, w); /* one that failed below is here all the same, and a start would find it */
     write_free(ss, w);
 }
 
@@ -316,6 +334,8 @@ static void hold_chunk(struct ss *ss, struct write *w)
         ss->stores[w->disk].chunks++;
         if (w->open->broken)
             c->flags |= CHUNK_BROKEN;
+        if (w->record.flags & RECORD_OPEN)
+            c->flags |= CHUNK_OPEN;
     }
     index_touch(&ss->index, c, w->segment->slot);
 }
@@ -336,7 +356,14 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
         fetch_written(ss, w, err, fx);
         return;
     }
+    if (w->stamp) {
+        stamp_written(ss, w, err);
+        return;
+    }
+    struct open_chunk *o = w->open;
     w->local_done = true;
+    w->durable = !err;
+    o->pending--;
     if (!err) {
         hold_chunk(ss, w);
     } else if (!w->answered) {
@@ -345,7 +372,10 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
                  err == DFS_ENOSPC ? "no space left" : "the disk failed");
         fail_up(ss, w, err, str_of(text), fx);
     }
+    uint64_t chunk = w->record.chunk;
     write_settle(ss, w, fx);
+    if (o->fenced && o->pending == 0)
+        fence_settled(ss, chunk);
 }
 
 void chain_forwarded(struct ss *ss, const struct event *ev, struct effects *fx)

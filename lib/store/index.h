@@ -29,6 +29,7 @@ enum chunk_flags {
     CHUNK_BROKEN = 2,   /* a write did not reach everyone: no further ones in this version */
     CHUNK_DELETING = 4, /* a tombstone is being written */
     CHUNK_MANY = 8,     /* u.many holds */
+    CHUNK_OPEN = 32,    /* its version takes writes: it is served only while open.c knows it */
     CHUNK_TOUCHED = 16, /* u.one.segment holds a record of it, though it may own no byte */
 };
 

@@ -65,19 +65,38 @@ struct recent *open_recent(struct open_chunk *o, const struct record *r)
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
-    o->recent[o->next_recent] = (struct recent){.session = r->session,
-                                                .number = r->number,
-                                                .offset = r->offset,
-                                                .length = r->length,
-                                                .kind = r->kind,
-                                                .sequence = (uint32_t)r->sequence,
-                                                .write = w,
-                                                .recovered = !w};
-    o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
+    if (r->session) {
+        o->recent[o->next_recent] = (struct recent){.session = r->session,
+                                                    .number = r->number,
+                                                    .offset = r->offset,
+                                                    .length = r->length,
+                                                    .kind = r->kind,
+                                                    .sequence = (uint32_t)r->sequence,
+                                                    .write = w};
+        o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
+    }
     if (r->sequence > o->sequence)
         o->sequence = (uint32_t)r->sequence;
     list_remove(&o->lru);
     list_push(&ss->open_lru, &o->lru);
+}
+
+bool open_current(const struct ss *ss, const struct open_chunk *o)
+{
+    return o && o->steady && !o->fenced && o->lapse == ss->lapses;
+}
+
+bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; o && o->inflight && i < ss->writes.n; i++) {
+        const struct write *w = ss->writes.v[i];
+        if (!w || w->open != o || w->down_done)
+            continue;
+        const struct extent e = record_extent(&w->record, 0);
+        if (e.rec_off < to && from < e.rec_off + e.rec_len)
+            return true;
+    }
+    return false;
 }
 
 void open_close(struct ss *ss)

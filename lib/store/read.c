@@ -369,6 +369,23 @@ void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effec
         submit(ss, r, fx);
 }
 
+/* A chunk that takes writes is read only while all its writers are known, and not where one of them is under way
+ * (CONSISTENCY B11, B13; the rule for ranges in flight is CRAQ's). False: answered. */
+static bool open_served(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
+{
+    const struct msg_chunk_read *m = &ev->msg->chunk_read;
+    const struct open_chunk *o = open_find(ss, c->id);
+    if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
+                c->id);
+    else if ((c->flags & CHUNK_OPEN) && open_in_flight(ss, o, m->offset, m->offset + m->length))
+        fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " is being written there", ss->identity.server,
+                c->id);
+    else
+        return true;
+    return false;
+}
+
 void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
@@ -385,6 +402,8 @@ void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
                 c->version, m->version);
     else if (c->flags & CHUNK_DAMAGED)
         fx_fail(fx, ev->to, DFS_ECORRUPT, "server=%u chunk %" PRIu64 " is damaged here", self, m->chunk);
+    else if (!open_served(ss, ev, c, fx))
+        return;
     else
         read_start(ss, ev, c, fx);
 }

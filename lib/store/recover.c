@@ -74,11 +74,10 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
     struct open_chunk *o = open_find(ss, r->chunk);
     if (!o) {
         o = open_add(ss, r->chunk);
-        o->version = c->version;
         o->copy = c->copy;
         o->disk = c->disk;
     }
-    if (o->version == r->version && o->copy == r->copy)
+    if (o->copy == r->copy) /* of whatever version: a request may be repeated in a later one (B14) */
         open_note(ss, o, r, NULL);
 }
 
@@ -130,6 +129,8 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     struct chunk *c = chunk_for(rc, r, s);
     if (!c)
         return;
+    if (e.order >= order_of(c->version, c->sequence))
+        c->flags = (uint8_t)((c->flags & ~CHUNK_OPEN) | (r->flags & RECORD_OPEN ? CHUNK_OPEN : 0));
     index_insert(&ss->index, c, &e);
     if (recent)
         note_writer(ss, c, r);
@@ -301,18 +302,18 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     return err;
 }
 
-/* What was noted of a chunk while its records came in, in the order of segments, may be behind what is known now. */
+/* What was noted of chunks while their records came in, in the order of segments. */
 static void settle_open(struct ss *ss)
 {
     LIST_FOR_EACH (e, &ss->open_lru) {
         struct open_chunk *o = CONTAINER_OF(e, struct open_chunk, lru);
         const struct chunk *c = index_find(&ss->index, o->id);
-        if (!c || c->version != o->version || c->copy != o->copy) {
+        if (!c || c->copy != o->copy) {
             open_forget(ss, o);
             continue;
         }
-        if (c->sequence > o->sequence)
-            o->sequence = c->sequence;
+        o->version = c->version;
+        o->sequence = c->sequence;
         o->length = chunk_length(c);
     }
 }

@@ -123,6 +123,8 @@ static void renew(struct ss *ss, const struct event *ev, uint32_t lease_ms)
 {
     ss->backoff = 0;
     ss->redirects = 0;
+    if (ev->now.mono > ss->lease_until)
+        ss->lapses++; /* meanwhile chunks may have gone on without us (CONSISTENCY B11) */
     ss->lease_until = lease_ms ? ss->nm_sent + lease_ms * NS_PER_MS : UINT64_MAX;
     ss->nm_next = max_u64(ss->nm_sent + ss->heartbeat_every, ev->now.mono);
 }

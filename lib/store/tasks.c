@@ -60,7 +60,8 @@ void ss_task_end(struct ss *ss, struct ss_task *t, int err)
                                .sequence = c ? c->sequence : 0,
                                .length = c ? chunk_length(c) : 0,
                                .crc = err ? 0 : t->crc,
-                               .suspect = t->suspect};
+                               .suspect = t->suspect,
+                               .flags = t->told};
     struct ss_task **at = bucket_of(ss, t->chunk);
     result_add(ss, &r);
     while (*at != t)
@@ -129,7 +130,13 @@ static void copy_start(struct ss *ss, struct ss_task *t, struct now now)
 static void task_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     struct chunk *c = index_find(&ss->index, t->chunk);
-    if (t->epoch < ss->identity.epoch || (c && c->version > t->version))
+    if (t->epoch < ss->identity.epoch)
+        ss_task_end(ss, t, DFS_ESTALE);
+    else if (t->kind == TASK_FENCE)
+        fence_start(ss, t, now);
+    else if (t->kind == TASK_STAMP)
+        stamp_start(ss, t);
+    else if (c && c->version > t->version)
         ss_task_end(ss, t, DFS_ESTALE);
     else if (is_open(ss, t->chunk) || (c && c->flags & CHUNK_DELETING))
         ss_task_end(ss, t, DFS_EAGAIN);
@@ -151,6 +158,9 @@ static void task_start(struct ss *ss, struct ss_task *t, struct now now)
         run(ss, t, true, now);
 }
 
+/* Somebody waits for these; they take no room. */
+static bool is_urgent(uint8_t kind) { return kind == TASK_DROP || kind == TASK_FENCE || kind == TASK_STAMP; }
+
 static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
 {
     if (ss->saved_epoch < ss->identity.epoch)
@@ -158,7 +168,7 @@ static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
     fetch_pump(ss, now, fx);
     LIST_FOR_EACH (e, &ss->tasks_waiting) {
         struct ss_task *t = CONTAINER_OF(e, struct ss_task, link);
-        if (t->kind != TASK_DROP && !(list_empty(&ss->parts_wanted) && fetch_room(ss, now.mono)))
+        if (!is_urgent(t->kind) && !(list_empty(&ss->parts_wanted) && fetch_room(ss, now.mono)))
             break;
         if (ss->deletes >= DELETES_INFLIGHT)
             break;
@@ -169,7 +179,7 @@ static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
 
 /* --- taking on --- */
 
-static bool kind_known(uint8_t kind) { return kind == TASK_COPY || kind == TASK_VERIFY || kind == TASK_DROP; }
+static bool kind_known(uint8_t kind) { return kind >= TASK_COPY && kind <= TASK_STAMP; }
 
 static void task_refuse(struct ss *ss, const struct wire_task *w, int err)
 {
@@ -192,6 +202,9 @@ static void task_add(struct ss *ss, const struct wire_task *w, uint64_t epoch)
     t->version = w->version;
     t->length = w->length;
     t->crc = w->crc;
+    t->to = w->to;
+    t->of_sequence = w->sequence;
+    t->flags = w->flags;
     t->epoch = epoch;
     t->grant = slice_copy(w->grant.p, w->grant.len);
     t->sources = xcalloc(w->n_sources + 1, sizeof *t->sources);
@@ -202,7 +215,7 @@ static void task_add(struct ss *ss, const struct wire_task *w, uint64_t epoch)
     t->next = *at;
     *at = t;
     ss->n_tasks++;
-    list_push(t->kind == TASK_DROP ? ss->tasks_waiting.next : &ss->tasks_waiting, &t->link); /* those give space back */
+    list_push(is_urgent(t->kind) ? ss->tasks_waiting.next : &ss->tasks_waiting, &t->link);
 }
 
 static void tasks_take(struct ss *ss, const struct msg_tasks_reply *m, struct effects *fx)
@@ -241,7 +254,8 @@ static uint32_t fill_results(const struct ss *ss, struct wire_task_result *out)
                                            .sequence = r->sequence,
                                            .length = r->length,
                                            .crc = r->crc,
-                                           .suspect = r->suspect};
+                                           .suspect = r->suspect,
+                                           .flags = r->flags};
     }
     return n;
 }

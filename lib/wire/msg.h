@@ -34,7 +34,10 @@ enum server_state {
     SERVER_DRAINED = 5,
     SERVER_REMOVED = 6, /* for good; its id is never used again */
 };
-enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3 };
+enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3, TASK_FENCE = 4, TASK_STAMP = 5 };
+#define TASK_OPEN 1u     /* STAMP: the version takes writes */
+#define RESULT_STEADY 1u /* FENCE: was served without a break since its version began */
+#define WRITE_MAPPED 1u  /* the chunk belongs to a file already */
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
 enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };

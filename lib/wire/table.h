@@ -63,7 +63,8 @@
     F(u32, length)                                                                                                     \
     F(u32, crc)              /* CRC32C of the chunk's bytes */                                                         \
     L(replica, replicas, 16) /* the chain, head first */                                                               \
-    F(token, grant)          /* what to show the StorageServer */
+    F(token, grant)          /* what to show the StorageServer */                                                      \
+    F(u8, open)              /* 1: it takes writes: length and crc are not known */
 
 /* What a grant token holds; opaque to clients, and to be signed once keys exist. */
 #define REC_grant_token(F, R, L)                                                                                       \
@@ -452,7 +453,8 @@
     F(u32, length)        /* of the payload */                                                                         \
     F(blob, crcs)         /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */              \
     L(replica, chain, 15) /* who comes after the receiver */                                                           \
-    F(u8, kind)           /* enum write_kind; the others have no payload and no crcs */
+    F(u8, kind)           /* enum write_kind; the others have no payload and no crcs */                                \
+    F(u8, flags)          /* WRITE_MAPPED */
 #define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
 
 /* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. Pieces are in the
@@ -514,6 +516,7 @@
     X(lock_query, 0x0145, READ)                                                                                        \
     X(lock_wait, 0x0146, LEADER)                                                                                       \
     X(server_set, 0x0130, MUTATION)                                                                                    \
+    X(chunk_open, 0x0147, LEADER)                                                                                      \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \
@@ -541,7 +544,9 @@
     X(reap, 0x0305)                                                                                                    \
     X(expire, 0x0306)                                                                                                  \
     X(chunk_servers, 0x0307)                                                                                           \
-    X(reclaim, 0x0310)
+    X(reclaim, 0x0310)                                                                                                 \
+    X(chunk_begin, 0x0311)                                                                                             \
+    X(chunk_seal, 0x0312)
 
 #define MSG_TYPE_ERROR 0x8000
 #define MSG_REPLY_BIT 0x8000

@@ -31,6 +31,37 @@
     F(i64, mtime_ns) /* 0: now */
 #define MSG_extend_reply(F, R, L) R(attr, attr)
 
+/* Where to write the index-th chunk of an open file: made if there is none, opened if it is sealed. Whoever comes with the
+ * version that failed it gets the next one, once the servers that are left agree on what is in the chunk (B11, B12). */
+#define MSG_chunk_open(F, R, L)                                                                                        \
+    F(u64, session)                                                                                                    \
+    F(u64, handle)                                                                                                     \
+    F(u32, index)                                                                                                      \
+    F(u32, failed) /* version; 0: none */
+#define MSG_chunk_open_reply(F, R, L)                                                                                  \
+    F(u64, chunk)                                                                                                      \
+    F(u32, version)                                                                                                    \
+    F(u32, chunk_size)                                                                                                 \
+    L(replica, replicas, 16) /* the chain, head first */
+
+/* Commands of the leader: a chunk takes writes from now on in this version, on these servers (from: the version it was
+ * sealed in; 0: it is new); or takes no more. What does not fit the chunk as it is came too late, and is skipped. */
+#define MSG_chunk_begin(F, R, L)                                                                                       \
+    F(u64, ino)                                                                                                        \
+    F(u32, index)                                                                                                      \
+    F(u64, chunk)                                                                                                      \
+    F(u32, from)                                                                                                       \
+    F(u32, version)                                                                                                    \
+    L(server_id, servers, 16)
+#define MSG_chunk_seal(F, R, L)                                                                                        \
+    F(u64, ino)                                                                                                        \
+    F(u64, chunk)                                                                                                      \
+    F(u32, from)                                                                                                       \
+    F(u32, version)                                                                                                    \
+    F(u32, length) /* 0: nothing was ever written to it: it is a hole again */                                         \
+    F(u32, crc)                                                                                                        \
+    L(server_id, servers, 16)
+
 /* Advisory locks belong to an owner within a session (a process, or an open file description), and to the handle they were
  * taken through. Space LOCK_FILE is flock's: one lock for the whole file; LOCK_RANGE is fcntl's. The two do not see each
  * other. A lock replaces what its owner had of the range. */

@@ -19,7 +19,10 @@
     F(u32, length)                                                                                                     \
     F(u32, crc)             /* CRC32C of the chunk's bytes */                                                          \
     L(replica, sources, 16) /* COPY: whom to fetch from, the best first */                                             \
-    F(token, grant)         /* what to show the source */
+    F(token, grant)         /* what to show the source */                                                              \
+    F(u32, to)              /* STAMP: the version that begins, … */                                                    \
+    F(u64, sequence)        /* … the last write of the one that ends; UINT64_MAX: whatever it was */                   \
+    F(u8, flags)            /* TASK_OPEN */
 
 #define REC_task_result(F, R, L)                                                                                       \
     F(u8, kind)                                                                                                        \
@@ -29,7 +32,8 @@
     F(u64, sequence)                                                                                                   \
     F(u32, length)                                                                                                     \
     F(u32, crc)                                                                                                        \
-    F(u32, suspect) /* a server that gave bytes which did not fit their checksums; 0: none */
+    F(u32, suspect) /* a server that gave bytes which did not fit their checksums; 0: none */                          \
+    F(u8, flags)    /* RESULT_STEADY */
 
 /* --- StorageServer to NameServer --- */
 

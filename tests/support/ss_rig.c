@@ -11,12 +11,6 @@
 #define CLIENT (-1)
 #define NAMESERVER (-2)
 
-void rig_fill(uint8_t *p, uint32_t len, uint64_t seed)
-{
-    for (uint32_t i = 0; i < len; i++)
-        p[i] = (uint8_t)(mix64(seed + i / 8) >> i % 8 * 8);
-}
-
 void rig_init(struct rig *r, uint64_t seed, uint32_t servers, uint32_t disks, uint64_t capacity)
 {
     memset(r, 0, sizeof *r);
@@ -27,6 +21,7 @@ void rig_init(struct rig *r, uint64_t seed, uint32_t servers, uint32_t disks, ui
     r->cluster = 77;
     r->epoch = 5;
     r->segment_size = 1;
+    r->version = 1;
     fx_init(&r->fx);
     for (uint32_t i = 0; i < servers; i++)
         for (uint32_t d = 0; d < disks; d++)
@@ -133,25 +128,41 @@ static void on_tasks(struct rig *r, const struct rig_mail *q, const struct msg_t
     r->ask[q->from].token = q->token;
 }
 
-void rig_task(struct rig *r, uint32_t server, uint8_t kind, uint64_t chunk, const void *bytes, uint32_t len,
-              const char *sources)
+static void task_give(struct rig *r, uint32_t server, const struct wire_task *t)
 {
-    static const char *const names[RIG_SERVERS] = {"ss0", "ss1", "ss2"};
-    uint32_t n = (uint32_t)strlen(sources);
-    struct wire_task *t = &r->tasks[r->n_tasks];
     assert(r->n_tasks < RIG_TASKS);
-    *t = (struct wire_task){
-        .kind = kind, .chunk = chunk, .version = 1, .length = len, .crc = crc32c(0, bytes, len), .n_sources = n};
-    t->sources = xcalloc(n + 1, sizeof *t->sources);
-    for (uint32_t i = 0; i < n; i++) {
-        uint32_t from = (uint32_t)(sources[i] - '0');
-        t->sources[i] = (struct wire_replica){.server = from + 1, .addr = str_of(names[from])};
-    }
+    r->tasks[r->n_tasks] = *t;
     r->task_server[r->n_tasks++] = (int)server;
     if (r->ask[server].waits) {
         r->ask[server].waits = false;
         tasks_answer(r, (int)server, r->ask[server].token);
     }
+}
+
+void rig_task(struct rig *r, uint32_t server, uint8_t kind, uint64_t chunk, const void *bytes, uint32_t len,
+              const char *sources)
+{
+    static const char *const names[RIG_SERVERS] = {"ss0", "ss1", "ss2"};
+    uint32_t n = (uint32_t)strlen(sources);
+    struct wire_task t = {.kind = kind,
+                          .chunk = chunk,
+                          .version = r->version,
+                          .length = len,
+                          .crc = crc32c(0, bytes, len),
+                          .n_sources = n};
+    t.sources = xcalloc(n + 1, sizeof *t.sources);
+    for (uint32_t i = 0; i < n; i++) {
+        uint32_t from = (uint32_t)(sources[i] - '0');
+        t.sources[i] = (struct wire_replica){.server = from + 1, .addr = str_of(names[from])};
+    }
+    task_give(r, server, &t);
+}
+
+void rig_agree(struct rig *r, uint32_t server, const struct wire_task *t)
+{
+    struct wire_task own = *t;
+    own.sources = xcalloc(1, sizeof *own.sources);
+    task_give(r, server, &own);
 }
 
 /* What the scripted NameServer says. */
@@ -505,9 +516,10 @@ static uint32_t send_write(struct rig *r, uint32_t first, uint32_t n, struct msg
     char addrs[RIG_SERVERS][8];
     for (uint32_t i = 1; i < n; i++) {
         snprintf(addrs[i], sizeof addrs[i], "ss%u", (first + i) % RIG_SERVERS);
-        chain[i - 1] = (struct wire_replica){(first + i) % RIG_SERVERS + 1, str_of(addrs[i])};
+        chain[i - 1] = (struct wire_replica){.server = (first + i) % RIG_SERVERS + 1, .addr = str_of(addrs[i])};
     }
-    m.chunk_write.version = 1;
+    m.chunk_write.version = r->version;
+    m.chunk_write.flags = r->mapped ? WRITE_MAPPED : 0;
     m.chunk_write.chain = chain;
     m.chunk_write.n_chain = n - 1;
     mail_add(r, (struct rig_mail){.request = true,
@@ -552,7 +564,7 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
 uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf)
 {
     struct msg m = {.type = MSG_TYPE_chunk_read};
-    m.chunk_read = (struct msg_chunk_read){.chunk = chunk, .version = 1, .offset = offset, .length = len};
+    m.chunk_read = (struct msg_chunk_read){.chunk = chunk, .version = r->version, .offset = offset, .length = len};
     mail_add(r, (struct rig_mail){.request = true,
                                   .from = CLIENT,
                                   .to = (int)server,
@@ -564,43 +576,6 @@ uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t 
     r->answers[request].read_off = offset;
     r->answers[request].read_len = len;
     return request;
-}
-
-int rig_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, const void *data,
-              uint32_t len)
-{
-    uint32_t request = rig_send_write(r, first, n, chunk, offset, data, len, 0, 0);
-    rig_run(r);
-    assert(r->answers[request].done);
-    return r->answers[request].status;
-}
-
-static int cut_and_wait(struct rig *r, uint32_t request)
-{
-    rig_run(r);
-    assert(r->answers[request].done);
-    return r->answers[request].status;
-}
-
-int rig_truncate(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t length)
-{
-    return cut_and_wait(r, rig_send_cut(r, first, n, chunk, WRITE_TRUNCATE, length, 0, 0, 0));
-}
-
-int rig_punch(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, uint32_t len)
-{
-    return cut_and_wait(r, rig_send_cut(r, first, n, chunk, WRITE_PUNCH, offset, len, 0, 0));
-}
-
-int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
-             uint32_t *length)
-{
-    uint32_t request = rig_send_read(r, server, chunk, offset, len, buf);
-    rig_run(r);
-    assert(r->answers[request].done);
-    if (length)
-        *length = r->answers[request].length;
-    return r->answers[request].status;
 }
 
 static void on_chunk(void *arg, uint64_t chunk, uint32_t version, uint32_t length)

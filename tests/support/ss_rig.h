@@ -39,6 +39,8 @@ struct rig {
     struct now now;
     struct rng rng;
     bool rebuild; /* servers start without believing any summary */
+    uint32_t version; /* of the chunks that are written and read, and whether they belong to a file */
+    bool mapped;
     bool shuffle; /* messages and disk operations complete in random order */
     uint64_t segment_size;
     struct effects fx;
@@ -111,6 +113,10 @@ uint32_t rig_chunks(struct rig *r, uint32_t server);
  * What came of it is in r->done[]. */
 void rig_task(struct rig *r, uint32_t server, uint8_t kind, uint64_t chunk, const void *bytes, uint32_t len,
               const char *sources);
+/* Has server end a version of a chunk, or begin one (t->kind). */
+void rig_agree(struct rig *r, uint32_t server, const struct wire_task *t);
+/* Begins the next version of every chunk on every server that runs, so that they take writes after a start. */
+void rig_next_version(struct rig *r);
 void rig_fill(uint8_t *p, uint32_t len, uint64_t seed); /* bytes that differ by seed */
 
 #endif

@@ -84,6 +84,7 @@ static void any_overwrites_give_the_newest_bytes(void **state)
         if (i % 100 == 99) {
             rig_crash(rig, 0, CRASH_DROP_ALL);
             rig_start(rig);
+            rig_next_version(rig); /* a start ends the one before */
         }
         for (int k = 0; k < 3; k++) {
             uint32_t rlen = 1 + (uint32_t)rng_below(&rig->rng, 50000), length;
@@ -188,13 +189,13 @@ static void a_repeated_write_takes_effect_once(void **state)
     rig_start(rig);
     late = rig_send_write(rig, 0, 1, 5, 0, data, 4096, 11, 1);
     rig_run(rig);
+    assert_int_equal(rig->answers[late].status, DFS_ESTALE); /* the others may not have it: to say so would be a guess */
+    rig_next_version(rig);
+    late = rig_send_write(rig, 0, 1, 5, 0, data, 4096, 11, 1);
+    rig_run(rig);
     assert_int_equal(rig->answers[late].sequence, 1);
     assert_int_equal(rig_read(rig, 0, 5, 0, 4096, back, NULL), 0);
     assert_memory_equal(back, data + 9, 4096);
-    /* but not whether the forward of before the restart was answered */
-    late = rig_send_write(rig, 0, 2, 5, 0, data, 4096, 11, 1);
-    rig_run(rig);
-    assert_int_equal(rig->answers[late].status, DFS_ESTALE);
 }
 
 static void bad_requests_are_refused(void **state)

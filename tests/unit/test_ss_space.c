@@ -153,6 +153,7 @@ static void workload(uint32_t chunks, uint32_t least, uint32_t most, uint32_t un
         assert_true(used_by_live() <= bound);
         rig_crash(rig, 0, CRASH_RANDOM);
         rig_start(rig);
+        rig_next_version(rig);
         check_content();
         assert_int_equal(rig_chunks(rig, 0), chunks);
     }
@@ -216,6 +217,7 @@ static void cleaning_may_be_cut_off_anywhere(void **state)
             else
                 rig_crash(rig, 0, CRASH_RANDOM);
             rig_start(rig);
+            rig_next_version(rig);
             assert_int_equal(rig_chunks(rig, 0), load->chunks);
             check_content();
         }
@@ -260,6 +262,7 @@ static void a_full_server_recovers_by_itself(void **state)
         check_content();
         rig_crash(rig, 0, CRASH_DROP_ALL);
         rig_start(rig);
+        rig_next_version(rig);
         check_content();
         end();
     }

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* Chunks that are written in place, at the leader: how one is opened for writing, and how it is sealed again. Volatile: a
+ * new leader begins anew with what the state and the servers say. */
+#ifndef DFS_GROUP_AGREE_H
+#define DFS_GROUP_AGREE_H
+
+#include <stdint.h>
+
+struct nm;
+struct nm_task;
+struct event;
+struct effects;
+struct msg;
+struct wire_task_result;
+
+struct agreement;
+struct agreements {
+    struct agreement *by_place; /* uthash: file and index */
+    struct agreement *by_chunk; /* uthash: those whose chunk is known */
+    uint64_t next_look;         /* mono ns: at the open chunks there are */
+};
+
+void agree_request(struct nm *nm, const struct event *ev, struct effects *fx);
+/* A FENCE or STAMP has ended. */
+void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task_result *r, struct effects *fx);
+/* A chunk_begin or chunk_seal of ours was applied. */
+void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx);
+/* This server is another process now: chunks that were open on it have to be agreed on. */
+void agree_restarted(struct nm *nm, uint32_t server);
+void agree_tick(struct nm *nm, struct effects *fx);
+void agree_refuse(struct nm *nm, struct effects *fx); /* leadership is gone */
+void agree_close(struct nm *nm);
+
+#endif

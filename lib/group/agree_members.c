@@ -1,0 +1,303 @@
+/* SPDX-License-Identifier: MIT */
+/* What the servers of a chunk say, and what follows from it (the states are drawn in agree.c). */
+#include "group/agree_impl.h"
+
+#define ASK_AGAIN (200 * NS_PER_MS)
+#define DRIFT 10u /* one part in so many */
+
+/* --- members --- */
+
+/* Its lease is over, however late its last heartbeat reached us (B12). */
+bool agree_is_gone(struct nm *nm, uint32_t server)
+{
+    const struct meta_server *s = meta_server_by_id(nm->meta, server);
+    const struct live *l = live_get(nm, server);
+
+    return s == NULL || s->state == SERVER_REMOVED ||
+           nm->now.mono - l->last > nm->cfg.serve_lease + nm->cfg.serve_lease / DRIFT;
+}
+
+static bool is_live(struct nm *nm, uint32_t server)
+{
+    const struct meta_server *s = meta_server_by_id(nm->meta, server);
+
+    return s != NULL && s->state == SERVER_UP && !leader_suspects(nm, live_get(nm, server));
+}
+
+static void take_members(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
+{
+    uint16_t servers[META_MAX_REPLICAS];
+
+    a->n = meta_chunk_chain(nm->meta, c->chunk, servers);
+    for (uint32_t i = 0; i < a->n; i++)
+        a->m[i] = (struct member){
+            .server = servers[i], .version = c->version, .sequence = UINT64_MAX, .length = c->length, .crc = c->crc};
+}
+
+uint32_t agree_min_replicas(const struct nm *nm, uint64_t ino) { return meta_file_goal(nm->meta, ino) == 1 ? 1 : 2; }
+
+static void ask(struct nm *nm, struct agreement *a, struct member *m)
+{
+    struct nm_task t = {.chunk = a->chunk,
+                        .server = m->server,
+                        .kind = a->state == AGREE_FENCE ? TASK_FENCE : TASK_STAMP,
+                        .version = m->version,
+                        .length = m->length};
+
+    if (m->state != MEMBER_IDLE || nm->now.mono < m->ask_at)
+        return;
+    if (tasks_find_kind(nm, a->chunk, m->server, t.kind) != NULL)
+        return; /* an earlier one has still to end */
+    t.to = a->to;
+    t.sequence = m->sequence;
+    t.flags = a->seal ? 0 : TASK_OPEN;
+    m->state = MEMBER_ASKED;
+    tasks_add(nm, &t);
+}
+
+static struct member *member_of(struct agreement *a, uint32_t server)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->m[i].server == server)
+            return &a->m[i];
+    return NULL;
+}
+
+/* --- sealing: who holds what --- */
+
+/* Histories of one version begin alike, and each holds all that was acknowledged: the longest wins (B11). */
+static const struct member *longest(const struct agreement *a)
+{
+    const struct member *best = NULL;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        const struct member *m = &a->m[i];
+
+        if (m->state != MEMBER_OK)
+            continue;
+        if (best == NULL || m->version > best->version || (m->version == best->version && m->sequence > best->sequence))
+            best = m;
+    }
+    return best;
+}
+
+/* 1: decided; 0: somebody has still to tell, or to come back. */
+static bool fences_done(struct nm *nm, struct agreement *a)
+{
+    bool all = true, steady = false;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct member *m = &a->m[i];
+
+        if ((m->state == MEMBER_IDLE || m->state == MEMBER_ASKED) && agree_is_gone(nm, m->server))
+            m->state = MEMBER_GONE;
+        if (m->state == MEMBER_GONE && !agree_is_gone(nm, m->server)) {
+            m->state = MEMBER_IDLE; /* it is back */
+            m->ask_at = 0;
+        }
+        if (m->state == MEMBER_IDLE || m->state == MEMBER_ASKED)
+            return false;
+        all = all && m->state != MEMBER_GONE;
+        steady = steady || (m->state == MEMBER_OK && m->steady);
+    }
+    /* After a loss of power everywhere all of them are waited for: a torn tail may have taken what another one has. */
+    return (all || steady) && longest(a) != NULL;
+}
+
+static void begin_stamps(struct agreement *a)
+{
+    const struct member best = *longest(a);
+    uint32_t kept = 0;
+
+    a->state = AGREE_STAMP;
+    a->length = best.length;
+    a->crc = best.crc;
+    a->to = a->from + 1 > best.version + 1 ? a->from + 1 : best.version + 1;
+    for (uint32_t i = 0; i < a->n; i++) {
+        struct member *m = &a->m[i];
+
+        if (m->state == MEMBER_OK && m->version == best.version && m->sequence == best.sequence &&
+            m->length == best.length && m->crc == best.crc) {
+            m->state = MEMBER_IDLE;
+            m->ask_at = 0;
+            a->m[kept++] = *m;
+        }
+    }
+    a->n = kept;
+}
+
+/* --- proposing --- */
+
+static uint32_t fill_servers(const struct agreement *a, struct wire_server_id *out)
+{
+    uint32_t n = 0;
+
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->m[i].state == MEMBER_OK)
+            out[n++].id = a->m[i].server;
+    return n;
+}
+
+void agree_propose(struct nm *nm, struct agreement *a)
+{
+    struct wire_server_id servers[META_MAX_REPLICAS];
+    uint32_t n = fill_servers(a, servers);
+    struct msg cmd = {.type = a->seal ? MSG_TYPE_chunk_seal : MSG_TYPE_chunk_begin};
+
+    a->state = AGREE_PROPOSE;
+    if (a->proposed)
+        return;
+    if (a->seal)
+        cmd.chunk_seal = (struct msg_chunk_seal){.ino = a->place.ino,
+                                                 .chunk = a->chunk,
+                                                 .from = a->from,
+                                                 .version = a->to,
+                                                 .length = a->length,
+                                                 .crc = a->crc,
+                                                 .servers = servers,
+                                                 .n_servers = n};
+    else
+        cmd.chunk_begin = (struct msg_chunk_begin){.ino = a->place.ino,
+                                                   .index = (uint32_t)a->place.index,
+                                                   .chunk = a->chunk,
+                                                   .from = a->from,
+                                                   .version = a->to,
+                                                   .servers = servers,
+                                                   .n_servers = n};
+    a->proposed = batch_propose(nm, &cmd);
+}
+
+/* --- steps --- */
+
+void agree_start_seal(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
+{
+    a->seal = true;
+    a->state = AGREE_FENCE;
+    a->from = c->version;
+    a->proposed = false;
+    take_members(nm, a, c);
+}
+
+/* Opens a sealed chunk. False: too few members are there. */
+bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
+{
+    uint32_t kept = 0;
+
+    a->seal = false;
+    a->state = AGREE_STAMP;
+    a->from = c->version;
+    a->to = c->version + 1;
+    a->proposed = false;
+    take_members(nm, a, c);
+    for (uint32_t i = 0; i < a->n; i++)
+        if (is_live(nm, a->m[i].server))
+            a->m[kept++] = a->m[i];
+    a->n = kept;
+    return kept >= agree_min_replicas(nm, a->place.ino);
+}
+
+/* All that were asked have answered: those that could not are left out, as long as enough remain. */
+static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
+{
+    uint32_t ok = 0;
+
+    for (uint32_t i = 0; i < a->n; i++) {
+        if (a->m[i].state == MEMBER_IDLE || a->m[i].state == MEMBER_ASKED)
+            return;
+        ok += a->m[i].state == MEMBER_OK;
+    }
+    if (a->seal && ok < a->n) { /* who held it a moment ago does not any more: who does? */
+        struct meta_chunk_info c;
+
+        if (meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c))
+            agree_start_seal(nm, a, &c);
+    } else if (!a->seal && ok < agree_min_replicas(nm, a->place.ino)) {
+        agree_give_up(nm, a, DFS_ENOSERVERS, "too few servers hold this chunk to write to it", fx);
+    } else {
+        agree_propose(nm, a);
+    }
+}
+
+void agree_step(struct nm *nm, struct agreement *a, struct effects *fx)
+{
+    if (a->state == AGREE_FENCE && fences_done(nm, a)) {
+        if (longest(a)->length == 0) { /* nothing was ever written: nothing to agree on */
+            a->to = a->from + 1;
+            a->length = 0;
+            agree_propose(nm, a);
+            return;
+        }
+        begin_stamps(a);
+    }
+    if (a->state == AGREE_PROPOSE) {
+        agree_propose(nm, a);
+        return;
+    }
+    for (uint32_t i = 0; i < a->n; i++)
+        ask(nm, a, &a->m[i]);
+    if (a->state == AGREE_STAMP)
+        stamps_done(nm, a, fx);
+}
+
+/* --- what servers say --- */
+
+static void fence_told(struct nm *nm, struct member *m, const struct wire_task_result *r)
+{
+    int err = -(int)r->error;
+
+    m->ask_at = nm->now.mono + ASK_AGAIN;
+    if (err == 0 || err == DFS_ENOCHUNK) {
+        m->state = MEMBER_OK;
+        m->version = err ? 0 : r->version;
+        m->sequence = err ? 0 : r->sequence;
+        m->length = err ? 0 : r->length;
+        m->crc = err ? 0 : r->crc;
+        m->steady = err == 0 && (r->flags & RESULT_STEADY);
+    } else if (err == DFS_ESTALE && r->version > m->version) {
+        m->state = MEMBER_IDLE; /* stamped for a leader that did not live to log it */
+        m->version = r->version;
+        m->ask_at = 0;
+    } else {
+        m->state = err == DFS_ECORRUPT || err == DFS_EIO ? MEMBER_BAD : MEMBER_IDLE;
+    }
+}
+
+static void stamp_told(struct nm *nm, struct agreement *a, struct member *m, const struct wire_task_result *r)
+{
+    int err = -(int)r->error;
+
+    m->ask_at = nm->now.mono + ASK_AGAIN;
+    if (err == 0 && r->version == a->to) {
+        m->state = MEMBER_OK;
+        m->version = a->to;
+        m->sequence = 0;
+    } else if (err == DFS_ESTALE && !a->seal && r->version > m->version && r->sequence == 0 && r->length == m->length) {
+        /* the same bytes under a version that was never logged: all of them go past it */
+        m->version = r->version;
+        m->sequence = 0;
+        a->to = r->version + 1;
+        for (uint32_t i = 0; i < a->n; i++)
+            if (a->m[i].state != MEMBER_BAD && a->m[i].state != MEMBER_ASKED)
+                a->m[i].state = MEMBER_IDLE;
+        m->state = MEMBER_IDLE;
+        m->ask_at = 0;
+    } else if (err == 0 || err == DFS_EAGAIN || err == DFS_EUNREACH) {
+        m->state = err == DFS_EUNREACH ? MEMBER_GONE : MEMBER_IDLE;
+    } else {
+        m->state = MEMBER_BAD;
+    }
+}
+
+void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task_result *r, struct effects *fx)
+{
+    struct agreement *a = agree_find(nm, t->chunk);
+    struct member *m = a != NULL ? member_of(a, t->server) : NULL;
+
+    if (m == NULL || m->state != MEMBER_ASKED || (a->state == AGREE_FENCE) != (t->kind == TASK_FENCE))
+        return;
+    if (a->state == AGREE_FENCE)
+        fence_told(nm, m, r);
+    else
+        stamp_told(nm, a, m, r);
+    agree_step(nm, a, fx);
+}

@@ -1,0 +1,383 @@
+/* SPDX-License-Identifier: MIT */
+/* How the leader opens chunks for writing and seals them again (CONSISTENCY B10 to B13); the StorageServers are played. */
+#include "nm_rig.h"
+
+#define SERVERS 3u
+#define LENGTH 5000u
+#define CRC 0x1234u
+
+struct fixture {
+    struct rig r;
+    uint64_t handle, ino;
+    bool silent[SERVERS + 1]; /* sends no heartbeats */
+    uint32_t chain[SERVERS];
+    uint32_t n_chain, version;
+    struct wire_task next[SERVERS + 1]; /* given with an answer already */
+    uint64_t chunk;
+};
+
+static struct wire_request_id next_id(struct rig *r)
+{
+    ++r->number;
+    return (struct wire_request_id){.session = r->session, .number = r->number, .seen = r->number};
+}
+
+static void heartbeats(struct fixture *f)
+{
+    for (uint32_t s = 1; s <= SERVERS; s++)
+        if (!f->silent[s])
+            assert_int_equal(rig_heartbeat(&f->r, s, s * 10, NULL), 0);
+}
+
+static void open_file(struct fixture *f, uint8_t goal)
+{
+    struct msg m = {.type = MSG_TYPE_open};
+    const struct msg *reply;
+
+    m.open = (struct msg_open){
+        .id = next_id(&f->r), .dir = ROOT_INO, .path = STR("f"), .flags = OPEN_WRITE | OPEN_CREATE, .goal = goal};
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    f->handle = reply->open_reply.handle;
+    f->ino = reply->open_reply.attr.ino;
+}
+
+static void start(struct fixture **out, uint8_t goal)
+{
+    struct fixture *f = calloc(1, sizeof *f);
+
+    rig_init(&f->r, 1, 64 * MIB);
+    rig_start(&f->r, true);
+    rig_session(&f->r);
+    f->r.number = 1;
+    for (uint32_t s = 1; s <= SERVERS; s++) {
+        char addr[32];
+
+        snprintf(addr, sizeof addr, "10.0.0.%u:4620", s);
+        rig_register(&f->r, s, addr);
+    }
+    heartbeats(f);
+    open_file(f, goal);
+    *out = f;
+}
+
+static void stop(struct fixture *f)
+{
+    char why[200] = "";
+
+    if (meta_verify(nm_meta(f->r.nm), why, sizeof why) != 0)
+        fail_msg("meta_verify: %s", why);
+    rig_free(&f->r);
+    free(f);
+}
+
+/* A moment in which those that are there are heard. */
+static void moment(struct fixture *f)
+{
+    rig_pass(&f->r, 250 * NS_PER_MS);
+    heartbeats(f);
+}
+
+static uint32_t ask_open(struct fixture *f, uint32_t failed)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_open};
+    uint32_t id;
+
+    m.chunk_open = (struct msg_chunk_open){.session = f->r.session, .handle = f->handle, .failed = failed};
+    id = rig_send(&f->r, &m);
+    rig_settle(&f->r);
+    return id;
+}
+
+/* The request is answered well. */
+static void opened(struct fixture *f, uint32_t id)
+{
+    const struct answer *a = &f->r.answers[id];
+
+    assert_int_equal(a->times, 1);
+    assert_int_equal(a->err, 0);
+    f->chunk = a->msg.chunk_open_reply.chunk;
+    f->version = a->msg.chunk_open_reply.version;
+    f->n_chain = a->msg.chunk_open_reply.n_replicas;
+    for (uint32_t i = 0; i < f->n_chain; i++)
+        f->chain[i] = a->msg.chunk_open_reply.replicas[i].server;
+}
+
+/* What this server is told to do; kind 0: nothing. */
+static struct wire_task told(struct fixture *f, uint32_t server)
+{
+    struct msg m = {.type = MSG_TYPE_tasks};
+    struct wire_task next = f->next[server];
+    uint32_t id;
+
+    f->next[server].kind = 0;
+    if (next.kind != 0)
+        return next;
+    m.tasks = (struct msg_tasks){.server = server, .incarnation = server * 10, .room_chunks = 10, .room_bytes = GIB};
+    id = rig_send(&f->r, &m);
+    rig_settle(&f->r);
+    for (int i = 0; i < 10 && f->r.answers[id].times == 0; i++)
+        moment(f);
+    assert_int_equal(f->r.answers[id].times, 1);
+    if (f->r.answers[id].msg.tasks_reply.n_tasks == 0)
+        return (struct wire_task){.kind = 0};
+    assert_int_equal(f->r.answers[id].msg.tasks_reply.n_tasks, 1);
+    return f->r.answers[id].msg.tasks_reply.tasks[0];
+}
+
+static void tell(struct fixture *f, uint32_t server, struct wire_task_result done)
+{
+    struct msg m = {.type = MSG_TYPE_tasks};
+    const struct msg *reply;
+
+    done.chunk = f->chunk;
+    m.tasks = (struct msg_tasks){
+        .server = server, .incarnation = server * 10, .done = &done, .n_done = 1, .room_chunks = 10, .room_bytes = GIB};
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    if (reply->tasks_reply.n_tasks > 0)
+        f->next[server] = reply->tasks_reply.tasks[0];
+}
+
+static void fenced(struct fixture *f, uint32_t server, uint64_t sequence, uint8_t flags)
+{
+    struct wire_task t = told(f, server);
+
+    assert_int_equal(t.kind, TASK_FENCE);
+    assert_int_equal(t.version, f->version);
+    tell(f, server,
+         (struct wire_task_result){.kind = TASK_FENCE,
+                                   .version = f->version,
+                                   .sequence = sequence,
+                                   .length = LENGTH,
+                                   .crc = CRC,
+                                   .flags = flags});
+}
+
+static void stamped(struct fixture *f, uint32_t server, uint64_t sequence, uint32_t to, uint8_t flags)
+{
+    struct wire_task t = told(f, server);
+
+    assert_int_equal(t.kind, TASK_STAMP);
+    assert_int_equal(t.sequence, sequence);
+    assert_int_equal(t.length, LENGTH);
+    assert_int_equal(t.to, to);
+    assert_int_equal(t.flags, flags);
+    tell(f, server, (struct wire_task_result){.kind = TASK_STAMP, .version = to, .length = LENGTH});
+}
+
+static struct meta_chunk_info chunk_info(struct fixture *f)
+{
+    struct meta_chunk_info c;
+
+    assert_true(meta_chunk_get(nm_meta(f->r.nm), f->chunk, &c));
+    return c;
+}
+
+static uint32_t copies(struct fixture *f)
+{
+    uint16_t servers[META_MAX_REPLICAS];
+
+    return meta_chunk_chain(nm_meta(f->r.nm), f->chunk, servers);
+}
+
+static void close_file(struct fixture *f)
+{
+    struct msg m = {.type = MSG_TYPE_close, .close = {.id = next_id(&f->r), .handle = f->handle}};
+
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+}
+
+static void a_chunk_is_made_sealed_and_opened_again(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    opened(f, ask_open(f, 0));
+    assert_int_equal(f->version, 1);
+    assert_int_equal(f->n_chain, 2);
+    uint64_t chunk = f->chunk;
+
+    opened(f, ask_open(f, 0)); /* another writer gets the same */
+    assert_true(f->chunk == chunk && f->version == 1);
+    assert_true(chunk_info(f).open);
+    close_file(f);
+    moment(f);
+    for (uint32_t i = 0; i < 2; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    assert_true(chunk_info(f).open); /* not before all hold it for good */
+    for (uint32_t i = 0; i < 2; i++)
+        stamped(f, f->chain[i], 7, 2, 0);
+    assert_false(chunk_info(f).open);
+    assert_int_equal(chunk_info(f).version, 2);
+    assert_int_equal(chunk_info(f).length, LENGTH);
+    assert_int_equal(chunk_info(f).crc, CRC);
+    open_file(f, 2);
+    uint32_t id = ask_open(f, 0);
+
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(f->r.answers[id].times, 0);
+        stamped(f, f->chain[i], UINT64_MAX, 3, TASK_OPEN);
+    }
+    opened(f, id);
+    assert_int_equal(f->version, 3);
+    assert_true(f->chunk == chunk);
+    stop(f);
+}
+
+static void nothing_written_leaves_a_hole(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    opened(f, ask_open(f, 0));
+    close_file(f);
+    moment(f);
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(told(f, f->chain[i]).kind, TASK_FENCE);
+        tell(f, f->chain[i], (struct wire_task_result){.kind = TASK_FENCE, .error = -DFS_ENOCHUNK});
+    }
+    assert_int_equal(copies(f), 0); /* it is not known any more */
+    stop(f);
+}
+
+/* Three copies, one server is cut off: the writer goes on with two, once its lease is over. */
+static void a_lost_member_is_left_out_when_its_lease_is_over(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 3);
+    opened(f, ask_open(f, 0));
+    assert_int_equal(f->n_chain, 3);
+    uint32_t lost = f->chain[2];
+
+    f->silent[lost] = true;
+    uint32_t id = ask_open(f, 1);
+
+    fenced(f, f->chain[0], 4, RESULT_STEADY);
+    fenced(f, f->chain[1], 4, RESULT_STEADY);
+    assert_true(chunk_info(f).open);
+    assert_int_equal(copies(f), 3);
+    for (int i = 0; i < 6; i++) /* the cut off one may still answer readers */
+        assert_int_equal(copies(f), 3), moment(f);
+    for (int i = 0; i < 6; i++)
+        moment(f);
+    stamped(f, f->chain[0], 4, 2, 0);
+    stamped(f, f->chain[1], 4, 2, 0);
+    assert_int_equal(copies(f), 2);
+    assert_int_equal(chunk_info(f).version, 2);
+    if (f->r.answers[id].times > 0) /* told to come again meanwhile */
+        id = ask_open(f, 1);
+    stamped(f, f->chain[0], UINT64_MAX, 3, TASK_OPEN);
+    stamped(f, f->chain[1], UINT64_MAX, 3, TASK_OPEN);
+    opened(f, id);
+    assert_int_equal(f->version, 3);
+    assert_int_equal(f->n_chain, 2);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_true(f->chain[i] != lost);
+    stop(f);
+}
+
+/* The longest history wins, and who has less is left out. */
+static void a_member_that_has_less_is_left_out(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 3);
+    opened(f, ask_open(f, 0));
+    close_file(f);
+    moment(f);
+    fenced(f, f->chain[0], 4, RESULT_STEADY);
+    fenced(f, f->chain[1], 5, RESULT_STEADY);
+    fenced(f, f->chain[2], 5, RESULT_STEADY);
+    stamped(f, f->chain[1], 5, 2, 0);
+    stamped(f, f->chain[2], 5, 2, 0);
+    assert_int_equal(copies(f), 2);
+    assert_false(chunk_info(f).open);
+    stop(f);
+}
+
+/* B11: nobody served without a break, so nobody may decide alone. */
+static void after_a_loss_of_power_all_are_waited_for(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    opened(f, ask_open(f, 0));
+    f->silent[f->chain[1]] = true;
+    close_file(f);
+    moment(f);
+    fenced(f, f->chain[0], 4, 0);
+    for (int i = 0; i < 40; i++)
+        moment(f);
+    assert_true(chunk_info(f).open);
+    f->silent[f->chain[1]] = false;
+    moment(f);
+    fenced(f, f->chain[1], 4, 0);
+    stamped(f, f->chain[0], 4, 2, 0);
+    stamped(f, f->chain[1], 4, 2, 0);
+    assert_false(chunk_info(f).open);
+    assert_int_equal(copies(f), 2);
+    stop(f);
+}
+
+/* What was stamped for a leader that did not live to log it has a version the map does not know. */
+static void a_stamp_nobody_logged_is_gone_past(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    opened(f, ask_open(f, 0));
+    close_file(f);
+    moment(f);
+    for (uint32_t i = 0; i < 2; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    for (uint32_t i = 0; i < 2; i++)
+        stamped(f, f->chain[i], 7, 2, 0);
+    open_file(f, 2);
+    uint32_t id = ask_open(f, 0);
+
+    assert_int_equal(told(f, f->chain[0]).to, 3);
+    tell(f, f->chain[0],
+         (struct wire_task_result){
+             .kind = TASK_STAMP, .error = -DFS_ESTALE, .version = 5, .sequence = 0, .length = LENGTH});
+    assert_int_equal(told(f, f->chain[1]).to, 3);
+    tell(f, f->chain[1], (struct wire_task_result){.kind = TASK_STAMP, .version = 3, .length = LENGTH});
+    moment(f);
+    stamped(f, f->chain[0], 0, 6, TASK_OPEN);
+    stamped(f, f->chain[1], UINT64_MAX, 6, TASK_OPEN);
+    opened(f, id);
+    assert_int_equal(f->version, 6);
+    stop(f);
+}
+
+static void who_may_not_write_opens_nothing(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    f->handle += 100;
+    uint32_t id = ask_open(f, 0);
+
+    assert_int_equal(f->r.answers[id].err, DFS_EBADF);
+    for (uint32_t s = 1; s <= SERVERS; s++)
+        f->silent[s] = true;
+    f->handle -= 100;
+    for (int i = 0; i < 20; i++)
+        moment(f);
+    id = ask_open(f, 0);
+    assert_int_equal(f->r.answers[id].err, DFS_ENOSERVERS);
+    stop(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_chunk_is_made_sealed_and_opened_again),
+        cmocka_unit_test(nothing_written_leaves_a_hole),
+        cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
+        cmocka_unit_test(a_member_that_has_less_is_left_out),
+        cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
+        cmocka_unit_test(a_stamp_nobody_logged_is_gone_past),
+        cmocka_unit_test(who_may_not_write_opens_nothing),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,301 @@
+/* SPDX-License-Identifier: MIT */
+/* How versions of a chunk end and begin on a StorageServer (CONSISTENCY B10 to B14). */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "base/crc.h"
+#include "support/ss_rig.h"
+
+#define SIZE 100000u
+#define CHUNK 5u
+
+static struct rig *rig;
+static uint8_t data[SIZE], other[SIZE], back[SIZE];
+
+static int setup(void **state)
+{
+    (void)state;
+    rig = calloc(1, sizeof *rig);
+    rig_init(rig, 1, 3, 1, 1024 * MIB);
+    rig_fill(data, sizeof data, 42);
+    rig_fill(other, sizeof other, 43);
+    rig->segment_size = 4 * MIB;
+    rig->mapped = true;
+    rig_start(rig);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    rig_close(rig);
+    free(rig);
+    return 0;
+}
+
+static struct wire_task_result result_of(uint32_t server, const struct wire_task *t)
+{
+    uint32_t before = rig->n_done;
+    rig_agree(rig, server, t);
+    rig_run(rig);
+    rig_pass(rig, 100 * NS_PER_MS);
+    assert_int_equal(rig->n_done, before + 1);
+    assert_int_equal(rig->done[before].kind, t->kind);
+    return rig->done[before];
+}
+
+static struct wire_task_result fence(uint32_t server)
+{
+    return result_of(server, &(struct wire_task){.kind = TASK_FENCE, .chunk = CHUNK, .version = rig->version});
+}
+
+static int stamp(uint32_t server, uint64_t sequence, uint32_t length, bool open)
+{
+    struct wire_task t = {.kind = TASK_STAMP,
+                          .chunk = CHUNK,
+                          .version = rig->version,
+                          .sequence = sequence,
+                          .length = length,
+                          .to = rig->version + 1,
+                          .flags = open ? TASK_OPEN : 0};
+    return -(int)result_of(server, &t).error;
+}
+
+static int read_all(uint32_t server) { return rig_read(rig, server, CHUNK, 0, SIZE, back, NULL); }
+
+static void a_version_ends_and_the_next_takes_writes(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 100, other, 5000), 0);
+    memcpy(data + 100, other, 5000);
+    for (uint32_t s = 0; s < 3; s++) {
+        struct wire_task_result r = fence(s);
+        assert_int_equal(r.error, 0);
+        assert_int_equal(r.version, 1);
+        assert_int_equal(r.sequence, 2);
+        assert_int_equal(r.length, SIZE);
+        assert_int_equal(r.crc, crc32c(0, data, SIZE));
+        assert_int_equal(r.flags, RESULT_STEADY);
+        assert_int_equal(read_all(s), DFS_EAGAIN);
+    }
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, other, 10), DFS_ESTALE);
+    for (uint32_t s = 0; s < 3; s++) {
+        assert_int_equal(stamp(s, 2, SIZE, true), 0);
+        assert_int_equal(stamp(s, 2, SIZE, true), 0); /* twice does no harm */
+        assert_int_equal(read_all(s), DFS_ESTALE);
+    }
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, other, 10), DFS_ESTALE);
+    rig->version = 2;
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 90000, other, 10000), 0);
+    assert_int_equal(rig->answers[rig->n_answers - 1].sequence, 1);
+    memcpy(data + 90000, other, 10000);
+    for (uint32_t s = 0; s < 3; s++) {
+        assert_int_equal(read_all(s), 0);
+        assert_memory_equal(back, data, SIZE);
+    }
+}
+
+static void a_stamp_fits_exactly_or_is_refused(void **state)
+{
+    (void)state;
+    struct wire_task unknown = {.kind = TASK_STAMP, .chunk = 99, .version = 1, .length = 10, .to = 2};
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(fence(0).error, 0);
+    assert_int_equal(stamp(0, 1, SIZE - 1, true), DFS_ESTALE);
+    assert_int_equal(stamp(0, 2, SIZE, true), DFS_ESTALE);
+    assert_int_equal(-(int)result_of(0, &unknown).error, DFS_ENOCHUNK);
+    rig->version = 3;
+    assert_int_equal(stamp(0, 1, SIZE, true), DFS_ESTALE);
+    assert_int_equal(-(int)fence(1).error, DFS_ENOCHUNK);
+    rig->version = 1;
+    assert_int_equal(stamp(0, UINT64_MAX, SIZE, true), 0); /* of a sealed chunk the leader knows no sequence */
+    assert_int_equal(-(int)fence(0).error, DFS_ESTALE);    /* it is further */
+}
+
+/* What a start finds may lack nothing that was acknowledged, but may hold more than the others have. */
+static void after_a_start_nothing_is_served_before_the_version_moved(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(read_all(0), DFS_EAGAIN);
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, 10), DFS_ESTALE);
+    struct wire_task_result r = fence(0);
+    assert_int_equal(r.crc, crc32c(0, data, SIZE));
+    assert_int_equal(r.flags, 0); /* not steady */
+    assert_int_equal(stamp(0, r.sequence, SIZE, false), 0);
+    rig->version = 2;
+    for (int round = 0; round < 2; round++) { /* sealed: a start serves it at once */
+        assert_int_equal(read_all(0), 0);
+        assert_memory_equal(back, data, SIZE);
+        assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, 10), DFS_ESTALE);
+        rig_crash(rig, 0, CRASH_DROP_ALL);
+        rig_start(rig);
+    }
+    assert_int_equal(stamp(0, 0, SIZE, true), 0);
+    rig->version = 3;
+    assert_int_equal(read_all(0), 0);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(read_all(0), DFS_EAGAIN);
+}
+
+static void a_lapsed_lease_is_like_a_start(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    rig->lease_ms = 2000;
+    rig_pass(rig, NS_PER_SEC);
+    rig->nm_error = DFS_EAGAIN;
+    rig_pass(rig, 5 * NS_PER_SEC);
+    rig->nm_error = 0;
+    rig_pass(rig, 2 * NS_PER_SEC);
+    assert_int_equal(read_all(0), DFS_EAGAIN);
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, 10), DFS_ESTALE);
+    assert_int_equal(fence(0).flags, 0);
+    assert_int_equal(stamp(0, 1, SIZE, true), 0);
+    rig->version = 2;
+    assert_int_equal(read_all(0), 0);
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, 10), 0);
+}
+
+/* B13: the tail shows what is durable there; whoever waits for it sends readers there. */
+static void a_range_in_flight_is_read_at_the_tail(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    uint32_t request = rig_send_write(rig, 0, 2, CHUNK, 4096, other, 4096, 0, 0);
+    rig_step(rig);                                   /* the head has it, the forward is on its way */
+    struct rig_mail held = rig->mail[--rig->n_mail]; /* and hangs */
+    rig_run(rig);                                    /* it is durable at the head */
+    assert_int_equal(rig_read(rig, 0, CHUNK, 8191, 10, back, NULL), DFS_EINFLIGHT);
+    assert_int_equal(rig_read(rig, 0, CHUNK, 8192, 4096, back, NULL), 0);
+    assert_int_equal(rig_read(rig, 1, CHUNK, 4096, 4096, back, NULL), 0);
+    assert_memory_equal(back, data + 4096, 4096);
+    rig->mail[rig->n_mail++] = held;
+    rig_run(rig);
+    assert_int_equal(rig->answers[request].status, 0);
+    for (uint32_t s = 0; s < 2; s++) {
+        assert_int_equal(rig_read(rig, s, CHUNK, 4096, 4096, back, NULL), 0);
+        assert_memory_equal(back, other, 4096);
+    }
+}
+
+/* What did not reach everybody stays here for the next version to decide on, and a start finds the same. */
+static void a_write_that_failed_below_is_told_with_the_fence(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    rig->cut[1] = true;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 10, other, 4096), DFS_EUNREACH);
+    assert_int_equal(read_all(0), DFS_EAGAIN); /* unacknowledged: nobody may see it yet */
+    memcpy(data + 10, other, 4096);
+    struct wire_task_result r = fence(0);
+    assert_int_equal(r.sequence, 2);
+    assert_int_equal(r.crc, crc32c(0, data, SIZE));
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    struct wire_task_result again = fence(0);
+    assert_int_equal(again.sequence, r.sequence);
+    assert_int_equal(again.crc, r.crc);
+    assert_int_equal(again.length, r.length);
+}
+
+/* A fence waits for what is under way here, and answers what of it is durable. */
+static void a_fence_waits_for_the_disk(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, 1000), 0);
+    uint32_t request = rig_send_write(rig, 0, 1, CHUNK, 1000, data + 1000, SIZE - 1000, 0, 0);
+    rig_agree(rig, 0, &(struct wire_task){.kind = TASK_FENCE, .chunk = CHUNK, .version = 1});
+    rig_run(rig);
+    rig_pass(rig, 100 * NS_PER_MS);
+    assert_int_equal(rig->answers[request].status, 0);
+    assert_int_equal(rig->n_done, 1);
+    assert_int_equal(rig->done[0].error, 0);
+    assert_int_equal(rig->done[0].sequence, 2);
+    assert_int_equal(rig->done[0].crc, crc32c(0, data, SIZE));
+}
+
+/* B14: the answer is lost, the version moves, somebody else overwrites, the retry comes: the other's data stays. */
+static void a_retry_in_the_next_version_takes_effect_once(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    uint32_t first = rig_send_write(rig, 0, 2, CHUNK, 0, data + 1, 4096, 11, 1);
+    rig_run(rig);
+    assert_int_equal(rig->answers[first].status, 0);
+    bool restart = false;
+    for (int round = 0; round < 2; round++, restart = true) {
+        if (restart)
+            for (uint32_t s = 0; s < 2; s++)
+                rig_crash(rig, s, CRASH_DROP_ALL);
+        rig_start(rig);
+        for (uint32_t s = 0; s < 2; s++)
+            assert_int_equal(stamp(s, fence(s).sequence, SIZE, true), 0);
+        rig->version++;
+        if (!restart)
+            assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, other, 4096), 0);
+        uint32_t late = rig_send_write(rig, 0, 2, CHUNK, 0, data + 1, 4096, 11, 1);
+        rig_run(rig);
+        assert_int_equal(rig->answers[late].status, 0);
+        for (uint32_t s = 0; s < 2; s++) {
+            assert_int_equal(rig_read(rig, s, CHUNK, 0, 4096, back, NULL), 0);
+            assert_memory_equal(back, other, 4096);
+        }
+    }
+}
+
+/* A power cut at any moment of a stamp: the old version or the new one, with the same bytes. */
+static void a_stamp_is_there_or_not(void **state)
+{
+    (void)state;
+    uint32_t old = 0, new = 0;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    for (uint32_t steps = 0; steps < 12; steps++) {
+        struct wire_task_result r = fence(0);
+        struct wire_task t = {.kind = TASK_STAMP,
+                              .chunk = CHUNK,
+                              .version = rig->version,
+                              .sequence = r.sequence,
+                              .length = SIZE,
+                              .to = rig->version + 1,
+                              .flags = TASK_OPEN};
+        uint32_t before = rig->n_done;
+        rig_agree(rig, 0, &t);
+        for (uint32_t i = 0; i < steps; i++)
+            rig_step(rig);
+        bool told = rig->n_done > before;
+        rig_crash(rig, 0, (enum crash_mode)(steps % 3));
+        rig_start(rig);
+        rig->n_done = 0;
+        bool moved = -(int)fence(0).error == DFS_ESTALE;
+        assert_true(moved || !told);
+        rig->version += moved;
+        old += !moved;
+        new += moved;
+        assert_int_equal(fence(0).crc, crc32c(0, data, SIZE));
+    }
+    assert_true(old > 0 && new > 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(a_version_ends_and_the_next_takes_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stamp_fits_exactly_or_is_refused, setup, teardown),
+        cmocka_unit_test_setup_teardown(after_a_start_nothing_is_served_before_the_version_moved, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lapsed_lease_is_like_a_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_range_in_flight_is_read_at_the_tail, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -102,9 +102,9 @@ static void status_json(const struct dfs_status *s)
     }
     printf("],\"files\":%" PRIu64 ",\"directories\":%" PRIu64 ",\"symlinks\":%" PRIu64 ",\"chunks\":%" PRIu64
            ",\"bytes\":%" PRIu64 ",\"goal\":%u,\"sessions\":%" PRIu64 ",\"log_first\":%" PRIu64 ",\"log_last\":%" PRIu64
-           ",\"snapshot\":%" PRIu64,
+           ",\"snapshot\":%" PRIu64 ",\"reads_per_second\":%" PRIu64 ",\"mutations_per_second\":%" PRIu64,
            s->files, s->directories, s->symlinks, s->chunks, s->bytes, s->goal, s->sessions, s->log_first, s->log_last,
-           s->snapshot);
+           s->snapshot, s->reads_per_s, s->mutations_per_s);
     removed_json(&s->trash, &s->reclaiming);
 }
 
@@ -118,6 +118,8 @@ static void status_text(const struct dfs_status *s)
     printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n", s->files,
            s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
     removed_text(&s->trash, &s->reclaiming);
+    printf("%" PRIu64 " reads/s, %" PRIu64 " changes/s; %" PRIu64 " sessions\n", s->reads_per_s, s->mutations_per_s,
+           s->sessions);
     if (s->n_servers == 0)
         printf("no StorageServer yet: nothing can be stored (dfs-ss --data DIR --nm HOST:PORT adds one)\n");
     else if (s->n_servers == 1)
@@ -127,6 +129,8 @@ static void status_text(const struct dfs_status *s)
     printf("\nNameServers\n");
     for (size_t i = 0; i < s->n_nameservers; i++)
         printf("  %-4u %-24s %s\n", s->nameservers[i].id, s->nameservers[i].address, s->nameservers[i].state);
+    printf("  term %" PRIu64 ", epoch %" PRIu64 "; log from %" PRIu64 " to %" PRIu64 ", snapshot of %" PRIu64 "\n", s->term,
+           s->epoch, s->log_first, s->log_last, s->snapshot);
     printf("\nStorageServers (%zu of %zu up)\n", up, s->n_servers);
     for (size_t i = 0; i < s->n_servers; i++) {
         const struct dfs_server *v = &s->servers[i];

@@ -91,6 +91,7 @@ struct dfs_status {
     uint32_t leader; /* 0: none */
     uint64_t term, epoch, log_first, log_last, snapshot, sessions;
     uint64_t files, directories, symlinks, chunks, bytes;
+    uint64_t reads_per_s, mutations_per_s; /* what the leader answered, over the last seconds */
     uint8_t goal; /* default goal in force */
     struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
     const struct dfs_nameserver *nameservers;

@@ -184,11 +184,6 @@ int client_start(struct client *c, const struct client_request *r)
     return 0;
 }
 
-int client_end_session(struct client *c, dfs_cb cb, void *arg)
-{
-    return client_start(c, &(struct client_request){.kind = OP_END_SESSION, .cb = cb, .arg = arg});
-}
-
 /* --- steps --- */
 
 void client_event(struct client *c, const struct event *ev, struct effects *fx)

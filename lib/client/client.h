@@ -38,7 +38,7 @@ enum client_op_kind {
     OP_SETATTR, OP_LINK, OP_REMOVE, OP_TRASH_RESTORE, OP_TRASH_EMPTY, OP_TRASH_KEEP, OP_SETXATTR,
     OP_REMOVEXATTR, OP_SERVER_SET,
     OP_STATFS, OP_STATUS, OP_HEALTH, OP_REBALANCE, OP_NM_REMOVE, OP_NM_TRANSFER,
-    OP_PUT, OP_GET, OP_END_SESSION,
+    OP_PUT, OP_GET,
 };
 
 /* What to do. Strings are copied by client_start. */
@@ -78,7 +78,8 @@ uint64_t client_last(const struct client *c);
 void client_cancel(struct client *c, uint64_t number);
 void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
 void client_resume(struct client *c, uint64_t number);
-/* Ends the session (SIGTERM, close): best effort; the callback comes once. */
-int client_end_session(struct client *c, dfs_cb cb, void *arg) MUST_USE;
+/* The last thing a client does: the NameServer need not keep its session until that expires. Nobody waits for the answer,
+ * and if it gets lost the session expires all the same. */
+void client_goodbye(struct client *c, struct now now, struct effects *fx);
 
 #endif

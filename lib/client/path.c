@@ -130,10 +130,6 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         m->type = MSG_TYPE_nm_transfer;
         m->nm_transfer.id = q->limit;
         return;
-    case OP_END_SESSION:
-        m->type = MSG_TYPE_session_close;
-        m->session_close = (struct msg_session_close){rpc_id(r)};
-        return;
     default:
         build_more(r, m, a);
     }
@@ -277,6 +273,8 @@ static void answer_status(struct op *op, const struct msg_status_reply *m)
     s->goal = m->goal;
     s->trash = totals_of(&m->trash);
     s->reclaiming = totals_of(&m->reclaiming);
+    s->reads_per_s = m->reads_per_s;
+    s->mutations_per_s = m->mutations_per_s;
     op->result.status = s;
 }
 
@@ -313,8 +311,6 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     (void)fx;
     if (op->ended)
         return;
-    if (op->req.kind == OP_END_SESSION && status == 0)
-        session_lost(op->c, r->session);
     if (status != 0) {
         op_fail_rpc(op, status, ev);
         return;
@@ -382,12 +378,8 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
 void path_begin(struct op *op, struct effects *fx)
 {
     enum client_op_kind k = op->req.kind;
-    if (k == OP_END_SESSION && !op->c->session) {
-        op_end_ok(op);
-        return;
-    }
     rpc_init(&op->rpc, op->c, op, build, answer);
-    op->rpc.mutation = (k >= OP_MKDIR && k < OP_STATFS) || k == OP_END_SESSION;
+    op->rpc.mutation = (k >= OP_MKDIR && k < OP_STATFS);
     op->rpc.needs_session = op->rpc.mutation;
     rpc_start(&op->rpc, fx);
 }

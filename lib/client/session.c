@@ -50,6 +50,17 @@ void session_wait(struct client *c, struct task *t, struct effects *fx)
     rpc_start(&c->session_rpc, fx);
 }
 
+void client_goodbye(struct client *c, struct now now, struct effects *fx)
+{
+    struct msg m = {.type = MSG_TYPE_session_close};
+    if (c->session == 0)
+        return;
+    c->now = now;
+    m.session_close.id = (struct wire_request_id){c->session, c->next_number, c->next_number};
+    fx_call(fx, c->nm, &m, NULL, 0, c->cfg.call_timeout);
+    c->session = 0;
+}
+
 void session_lost(struct client *c, uint64_t session)
 {
     if (c->session != session)

@@ -29,8 +29,10 @@ static void apply_command(struct nm *nm, const struct stamp *st, const struct wi
     meta_apply(nm->meta, st, &cmd, &res);
     if (to == NULL)
         return;
-    if (!internal)
+    if (!internal) {
+        rates_count(&nm->rates, nm->now.mono, RATE_MUTATIONS);
         answer(&res, *to, fx);
+    }
     leader_applied(nm, &cmd, &res, fx);
 }
 

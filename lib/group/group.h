@@ -10,7 +10,8 @@
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
  *   agree.c, agree_members.c  versions of chunks that are written in place
  *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
- *   health.c    what is wrong, and what to do about it */
+ *   health.c    what is wrong, and what to do about it
+ *   rates.c     operations a second       openers.c who opened the sessions there are */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
 
@@ -26,6 +27,7 @@ _Static_assert(RAFT_VERSION_NUMBER == 2201, "lib/group is written for libraft 0.
 #include "group/leader.h"
 #include "group/nm.h"
 #include "group/raftlog.h"
+#include "group/rates.h"
 #include "group/snapshot.h"
 
 /* One entry holds at most so much; what comes after goes to the next. */
@@ -194,6 +196,7 @@ struct nm {
     uint64_t stat_index; /* the log's last index at the last look */
 
     struct leader lead;
+    struct rates rates; /* of what this node has answered */
     char note[2][512]; /* what opening found and repaired, to be logged in the first turn */
     uint32_t n_notes;
 };

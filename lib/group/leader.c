@@ -63,6 +63,7 @@ void leader_close(struct nm *nm)
     tasks_forget(nm);
     forget_servers(l);
     forget_sessions(l, UINT64_MAX);
+    openers_close(&l->openers);
     free(l->live);
     l->live = NULL;
     l->cap_live = 0;
@@ -76,6 +77,7 @@ void leader_open(struct nm *nm)
     tasks_forget(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
     forget_sessions(l, UINT64_MAX);
+    openers_close(&l->openers);
     l->opened = now;
     l->next_serial = meta_first_grantable(nm->meta);
     l->mark[0].at = now;

@@ -6,6 +6,7 @@
 
 #include "base/rand.h"
 #include "group/agree.h"
+#include "group/openers.h"
 #include "group/tasks.h"
 #include "meta/meta.h"
 #include "wire/core.h"
@@ -50,6 +51,7 @@ struct leader {
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
     struct tasks tasks;
     struct agreements agree;
+    struct openers openers;
     struct session_use *uses; /* uthash: sessions that were granted chunks, and when */
 };
 

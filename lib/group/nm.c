@@ -93,6 +93,13 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
                 "a storage server of this identity is running at another address: is this a copy of its data folder?");
         return;
     }
+    if (ev->msg->type == MSG_TYPE_session_open &&
+        !openers_admit(&nm->lead.openers, nm->meta, ev->msg->session_open.nonce, ev->peer, nm->cfg.sessions_per_host,
+                       nm->now.mono)) {
+        fx_fail(fx, ev->to, DFS_EMFILE, "%u sessions were opened from this address; more are not given to one",
+                nm->cfg.sessions_per_host);
+        return;
+    }
     err = batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
@@ -105,6 +112,7 @@ static void on_read(struct nm *nm, const struct event *ev, struct effects *fx)
     struct msg reply;
     int err;
 
+    rates_count(&nm->rates, nm->now.mono, RATE_READS);
     arena_reset(&nm->arena);
     err = status_read(nm, ev->msg, &reply, &nm->arena);
     if (err != 0)

@@ -29,6 +29,7 @@ struct nm_config {
     uint64_t read_lease;                                /* ns: how long applying an own entry proves leadership (A5) */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
+    uint32_t sessions_per_host;  /* from one address, at most (default NM_SESSIONS_PER_HOST) */
     uint64_t log_segment_bytes;  /* preallocated size of a log segment (default 8 MiB) */
 };
 

@@ -42,6 +42,7 @@ int opening_config(struct opening *o, const struct nm_config *cfg)
     c->grant_lifetime = or_default(c->grant_lifetime, 60 * NS_PER_SEC);
     c->reader_grace = or_default(c->reader_grace, 600 * NS_PER_SEC);
     c->session_ttl = or_default(c->session_ttl, 600 * NS_PER_SEC);
+    c->sessions_per_host = (uint32_t)or_default(c->sessions_per_host, NM_SESSIONS_PER_HOST);
     c->snapshot_log_bytes = or_default(c->snapshot_log_bytes, DEFAULT_SNAPSHOT_LOG);
     c->log_segment_bytes = round_up(or_default(c->log_segment_bytes, DEFAULT_SEGMENT), DFS_BLOCK);
     if (cfg->address == NULL || strlen(cfg->address) == 0 || strlen(cfg->address) > WIRE_ADDR_MAX)

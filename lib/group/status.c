@@ -64,6 +64,8 @@ static int fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *
     s->log_first = raftlog_first_index(&nm->log);
     s->log_last = nm->applied;
     s->snapshot = nm->newest.index;
+    s->reads_per_s = rates_read(&nm->rates, nm->now.mono, RATE_READS);
+    s->mutations_per_s = rates_read(&nm->rates, nm->now.mono, RATE_MUTATIONS);
     return members_fill_status(nm, s, a);
 }
 

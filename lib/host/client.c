@@ -88,6 +88,9 @@ static void on_net_closed(void *arg) { on_closed(arg); }
 static void close_now(struct dfs_client *c)
 {
     struct client *core = c->core;
+    client_goodbye(core, now_sample(), &c->fx);
+    apply(c);
+    net_flush(c->net);
     c->core = NULL;
     client_free(core);
     net_close(c->net, on_net_closed, c);

@@ -147,6 +147,7 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
     check(l, n->servers <= META_MAX_SERVERS && n->members <= META_MAX_MEMBERS);
+    check(l, n->sessions <= META_SESSIONS_MAX);
     check(l, m->next_removal > 0 && m->trash_emptied <= m->next_removal);
     check(l, (uint64_t)m->trash_keep_ns <= META_TRASH_KEEP_MAX_MS * NS_PER_MS);
 }

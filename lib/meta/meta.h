@@ -15,6 +15,8 @@
 #define META_CHUNK_SIZE (64u * 1024 * 1024)
 /* Results a session may have unacknowledged; a request further ahead is answered EAGAIN, unapplied. */
 #define META_SESSION_WINDOW 1024u
+/* Sessions there may be; an idle one takes at most 150 bytes. */
+#define META_SESSIONS_MAX (1u << 20)
 #define META_SYMLINK_DEPTH 40
 /* The default goal, as far as there are servers. */
 #define META_DEFAULT_GOAL 2u
@@ -104,6 +106,8 @@ bool meta_session_exists(const struct meta *m, uint64_t session);
 /* May this session write through this handle, and to what? */
 bool meta_may_write(const struct meta *m, uint64_t session, uint64_t handle, uint64_t *ino);
 bool meta_is_written(const struct meta *m, uint64_t ino); /* somebody has it open for writing */
+bool meta_session_opened(const struct meta *m, uint64_t nonce); /* is there one that was opened with this nonce? */
+uint64_t meta_sessions(const struct meta *m);                   /* how many there are */
 /* Does this session still wait for the lock its ticket stands for? */
 bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
 /* Sessions whose last logged activity is before t, at most max; returns how many. */

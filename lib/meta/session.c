@@ -3,6 +3,7 @@
  *
  * A request's number is either below the session's floor (the client has seen the answer and said so: asking again is
  * an error), or remembered (the answer is repeated), or new. The ring holds the answers of [floor, floor + window). */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "meta/state.h"
@@ -10,6 +11,10 @@
 static struct session *find(const struct meta *m, uint64_t id) { return idmap_find(&m->sessions, id); }
 
 bool meta_session_exists(const struct meta *m, uint64_t session) { return find(m, session) != NULL; }
+
+bool meta_session_opened(const struct meta *m, uint64_t nonce) { return u64map_get(&m->nonces, nonce) != 0; }
+
+uint64_t meta_sessions(const struct meta *m) { return m->sessions.count; }
 
 const struct wire_request_id *meta_request_id(const struct msg *cmd)
 {
@@ -130,6 +135,11 @@ int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct
         return DFS_EINVAL; /* a client that forgot to draw one would share its session with the next such */
     uint64_t id = u64map_get(&m->nonces, o->nonce);
     struct session *s = id != 0 ? find(m, id) : NULL;
+    if (s == NULL && m->sessions.count >= META_SESSIONS_MAX) {
+        snprintf(m->text, sizeof m->text, "the cluster has %u sessions, and takes no more; idle ones end after %u s",
+                 META_SESSIONS_MAX, m->timers.session_ttl_ms / 1000);
+        return DFS_EMFILE;
+    }
     if (s == NULL) {
         id = m->next_session++;
         s = idmap_add(&m->sessions, id);

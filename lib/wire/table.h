@@ -277,7 +277,9 @@
     L(nm_info, nameservers, 16)                                                                                        \
     L(server_info, servers, 4096)                                                                                      \
     R(totals, trash)                                                                                                   \
-    R(totals, reclaiming)
+    R(totals, reclaiming)                                                                                              \
+    F(u64, reads_per_s) /* over the last seconds */                                                                    \
+    F(u64, mutations_per_s)
 
 /* Chunks to write to. Not logged: ids come from the epoch's reserve, placement travels in the token. */
 #define MSG_grant(F, R, L)                                                                                             \

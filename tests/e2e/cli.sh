@@ -64,6 +64,14 @@ dfs -j stat /a/b/hello | json 'd["path"]=="/a/b/hello" and d["type"]=="file" and
 dfs ls -j /a | json '[x["path"] for x in d]==["/a/b","/a/link"] and d[1]["target"]=="hello"' || fail "ls -j"
 dfs -j status | json 'd["leader"]==1 and len(d["servers"])==3 and d["files"]==1 and d["nameservers"][0]["state"]=="leader"' ||
     fail "status -j"
+tries=50 # the last words of a client are not waited for
+until dfs -j status | json 'd["sessions"]==0 and d["mutations_per_second"]>=0 and d["reads_per_second"]>=0'; do
+    tries=$((tries - 1))
+    [ $tries -gt 0 ] || fail "clients that have ended left sessions: $(dfs -j status)"
+    sleep 0.1
+done
+dfs status | grep -q 'reads/s, [0-9]* changes/s; 0 sessions' || fail "status does not tell the rates"
+dfs status | grep -q 'term [0-9]*, epoch [0-9]*; log from [0-9]* to [0-9]*, snapshot' || fail "status does not tell of the log"
 dfs df -j | json 'd["capacity"]>0 and d["files"]==1' || fail "df -j"
 printf 'x' | dfs put - "/a/$(printf 'bad\377')"
 dfs ls -j /a | json 'sum("path_base64" in x for x in d)==1' || fail "a name that is not UTF-8"

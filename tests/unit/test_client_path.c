@@ -100,6 +100,29 @@ static void seen_stays_below_what_is_unanswered(void **state)
     fake_free(f);
 }
 
+static void goodbye_closes_the_session_once(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    client_goodbye(f->c, f->now, &f->fx);
+    fake_collect(f);
+    assert_int_equal(f->n_calls, 0); /* there is none */
+    fake_start(f, mkdir_of("d"));
+    fake_session(f, fake_next(f));
+    struct fake_call *unanswered = fake_expect(f, MSG_TYPE_mkdir, "nm1:1"); /* and nobody will ask for its result */
+    fake_call_drop(unanswered);
+    client_goodbye(f->c, f->now, &f->fx);
+    fake_collect(f);
+    struct fake_call *k = fake_expect(f, MSG_TYPE_session_close, "nm1:1");
+    assert_int_equal(k->m.session_close.id.session, 11);
+    assert_true(k->m.session_close.id.number >= k->m.session_close.id.seen);
+    fake_call_drop(k);
+    client_goodbye(f->c, f->now, &f->fx);
+    fake_collect(f);
+    assert_null(fake_next(f));
+    fake_free(f);
+}
+
 static void a_session_lost_under_a_first_attempt_is_opened_anew(void **state)
 {
     struct fake *f = fake_new();
@@ -319,6 +342,7 @@ int main(void)
         cmocka_unit_test(the_first_mutation_opens_the_session),
         cmocka_unit_test(a_lost_reply_is_asked_for_again_under_the_same_number),
         cmocka_unit_test(seen_stays_below_what_is_unanswered),
+        cmocka_unit_test(goodbye_closes_the_session_once),
         cmocka_unit_test(a_session_lost_under_a_first_attempt_is_opened_anew),
         cmocka_unit_test(a_session_lost_under_a_retry_leaves_the_outcome_unknown),
         cmocka_unit_test(the_leader_is_followed_at_once),

@@ -109,6 +109,23 @@ static void idle_sessions_are_cheap(void **state)
     arena_close(&w.arena);
 }
 
+static void sessions_without_end_are_refused(void **state)
+{
+    (void)state;
+    struct world w;
+    world_start(&w, 0);
+    for (uint64_t i = 1; i < META_SESSIONS_MAX; i++)
+        world_open_session(&w, 1000 + i);
+    struct msg c = {.type = MSG_TYPE_session_open};
+    c.session_open = (struct msg_session_open){.nonce = 1, .who = STR("test")};
+    assert_int_equal(world_apply(&w, &c), DFS_EMFILE);
+    assert_true(w.reply.error.text.len > 0);
+    c.session_open.nonce = 1001; /* one that is there */
+    assert_int_equal(world_apply(&w, &c), 0);
+    meta_free(w.m);
+    arena_close(&w.arena);
+}
+
 static void time_lookups(struct world *w, uint32_t n)
 {
     char path[40];
@@ -199,6 +216,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_file_of_one_chunk_costs_at_most_128_bytes),
         cmocka_unit_test(idle_sessions_are_cheap),
+        cmocka_unit_test(sessions_without_end_are_refused),
         cmocka_unit_test(one_directory_holds_a_million_names),
         cmocka_unit_test(a_lookup_among_a_hundred_thousand_files_is_timed),
     };

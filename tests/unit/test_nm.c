@@ -420,6 +420,57 @@ static void test_status_tells_who_leads(void **state)
     assert_int_equal(reply->status_reply.servers[0].used, GIB);
 }
 
+static void test_status_tells_how_much_was_done(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_status};
+    const struct msg *reply;
+    char path[16];
+
+    rig_start(r, true);
+    rig_session(r);
+    for (int i = 0; i < 40; i++) {
+        snprintf(path, sizeof path, "/%d", i);
+        struct msg make = rig_mkdir(r, path);
+        assert_int_equal(rig_call(r, &make, NULL), 0);
+        assert_int_equal(rig_lookup(r, path), 0);
+        assert_int_equal(rig_lookup(r, path), 0);
+    }
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    assert_int_equal(reply->status_reply.reads_per_s, 0); /* the second is not over */
+    rig_pass(r, 4 * NS_PER_SEC);
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    assert_int_equal(reply->status_reply.reads_per_s, 17); /* of 81 in five seconds */
+    assert_int_equal(reply->status_reply.mutations_per_s, 9); /* of 41 */
+    rig_pass(r, 8 * NS_PER_SEC);
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    assert_int_equal(reply->status_reply.mutations_per_s, 0);
+}
+
+static void test_one_host_cannot_take_all_sessions(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg open = {.type = MSG_TYPE_session_open}, close = {.type = MSG_TYPE_session_close};
+    const struct msg *reply;
+
+    r->cfg.sessions_per_host = 3;
+    rig_start(r, true);
+    for (uint64_t i = 1; i <= 3; i++) {
+        open.session_open = (struct msg_session_open){.nonce = i, .who = STR("t")};
+        assert_int_equal(rig_call(r, &open, &reply), 0);
+    }
+    close.session_close.id = (struct wire_request_id){reply->session_open_reply.session, 1, 1};
+    assert_int_equal(rig_call(r, &open, NULL), 0); /* the third again */
+    open.session_open.nonce = 4;
+    assert_int_equal(rig_call(r, &open, &reply), DFS_EMFILE);
+    assert_non_null(memmem(reply->error.text.p, reply->error.text.len, "3 sessions", 10));
+    assert_int_equal(rig_call(r, &close, NULL), 0);
+    rig_pass(r, 2 * NS_PER_SEC); /* what has ended is noticed in a second */
+    assert_int_equal(rig_call(r, &open, NULL), 0);
+    open.session_open.nonce = 5;
+    assert_int_equal(rig_call(r, &open, NULL), DFS_EMFILE);
+}
+
 static void test_unknown_and_foreign_requests_are_answered(void **state)
 {
     struct rig *r = rig_of(state);
@@ -449,6 +500,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_relaxed_acknowledges_before_the_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_times_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_tells_who_leads, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_one_host_cannot_take_all_sessions, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_status_tells_how_much_was_done, setup, teardown),
         cmocka_unit_test_setup_teardown(test_unknown_and_foreign_requests_are_answered, setup, teardown),
     };
 

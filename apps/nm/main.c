@@ -38,6 +38,8 @@ static int parse(struct options *o, int argc, char **argv)
         {"serve-lease", 0, FLAG_DURATION, &nm->serve_lease, "TIME", "how long one may serve without a heartbeat", "2s"},
         {"down-after", 0, FLAG_DURATION, &nm->down_after, "TIME", "when a silent StorageServer counts as down", "2500ms"},
         {"grant-lifetime", 0, FLAG_DURATION, &nm->grant_lifetime, "TIME", "when an unpublished chunk is given up", "1m"},
+        {"repair-grace", 0, FLAG_DURATION, &nm->repair_grace, "TIME",
+         "how long a StorageServer may be gone before its copies are made elsewhere", "1m"},
         {"reader-grace", 0, FLAG_DURATION, &nm->reader_grace, "TIME", "how long replaced chunks live on", "10m"},
         {"session-ttl", 0, FLAG_DURATION, &nm->session_ttl, "TIME", "when an idle session is forgotten", "10m"},
         {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE", "log written between two snapshots", "64m"},

@@ -38,7 +38,7 @@ static struct agreement *find_place(struct nm *nm, uint64_t ino, uint32_t index)
     return a;
 }
 
-struct agreement *agree_find(struct nm *nm, uint64_t chunk)
+struct agreement *agree_find(const struct nm *nm, uint64_t chunk)
 {
     struct agreement *a;
 

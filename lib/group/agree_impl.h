@@ -43,7 +43,7 @@ struct agreement {
 };
 
 /* agree.c */
-struct agreement *agree_find(struct nm *nm, uint64_t chunk);
+struct agreement *agree_find(const struct nm *nm, uint64_t chunk);
 /* The agreement ends; whoever still waits is told why. */
 void agree_give_up(struct nm *nm, struct agreement *a, int err, const char *why, struct effects *fx);
 

@@ -205,6 +205,8 @@ static void state_changed(struct nm *nm, struct effects *fx)
     lockwait_refuse(nm, fx);
     agree_refuse(nm, fx);
     tasks_refuse(nm, fx);
+    repair_forget(nm);
+    reports_refuse(nm, fx);
     if (engine_is_leader(nm))
         lease_leader(nm);
 }

@@ -334,11 +334,16 @@ void snapshot_consider(struct nm *nm, struct effects *fx);
 void snapshot_forget(struct nm *nm, struct effects *fx);
 void snapshot_done(struct nm *nm, int status, struct effects *fx);
 
-/* repair.c */
-/* A task has ended, in whatever way. */
-void repair_result(struct nm *nm, const struct nm_task *t, const struct wire_task_result *r, struct effects *fx);
-
 /* report.c */
+/* Goes on with what takes longer. */
+void reports_turn(struct nm *nm, struct effects *fx);
+bool reports_comparing(const struct nm *nm);
+void reports_refuse(struct nm *nm, struct effects *fx); /* fx may be NULL: nobody is told */
+/* A server says that it holds this. True: the map says so, too. */
+bool report_held(struct nm *nm, uint32_t server, const struct wire_held *h);
+/* Whether as many copies as the goal says, but for one server's, are on servers that have reported all they should hold:
+ * only then may that one, or a copy besides, be deleted. */
+bool report_enough(const struct nm *nm, const struct meta_placement *p, uint32_t without);
 void report_request(struct nm *nm, const struct event *ev, struct effects *fx);
 
 /* status.c */

@@ -13,25 +13,6 @@
 /* A server fuller than this gets a word of advice; at 98 % nothing new is placed on it (grant.c). */
 #define NEARLY_FULL_PERCENT 90u
 
-void repair_fill_health(const struct nm *nm, struct repair_health *out)
-{
-    (void)nm;
-    *out = (struct repair_health){.corrupt = 0};
-}
-
-bool repair_is_corrupt(const struct nm *nm, uint64_t chunk)
-{
-    (void)nm;
-    (void)chunk;
-    return false;
-}
-
-void repair_rebalance(struct nm *nm, const struct event *ev, struct effects *fx)
-{
-    (void)nm;
-    fx_fail(fx, ev->to, DFS_ENOTSUP, "this NameServer does not rebalance");
-}
-
 struct health {
     struct nm *nm;
     struct msg_health_reply *out;

@@ -61,6 +61,8 @@ void leader_close(struct nm *nm)
     struct leader *l = &nm->lead;
 
     tasks_forget(nm);
+    repair_forget(nm);
+    reports_refuse(nm, NULL);
     forget_servers(l);
     forget_sessions(l, UINT64_MAX);
     openers_close(&l->openers);
@@ -75,6 +77,7 @@ void leader_open(struct nm *nm)
     uint64_t now = nm->now.mono;
 
     tasks_forget(nm);
+    repair_open(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
     forget_sessions(l, UINT64_MAX);
     openers_close(&l->openers);
@@ -193,16 +196,18 @@ static void note_numbers(struct nm *nm, struct live *l, const struct meta_server
 }
 
 /* What a server says of its disks, for status; what it found damaged is repaired from other copies. */
-static void note_disks(struct live *l, const struct msg_heartbeat *h, struct effects *fx)
+static void note_disks(struct nm *nm, struct live *l, const struct msg_heartbeat *h, struct effects *fx)
 {
     free(l->disks);
     l->disks = xcalloc(h->n_disks + 1, sizeof *l->disks);
     l->n_disks = h->n_disks;
     if (h->n_disks)
         memcpy(l->disks, h->disks, h->n_disks * sizeof *l->disks);
-    for (uint32_t i = 0; i < h->n_damaged; i++)
+    for (uint32_t i = 0; i < h->n_damaged; i++) {
         fx_log(fx, LOG_WARN, "nm.chunk_damaged", "server=%u chunk=%" PRIu64 " version=%u", l->id, h->damaged[i].chunk,
                h->damaged[i].version);
+        repair_verify(nm, h->damaged[i].chunk, l->id, REASON_SUSPECT);
+    }
 }
 
 static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -222,7 +227,7 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     l->used = h->used;
     l->chunks = h->chunks;
     l->load = h->load;
-    note_disks(l, h, fx);
+    note_disks(nm, l, h, fx);
     l->granted = 0;
     if (!s->up && !l->state_pending)
         fx_log(fx, LOG_INFO, "nm.server_up", "server=%u addr=%s", s->id, s->addr);
@@ -247,6 +252,16 @@ bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r)
                    nm->now.mono - l->last <= 2 * nm->cfg.heartbeat;
     }
     return false;
+}
+
+/* A client got bytes from a server that did not fit. */
+static void on_suspect(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_chunk_suspect *m = &ev->msg->chunk_suspect;
+    struct msg reply = {.type = MSG_TYPE_chunk_suspect_reply};
+
+    repair_verify(nm, m->chunk, m->server, REASON_SUSPECT);
+    fx_reply(fx, ev->to, &reply, NULL);
 }
 
 static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono);
@@ -294,6 +309,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
         return;
     case MSG_TYPE_lock_wait:
         lockwait_request(nm, ev, fx);
+        return;
+    case MSG_TYPE_chunk_suspect:
+        on_suspect(nm, ev, fx);
         return;
     default:
         fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is not served here", wire_type_name(ev->msg->type));
@@ -451,6 +469,8 @@ void leader_tick(struct nm *nm, struct effects *fx)
 {
     struct leader *l = &nm->lead;
 
+    reports_turn(nm, fx);
+    repair_turn(nm, fx);
     tasks_turn(nm, fx);
     if (meta_can_reclaim(nm->meta))
         propose_reclaim(nm);
@@ -473,8 +493,10 @@ void leader_tick(struct nm *nm, struct effects *fx)
 uint64_t leader_deadline(const struct nm *nm)
 {
     const struct leader *l = &nm->lead;
-    uint64_t at = min_u64(l->next_tick, tasks_deadline(nm));
+    uint64_t at = min_u64(l->next_tick, min_u64(tasks_deadline(nm), repair_deadline(nm)));
 
+    if (reports_comparing(nm))
+        return 0;
     return l->reclaim_pending || !meta_can_reclaim(nm->meta) ? at : min_u64(at, l->next_reclaim);
 }
 
@@ -516,6 +538,9 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
     case MSG_TYPE_reclaim:
         l->reclaim_pending = false;
         break;
+    case MSG_TYPE_chunk_servers:
+        repair_moved(nm, &cmd->chunk_servers);
+        break;
     case MSG_TYPE_expire:
         l->expire_pending = false;
         break;
@@ -525,8 +550,10 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         break;
     case MSG_TYPE_server_state:
         live_get(nm, cmd->server_state.server)->state_pending = false;
-        if (cmd->server_state.state == SERVER_DOWN)
+        if (cmd->server_state.state == SERVER_DOWN) {
+            live_get(nm, cmd->server_state.server)->down_at = nm->now.mono;
             tasks_cancel(nm, cmd->server_state.server, fx);
+        }
         break;
     case MSG_TYPE_ss_register:
         if (res->type == MSG_TYPE_ss_register_reply) {
@@ -537,7 +564,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
             struct live *s = live_get(nm, m.ss_register_reply.server);
 
             s->last = nm->now.mono; /* a new incarnation counts from here */
-            s->heard = false;
+            s->heard = s->complete = s->report_counts = s->compare_next = false;
             tasks_again(nm, s->id);
             agree_restarted(nm, s->id);
             fx_log(fx, LOG_INFO, "nm.server_registered", "server=%u addr=%.*s domain=%.*s", s->id,

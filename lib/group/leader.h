@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "group/agree.h"
 #include "group/openers.h"
+#include "group/repair.h"
 #include "group/tasks.h"
 #include "meta/meta.h"
 #include "wire/core.h"
@@ -33,6 +34,17 @@ struct live { /* one StorageServer, as heard by this leader */
     struct wire_disk_info *disks; /* as last heard */
     uint32_t n_disks;
     struct task_queue *tasks; /* NULL: it never had any, nor asked */
+    uint32_t reads;           /* copies being made from it */
+    uint64_t down_at;         /* mono ns: it was declared down; 0: not by this leader */
+    uint64_t full_until;      /* mono ns: it had no room for a copy */
+    /* the report under way */
+    bool complete;                /* the last one had all that the map says */
+    bool report_counts;           /* all of it was seen so far */
+    bool unsure;                  /* what is to become of some copies depends on others' reports */
+    bool comparing, compare_next; /* chunk by chunk, up to … */
+    uint64_t compared;
+    struct compare *compare; /* this page; owned */
+    uint64_t counted, mapped; /* copies found that the map has, and what it had at the start */
 };
 
 struct leader {
@@ -52,6 +64,7 @@ struct leader {
     struct tasks tasks;
     struct agreements agree;
     struct openers openers;
+    struct repair repair;
     struct session_use *uses; /* uthash: sessions that were granted chunks, and when */
 };
 

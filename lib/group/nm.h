@@ -26,6 +26,7 @@ struct nm_config {
     bool relaxed;                    /* --durability=relaxed: acknowledge before the flush */
     /* 0 means the default of CONSISTENCY E */
     uint64_t heartbeat, serve_lease, down_after;        /* ns */
+    uint64_t repair_grace;                              /* ns: a copy on a server that went down is not made again before */
     uint64_t read_lease;                                /* ns: how long applying an own entry proves leadership (A5) */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */

@@ -40,6 +40,7 @@ int opening_config(struct opening *o, const struct nm_config *cfg)
     c->down_after = or_default(c->down_after, 2500 * NS_PER_MS);
     c->read_lease = or_default(c->read_lease, 500 * NS_PER_MS);
     c->grant_lifetime = or_default(c->grant_lifetime, 60 * NS_PER_SEC);
+    c->repair_grace = or_default(c->repair_grace, 60 * NS_PER_SEC);
     c->reader_grace = or_default(c->reader_grace, 600 * NS_PER_SEC);
     c->session_ttl = or_default(c->session_ttl, 600 * NS_PER_SEC);
     c->sessions_per_host = (uint32_t)or_default(c->sessions_per_host, NM_SESSIONS_PER_HOST);

@@ -195,6 +195,8 @@ static void take_results(struct nm *nm, uint32_t server, const struct msg_tasks 
 
         if (t != NULL)
             task_ends(nm, t, &m->done[i], fx);
+        else
+            repair_unasked(nm, server, &m->done[i]);
     }
 }
 
@@ -216,8 +218,8 @@ void tasks_request(struct nm *nm, const struct event *ev, struct effects *fx)
         answer(nm, q, ev->to, fx);
         return;
     }
-    if (q->asking) /* its connection is gone, or its server has started anew */
-        answer(nm, q, q->ask, fx);
+    if (q->asking) /* its connection is gone, or its server has started anew: nobody may hear this */
+        fx_fail(fx, q->ask, DFS_EAGAIN, "another call for tasks has come");
     q->asking = true;
     q->ask = ev->to;
     q->answer_at = nm->now.mono + ASK_TIME;

@@ -190,6 +190,7 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
     ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
     ss->nm_state = NM_REGISTERED;
     told_again(ss);
+    ss->tasks_lost = true; /* what was given to the process before us, or on a connection that is gone */
     renew(ss, ev, m->lease_ms);
     fx_log(fx, LOG_INFO, "ss.registered", "server=%u nameserver=%s chunks=%u", m->server, register_address(ss),
            ss->index.n);

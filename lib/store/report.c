@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Reports: all chunks held, in id order, page by page; after registration, every ten minutes, and at once when a disk was
- * given up or the NameServer asks. What a failed disk holds is not reported: it is missing, not deleted. */
+ * given up; sooner again if the NameServer asks. What a failed disk holds is not reported: it is missing, not deleted. */
 #include <stdlib.h>
 
 #include "store/impl.h"
@@ -84,5 +84,5 @@ void report_event(struct ss *ss, const struct event *ev, struct effects *fx)
     if (ss->report_at < ss->n_report || ss->report_anew)
         return;
     report_drop(ss);
-    ss->report_next = m->again ? 0 : ev->now.mono + ss->cfg.report_period;
+    ss->report_next = ev->now.mono + (m->again ? m->again * NS_PER_SEC : ss->cfg.report_period);
 }

@@ -274,7 +274,8 @@ static void call(struct ss *ss, uint32_t which, struct effects *fx)
         m.tasks.n_done = ss->results_told = fill_results(ss, done);
     }
     ss->tasks_calling[which] = true;
-    ss->tasks_lost = false;
+    if (which == TASKS_ASK) /* until it has arrived, the leader may still answer one that nobody waits for any more */
+        ss->tasks_lost = false;
     fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_TASKS, 0, which), ASK_TIMEOUT);
 }
 

@@ -47,7 +47,7 @@
 #define MSG_report_reply(F, R, L)                                                                                      \
     F(u64, epoch)                                                                                                      \
     L(chunk_id, remove, 4096)                                                                                          \
-    F(u8, again) /* 1: report once more, at once */
+    F(u8, again) /* report once more after so many seconds; 0: when it is time */
 
 /* Asks for something to do, and tells what was done. A call without results is answered when there are tasks, or after
  * about a second; one with results at once, with or without tasks. Replies are numbered within an epoch: one that is

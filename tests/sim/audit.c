@@ -93,6 +93,9 @@ void audit_files(struct work *w)
 
 /* --- tables and replicas --- */
 
+/* Reports, comparing, a grace, waits after failures. */
+#define GOALS_LIMIT (120 * NS_PER_SEC)
+
 struct held {
     uint64_t chunk;
     uint32_t version, length;
@@ -148,7 +151,7 @@ static struct holding *holding_of(struct walk *k, uint32_t server)
 
 static void walk_chunk(struct walk *k, const char *path, const struct wire_chunk_loc *loc)
 {
-    uint64_t words[] = {loc->chunk, loc->version, loc->length, loc->crc, loc->n_replicas};
+    uint64_t words[] = {loc->chunk, loc->version, loc->length, loc->crc}; /* where it is, repair may change */
     mix_bytes(k, words, sizeof words);
     k->chunks++;
     if (!k->holdings)
@@ -218,6 +221,68 @@ static void holdings_free(struct holding *h)
         free(h[i].v);
 }
 
+/* Every chunk has as many copies as its goal says and there are servers for; each server holds what the map says. */
+struct goals {
+    struct cluster *c;
+    const struct meta *meta;
+    struct holding *holdings;
+    bool restored;
+    char why[160];
+};
+
+static bool on_mapped(void *arg, const struct meta_chunk_info *i)
+{
+    struct goals *g = arg;
+    struct meta_placement p;
+    if (i->removed || !meta_placement_get(g->meta, i->placement, &p))
+        return true;
+    if (p.live != min_u64(p.goal, CLUSTER_SERVERS) || p.n != p.live) {
+        snprintf(g->why, sizeof g->why, "chunk %" PRIx64 " has %u copies on %u servers, goal %u", i->chunk, p.live, p.n,
+                 p.goal);
+        g->restored = false;
+    }
+    for (uint32_t s = 0; s < p.n && g->restored; s++) {
+        const struct held *held = NULL;
+        for (uint32_t k = 0; k < CLUSTER_SERVERS; k++)
+            if (ss_id(cluster_ss(g->c, k)->ss) == p.servers[s])
+                held = held_find(&g->holdings[k], i->chunk);
+        if (held && held->version == i->version && held->length == i->length)
+            continue;
+        snprintf(g->why, sizeof g->why, "chunk %" PRIx64 " is not on server %u as the map says", i->chunk,
+                 p.servers[s]);
+        g->restored = false;
+    }
+    return g->restored;
+}
+
+static bool goals_restored(struct cluster *c, char *why, size_t len)
+{
+    struct holding h[CLUSTER_SERVERS] = {0};
+    struct goals g = {.c = c, .holdings = h, .restored = cluster_whole(c), .why = "a server is not there"};
+    uint64_t cursor = 0;
+    if (g.restored) {
+        g.meta = nm_meta(cluster_nm(c)->nm);
+        holdings_take(c, h);
+        while (meta_chunk_scan(g.meta, &cursor, 1u << 20, on_mapped, &g) && g.restored)
+            ;
+    }
+    holdings_free(h);
+    snprintf(why, len, "%s", g.why);
+    return g.restored;
+}
+
+void audit_goals(struct work *w)
+{
+    struct sim *s = sim_of(w);
+    char why[160] = "";
+    for (uint64_t end = s->now + GOALS_LIMIT; !goals_restored(w->cluster, why, sizeof why) && !s->failed;) {
+        if (s->now > end)
+            sim_fail(s, "%d s were not enough to restore all goals: %s", (int)(GOALS_LIMIT / NS_PER_SEC), why);
+        for (uint64_t next = s->now + NS_PER_SEC / 2; s->now < next && sim_step(s);)
+            ;
+    }
+}
+
 static uint64_t walk_all(struct work *w, struct holding *holdings)
 {
     struct walk k = {.w = w, .meta = nm_meta(cluster_nm(w->cluster)->nm), .holdings = holdings};
@@ -229,6 +294,7 @@ void audit_tables(struct work *w)
 {
     struct holding h[CLUSTER_SERVERS] = {0};
     char why[256] = "";
+    audit_goals(w);
     int err = meta_verify(nm_meta(cluster_nm(w->cluster)->nm), why, sizeof why);
     if (err)
         sim_fail(sim_of(w), "the NameServer's tables do not fit: %s", why);

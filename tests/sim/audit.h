@@ -10,6 +10,8 @@
 bool run_until(struct work *w, bool (*done)(struct work *w), uint64_t limit, const char *what);
 
 void audit_files(struct work *w);   /* through a client: every directory is as the model says */
+/* Once the cluster is well, every goal is restored within a time. */
+void audit_goals(struct work *w);
 void audit_tables(struct work *w);  /* meta_verify; chunks on all their replicas */
 void audit_orphans(struct work *w); /* waits until no StorageServer holds a chunk nobody maps */
 void audit_restart(struct work *w); /* the NameServer's state after a restart is the state before */

@@ -247,6 +247,7 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .seed = fresh(n),
                             .relaxed = w->sabotage == SABOTAGE_NM_ACK_EARLY,
                             .grant_lifetime = 8 * NS_PER_SEC,
+                            .repair_grace = 3 * NS_PER_SEC,
                             .reader_grace = 4 * NS_PER_SEC,
                             .snapshot_log_bytes = w->snapshot_bytes,
                             .log_segment_bytes = w->log_segment};

@@ -125,7 +125,7 @@ static void a_second_call_ends_the_first(void **state)
     uint32_t a = ask(r, 1, NULL, false), b = ask(r, 1, NULL, false);
 
     rig_settle(r);
-    assert_int_equal(reply(r, a)->n_tasks, 0);
+    assert_int_equal(r->answers[a].err, DFS_EAGAIN);
     assert_int_equal(r->answers[b].times, 0);
 }
 
@@ -145,7 +145,6 @@ static void a_server_that_is_down_does_nothing_more(void **state)
     queue(r, 1, 100);
     rig_pass(r, 5 * NS_PER_SEC);
     assert_null(tasks_find(r->nm, 100));
-    assert_non_null(strstr(r->logged, "nm.task_failed server=1"));
 }
 
 int main(void)

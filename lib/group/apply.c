@@ -11,8 +11,10 @@ static void answer(const struct meta_result *res, struct reply_to to, struct eff
         fx_reply_bytes(fx, to, res->type, res->head, res->head_len);
 }
 
-static void apply_command(struct nm *nm, const struct stamp *st, const struct wire_command *c,
-                          const struct reply_to *to, struct effects *fx)
+/* What this process cannot read though others can (no memory, a newer release's kind) must not be skipped: the state
+ * would go its own way (A6). What nobody can read is skipped everywhere. */
+static int apply_command(struct nm *nm, const struct stamp *st, const struct wire_command *c, const struct reply_to *to,
+                         struct effects *fx)
 {
     bool internal = wire_class_of(c->type) == CLASS_COMMAND;
     struct meta_result res = {0};
@@ -21,19 +23,22 @@ static void apply_command(struct nm *nm, const struct stamp *st, const struct wi
 
     arena_reset(&nm->arena);
     err = msg_decode(c->type, c->body.p, c->body.len, &cmd, &nm->arena);
-    if (err != 0) { /* the same on every member: it is skipped everywhere */
+    if (err == DFS_ENOMEM || err == DFS_ENOTSUP)
+        return err;
+    if (err != 0) {
         if (to != NULL && !internal)
             fx_fail(fx, *to, err, "the request cannot be decoded");
-        return;
+        return 0;
     }
     meta_apply(nm->meta, st, &cmd, &res);
     if (to == NULL)
-        return;
+        return 0;
     if (!internal) {
         rates_count(&nm->rates, nm->now.mono, RATE_MUTATIONS);
         answer(&res, *to, fx);
     }
     leader_applied(nm, &cmd, &res, fx);
+    return 0;
 }
 
 static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint32_t len, struct batch *b,
@@ -48,8 +53,10 @@ static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint3
     if (err != 0)
         return err == DFS_ENOMEM ? err : DFS_ECORRUPT;
     st = (struct stamp){.index = index, .epoch = entry.epoch, .time_ns = entry.time_ns};
-    for (uint32_t i = 0; i < entry.n_commands; i++)
-        apply_command(nm, &st, &entry.commands[i], b != NULL && i < b->n ? &b->to[i] : NULL, fx);
+    for (uint32_t i = 0; i < entry.n_commands && err == 0; i++)
+        err = apply_command(nm, &st, &entry.commands[i], b != NULL && i < b->n ? &b->to[i] : NULL, fx);
+    if (err != 0)
+        return err;
     if (b != NULL && b->opens_epoch && engine_is_leader(nm)) {
         nm->opening = false;
         nm->epoch_open = true; /* and serving once no other leader's lease can run: lease_turn */

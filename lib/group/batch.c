@@ -104,11 +104,29 @@ int batch_add(struct nm *nm, uint16_t type, const void *body, uint32_t len, stru
     return 0;
 }
 
+int batch_take(struct nm *nm, const struct event *ev)
+{
+    const struct wire_desc *d = wire_desc_of(ev->msg->type);
+    struct bytes out;
+    int err;
+
+    if (wire_measure(d, msg_body(ev->msg)) == ev->head.len)
+        return batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);
+    bytes_init(&out, WIRE_HEAD_MAX);
+    err = msg_encode(ev->msg, &out);
+    if (err == 0)
+        err = batch_add(nm, ev->msg->type, out.p, (uint32_t)out.len, ev->to);
+    bytes_close(&out);
+    return err;
+}
+
 bool batch_propose(struct nm *nm, const struct msg *cmd)
 {
     struct bytes out;
     int err;
 
+    if (!level_allows(nm, cmd))
+        return false;
     bytes_init(&out, WIRE_BLOB_MAX);
     err = msg_encode(cmd, &out);
     if (err == 0)

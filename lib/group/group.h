@@ -7,6 +7,7 @@
  *   engine_start.c  starting raft     entries.c  entries on their way to others     peers.c  raft's messages
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
  *   lockwait.c  calls that wait for locks
+ *   level.c     kinds of entries, and releases
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
  *   agree.c, agree_members.c  versions of chunks that are written in place
  *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
@@ -98,6 +99,7 @@ struct peer { /* another NameServer */
     char addr[WIRE_ADDR_MAX + 1];
     uint64_t bytes; /* on their way to it */
     uint64_t heard; /* mono ns of its last message; 0: never */
+    uint32_t level; /* of its release (level.c), as it says */
     bool refused;   /* it refuses us: said in the log */
     struct held_append held;
 };
@@ -190,7 +192,8 @@ struct nm {
     struct snapshot_ref taking;        /* asked for; index 0: none */
     uint64_t snapshot_retry;           /* mono ns: not before, after a failure */
 
-    uint64_t free_bytes; /* of the disk, as far as known */
+    uint64_t free_bytes;        /* of the disk, as far as known */
+    bool nearly_full, no_spare; /* said in the log */
     bool stat_running;
     uint64_t stat_at;    /* mono ns: of the next look */
     uint64_t stat_index; /* the log's last index at the last look */
@@ -210,6 +213,9 @@ void batch_push(struct nm *nm, struct batch *b);
 void batch_recycle(struct nm *nm, struct batch *b);
 /* Adds a command to the turn's batch: 0, DFS_EAGAIN (too much waits already), DFS_ETOOBIG. */
 int batch_add(struct nm *nm, uint16_t type, const void *body, uint32_t len, struct reply_to to) MUST_USE;
+/* The same for a request: what goes to the log is what we understood of it, so that a field only a newer release knows
+ * means the same to all. */
+int batch_take(struct nm *nm, const struct event *ev) MUST_USE;
 /* A command of the leader's own. False: not now; try again later. */
 bool batch_propose(struct nm *nm, const struct msg *cmd);
 /* Encodes the batch into b->rec, b->len with this epoch and time. */
@@ -311,6 +317,13 @@ int members_fill_status(struct nm *nm, struct msg_status_reply *s, struct arena 
 void members_check(struct nm *nm, struct effects *fx); /* are we still one? */
 void join_turn(struct nm *nm, struct effects *fx);
 void join_reply(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* level.c */
+uint32_t level_ours(const struct nm *nm);
+/* Whether every NameServer understands this; until then it must not go to the log. */
+bool level_allows(const struct nm *nm, const struct msg *m);
+void level_tick(struct nm *nm);                      /* of the leader */
+void level_check(struct nm *nm, struct effects *fx); /* are we too old? */
 
 /* nm_open.c */
 /* The cluster has given us an id: makes the folder's files and starts raft. */

@@ -89,10 +89,13 @@ void leader_open(struct nm *nm)
     l->next_tick = now;
     l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
     l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
-    l->reap_from = l->trash_from = l->next_reclaim = now;
+    /* Stamps of before may be from a clock that has been set forward since: nobody knows how long ago it was. The trash
+     * is not held up by that, or it would never be emptied where the machine is off every night. */
+    l->reap_from = now + nm->cfg.reader_grace;
+    l->trash_from = l->next_reclaim = now;
     l->skew = nm->now.wall - (int64_t)now;
     l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
-    l->reclaim_pending = false;
+    l->reclaim_pending = l->level_pending = false;
 }
 
 /* --- servers --- */
@@ -341,8 +344,8 @@ static uint64_t held_serial(const struct nm *nm)
     struct session_use *u, *next;
 
     HASH_ITER(hh, nm->lead.uses, u, next)
-        if (u->hold_until > nm->now.mono)
-            lowest = min_u64(lowest, u->hold);
+    if (u->hold_until > nm->now.mono)
+        lowest = min_u64(lowest, u->hold);
     return lowest;
 }
 
@@ -412,10 +415,7 @@ static struct session_use *note_session(struct leader *l, uint64_t session, uint
     return u;
 }
 
-void leader_note_session(struct leader *l, uint64_t session, uint64_t mono)
-{
-    note_session(l, session, mono);
-}
+void leader_note_session(struct leader *l, uint64_t session, uint64_t mono) { note_session(l, session, mono); }
 
 static void propose_expire(struct nm *nm)
 {
@@ -487,6 +487,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     propose_expire(nm);
     leader_reserve(nm);
     agree_tick(nm, fx);
+    level_tick(nm);
     members_tick(nm, fx);
 }
 
@@ -547,6 +548,9 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
     case MSG_TYPE_chunk_begin:
     case MSG_TYPE_chunk_seal:
         agree_applied(nm, cmd, fx);
+        break;
+    case MSG_TYPE_nm_level:
+        l->level_pending = false;
         break;
     case MSG_TYPE_server_state:
         live_get(nm, cmd->server_state.server)->state_pending = false;

@@ -57,7 +57,7 @@ struct leader {
         uint64_t at, serial;
     } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
     uint32_t n_marks;
-    bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending;
+    bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending, level_pending;
     uint64_t next_tick, next_mark, next_expire, next_reclaim;
     int64_t skew;                                /* wall - mono, to notice a clock that was set */
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */

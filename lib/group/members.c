@@ -187,7 +187,8 @@ void join_turn(struct nm *nm, struct effects *fx)
         nm->join.next = nm->now.mono + JOIN_RETRY / 10;
         return;
     }
-    m.nm_join = (struct msg_nm_join){nm->id.uuid_hi, nm->id.uuid_lo, str_of(nm->address)};
+    m.nm_join = (struct msg_nm_join){
+        .uuid_hi = nm->id.uuid_hi, .uuid_lo = nm->id.uuid_lo, .addr = str_of(nm->address), .level = level_ours(nm)};
     nm->join.calling = true;
     fx_call(fx, to, &m, NULL, call_token(CALL_JOIN, 0, 0), JOIN_TIMEOUT);
 }

@@ -100,7 +100,12 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
                 nm->cfg.sessions_per_host);
         return;
     }
-    err = batch_add(nm, ev->msg->type, slice_data(ev->head), ev->head.len, ev->to);
+    if (!level_allows(nm, ev->msg)) {
+        fx_fail(fx, ev->to, DFS_ENOTSUP, "%s is possible once every NameServer has been updated",
+                wire_type_name(ev->msg->type));
+        return;
+    }
+    err = batch_take(nm, ev);
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
     else if (err != 0)
@@ -191,19 +196,30 @@ static void on_request(struct nm *nm, const struct event *ev, struct effects *fx
 
 /* --- disk --- */
 
-static void on_stat(struct nm *nm, const struct event *ev, struct effects *fx)
+/* Says when space runs low, when there is enough again, and why the log gets no more. */
+static void tell_space(struct nm *nm, struct effects *fx)
 {
-    uint64_t mark = space_mark(nm, SPACE_RESERVE);
+    bool low = nm->free_bytes < space_mark(nm, SPACE_RESERVE);
+    bool no_spare = nm->log.spare_error != 0;
 
-    nm->stat_running = false;
-    if (ev->status != 0)
-        return;
-    if (nm->free_bytes >= mark && ev->op->offset < mark)
+    if (low && !nm->nearly_full)
         fx_log(fx, LOG_ERROR, "nm.disk_nearly_full",
-               "free_bytes=%" PRIu64 " advice=\"free space in the data folder's file system\"", ev->op->offset);
-    else if (nm->free_bytes < mark && ev->op->offset >= mark)
-        fx_log(fx, LOG_INFO, "nm.disk_has_space", "free_bytes=%" PRIu64, ev->op->offset);
-    nm->free_bytes = ev->op->offset;
+               "free_bytes=%" PRIu64 " needed=%" PRIu64 " advice=\"free space in the data folder's file system\"",
+               nm->free_bytes, space_mark(nm, SPACE_RESERVE));
+    else if (!low && nm->nearly_full)
+        fx_log(fx, LOG_INFO, "nm.disk_has_space", "free_bytes=%" PRIu64, nm->free_bytes);
+    if (no_spare && !nm->no_spare)
+        fx_log(fx, LOG_ERROR, "nm.no_log_segment", "error=%s text=\"the next segment of the log cannot be made\"",
+               dfs_errname(nm->log.spare_error));
+    nm->nearly_full = low;
+    nm->no_spare = no_spare;
+}
+
+static void on_stat(struct nm *nm, const struct event *ev)
+{
+    nm->stat_running = false;
+    if (ev->status == 0)
+        nm->free_bytes = ev->op->offset;
 }
 
 static void on_log_done(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -231,7 +247,7 @@ static void on_disk(struct nm *nm, const struct event *ev, struct effects *fx)
         engine_vote_written(nm, ev, fx);
         break;
     case TOKEN_STAT:
-        on_stat(nm, ev, fx);
+        on_stat(nm, ev);
         break;
     case TOKEN_SNAPSHOT_UNLINK:
         if (ev->status != 0)
@@ -297,6 +313,7 @@ static void open_epoch(struct nm *nm)
     cmd.open_epoch.addr = str_of(nm->address);
     cmd.open_epoch.uuid_hi = nm->id.uuid_hi;
     cmd.open_epoch.uuid_lo = nm->id.uuid_lo;
+    cmd.open_epoch.level = level_ours(nm);
     if (!batch_propose(nm, &cmd))
         return;
     b = CONTAINER_OF(nm->queue.prev, struct batch, link);
@@ -348,9 +365,11 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
     members_check(nm, fx);
+    level_check(nm, fx);
     install_turn(nm, fx);
     if (nm->dead)
         return;
+    tell_space(nm, fx);
     look_at_space(nm, fx);
     snapshot_consider(nm, fx); /* last: nothing may be applied between the effect and the fork */
 }
@@ -363,7 +382,8 @@ uint64_t nm_deadline(const struct nm *nm)
         return UINT64_MAX;
     if (nm->join.active)
         return nm->join.calling ? UINT64_MAX : nm->join.next;
-    if (nm->n_notes > 0 || (nm->held.n > 0 && !nm->vote_writing) || (!nm->opening && !nm->epoch_open && engine_is_leader(nm)))
+    if (nm->n_notes > 0 || (nm->held.n > 0 && !nm->vote_writing) ||
+        (!nm->opening && !nm->epoch_open && engine_is_leader(nm)))
         return 0;
     at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
     at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));

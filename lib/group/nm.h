@@ -21,9 +21,12 @@ struct nm_config {
     uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
     const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
     uint32_t n_join;
-    bool trust_lease;                /* sabotage, for tests: a leader never doubts that it leads */
-    uint64_t seed;                   /* for placement and raft's timers */
-    bool relaxed;                    /* --durability=relaxed: acknowledge before the flush */
+    bool trust_lease; /* sabotage, for tests: a leader never doubts that it leads */
+    /* for tests: as another release, with other kinds of log entries (level.c) */
+    uint32_t level;
+    uint32_t (*level_needed)(const struct msg *m);
+    uint64_t seed; /* for placement and raft's timers */
+    bool relaxed;  /* --durability=relaxed: acknowledge before the flush */
     /* 0 means the default of CONSISTENCY E */
     uint64_t heartbeat, serve_lease, down_after;        /* ns */
     uint64_t repair_grace;                              /* ns: a copy on a server that went down is not made again before */

@@ -47,7 +47,8 @@ struct wire_peer peer_self(const struct nm *nm, uint32_t to)
                               .to = to,
                               .uuid_hi = nm->id.uuid_hi,
                               .uuid_lo = nm->id.uuid_lo,
-                              .addr = str_of(nm->address)};
+                              .addr = str_of(nm->address),
+                              .level = level_ours(nm)};
 }
 
 /* --- sending --- */
@@ -171,6 +172,13 @@ void peers_resume(struct nm *nm, bool good, struct effects *fx)
     }
 }
 
+/* libraft 0.22.1 answers a pre-vote in the asker's own term, also when it refuses because that is too low. So one with the
+ * newest log and a low term never learned of the higher one, which it must exceed, and nobody could be elected. */
+static uint64_t vote_term(const struct nm *nm, const struct raft_request_vote_result *v)
+{
+    return v->pre_vote && !v->vote_granted ? max_u64(v->term, raft_current_term(&nm->raft)) : v->term;
+}
+
 static void send_one(struct nm *nm, const struct raft_message *r, struct effects *fx)
 {
     struct peer *p = peer_get(nm, (uint32_t)r->server_id, r->server_address);
@@ -201,7 +209,7 @@ static void send_one(struct nm *nm, const struct raft_message *r, struct effects
     case RAFT_REQUEST_VOTE_RESULT:
         m.type = MSG_TYPE_peer_vote_result;
         m.peer_vote_result = (struct msg_peer_vote_result){.peer = peer_self(nm, p->id),
-                                                           .term = r->request_vote_result.term,
+                                                           .term = vote_term(nm, &r->request_vote_result),
                                                            .granted = r->request_vote_result.vote_granted,
                                                            .pre = r->request_vote_result.pre_vote};
         break;
@@ -455,6 +463,7 @@ void peers_request(struct nm *nm, const struct event *ev, struct effects *fx)
     if (p == NULL || addr[0] == '\0')
         return;
     p->heard = nm->now.mono;
+    p->level = w->level;
     switch (ev->msg->type) {
     case MSG_TYPE_peer_append:
         take_append(nm, p, ev, fx);

@@ -137,6 +137,7 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     *n = (struct counts){.servers = get32(l)};
     n->members = get32(l);
     m->next_member = get32(l);
+    m->level = get32(l);
     n->inodes = get64(l);
     n->names = get64(l);
     n->trashed = get64(l);
@@ -180,6 +181,7 @@ static void load_member(struct meta *m, struct loader *l, uint32_t *last)
     char addr[WIRE_ADDR_MAX + 1];
     uint32_t id = get32(l);
     uint64_t hi = get64(l), lo = get64(l);
+    uint32_t level = get32(l);
     struct str a = get_text(l, addr, WIRE_ADDR_MAX);
     check(l, id > *last && id < m->next_member && meta_server_fields_fine(a, STR("")));
     if (l->err != 0)
@@ -188,6 +190,7 @@ static void load_member(struct meta *m, struct loader *l, uint32_t *last)
     struct meta_member *v = meta_member_add(m, id, a);
     v->uuid_hi = hi;
     v->uuid_lo = lo;
+    v->level = level;
 }
 
 static uint32_t new_placement(struct meta *m, struct loader *l)

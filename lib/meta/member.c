@@ -15,6 +15,8 @@ const struct meta_member *meta_member_at(const struct meta *m, uint32_t i)
 
 uint32_t meta_next_member(const struct meta *m) { return m->next_member; }
 
+uint32_t meta_level(const struct meta *m) { return m->level; }
+
 const struct meta_member *meta_member_by_id(const struct meta *m, uint32_t id)
 {
     for (uint32_t i = 0; i < m->n_members; i++)
@@ -36,6 +38,23 @@ void meta_members_close(struct meta *m)
 {
     for (uint32_t i = 0; i < m->n_members; i++)
         free(m->members[i].addr);
+}
+
+/* Never goes back: entries of this level may be in the log. */
+static void raise_level(struct meta *m)
+{
+    uint32_t lowest = m->n_members > 0 ? m->members[0].level : 0;
+    for (uint32_t i = 1; i < m->n_members; i++)
+        lowest = (uint32_t)min_u64(lowest, m->members[i].level);
+    m->level = (uint32_t)max_u64(m->level, lowest);
+}
+
+void meta_apply_level(struct meta *m, uint32_t id, uint32_t level)
+{
+    for (uint32_t i = 0; i < m->n_members; i++)
+        if (m->members[i].id == id)
+            m->members[i].level = level;
+    raise_level(m);
 }
 
 /* The first leader there ever was enters itself; all others join. */
@@ -60,10 +79,17 @@ int meta_apply_join(struct meta *m, const struct msg_nm_join *j, struct msg *rep
         snprintf(m->text, sizeof m->text, "a NameServer joins with a uuid and an address host:port");
         return DFS_EINVAL;
     }
+    if (j->level < m->level) {
+        snprintf(m->text, sizeof m->text,
+                 "the cluster uses log entries of level %u, and this NameServer's release knows up to %u: update it",
+                 m->level, j->level);
+        return DFS_EVERSION;
+    }
     for (uint32_t i = 0; i < m->n_members; i++) {
         const struct meta_member *v = &m->members[i];
         bool same = v->uuid_hi == j->uuid_hi && v->uuid_lo == j->uuid_lo;
         if (same && str_eq(str_of(v->addr), j->addr)) {
+            meta_apply_level(m, v->id, j->level);
             joined(m, v->id, reply);
             return 0;
         }
@@ -80,6 +106,7 @@ int meta_apply_join(struct meta *m, const struct msg_nm_join *j, struct msg *rep
     struct meta_member *v = meta_member_add(m, m->next_member, j->addr);
     v->uuid_hi = j->uuid_hi;
     v->uuid_lo = j->uuid_lo;
+    v->level = j->level;
     joined(m, v->id, reply);
     return 0;
 }
@@ -101,6 +128,7 @@ int meta_apply_leave(struct meta *m, const struct msg_nm_remove *r, struct msg *
         free(m->members[i].addr);
         m->n_members--;
         memmove(&m->members[i], &m->members[i + 1], (m->n_members - i) * sizeof m->members[0]);
+        raise_level(m);
     }
     reply->type = MSG_TYPE_nm_remove_reply;
     reply->nm_remove_reply.reserved = 0;

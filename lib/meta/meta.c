@@ -116,6 +116,7 @@ static void open_epoch(struct meta *m, const struct stamp *st, const struct msg_
         root->mtime_ns = root->ctime_ns = st->time_ns;
     }
     meta_member_found(m, o);
+    meta_apply_level(m, o->leader, o->level);
     m->epoch = st->index;
     m->first_grantable = max_u64(m->reserved, 1);
     m->reserved = min_u64(m->first_grantable + META_RESERVE_STEP, META_SERIAL_MAX);
@@ -185,6 +186,9 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_apply_join(m, &cmd->nm_join, reply);
     case MSG_TYPE_nm_remove:
         return meta_apply_leave(m, &cmd->nm_remove, reply);
+    case MSG_TYPE_nm_level:
+        meta_apply_level(m, cmd->nm_level.id, cmd->nm_level.level);
+        return 0;
     case MSG_TYPE_server_state:
         meta_apply_server_state(m, &cmd->server_state);
         return 0;

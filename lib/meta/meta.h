@@ -54,9 +54,9 @@ struct meta_removed { /* a chunk that left the map for good, for deletion orders
 
 /* The outcome of one command. All pointers are borrowed until the next meta_apply. */
 struct meta_result {
-    uint16_t type;   /* of the reply: the message's reply or MSG_TYPE_error; 0: the command has no reply */
+    uint16_t type; /* of the reply: the message's reply or MSG_TYPE_error; 0: the command has no reply */
     const uint8_t *head;
-    uint32_t head_len; /* the encoded reply */
+    uint32_t head_len;                  /* the encoded reply */
     const struct meta_removed *removed; /* `reap` only */
     uint32_t n_removed;
 };
@@ -87,7 +87,7 @@ size_t meta_memory(const struct meta *m);
 /* --- what the leader asks for its volatile work --- */
 
 uint64_t meta_epoch(const struct meta *m);
-uint64_t meta_index(const struct meta *m);    /* of the last applied entry */
+uint64_t meta_index(const struct meta *m); /* of the last applied entry */
 void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo);
 /* The first chunk serial this epoch may grant: the reserve at its opening. */
 uint64_t meta_first_grantable(const struct meta *m);
@@ -126,7 +126,7 @@ struct meta_server {
     uint64_t within[META_DOMAIN_DEPTH]; /* what the leading components of its domain are known by; 0: it has no more */
 };
 uint32_t meta_n_servers(const struct meta *m);
-const struct meta_server *meta_server_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
+const struct meta_server *meta_server_at(const struct meta *m, uint32_t i);     /* 0 ≤ i < n, in id order */
 const struct meta_server *meta_server_by_id(const struct meta *m, uint32_t id); /* NULL: unknown */
 uint32_t meta_servers_staying(const struct meta *m); /* up or down, but neither drained nor removed */
 
@@ -197,10 +197,13 @@ struct meta_member { /* a NameServer that belongs to the cluster */
     uint32_t id;
     uint64_t uuid_hi, uuid_lo;
     char *addr;
+    uint32_t level; /* of log entries its release knows; 0: it did not say */
 };
 uint32_t meta_n_members(const struct meta *m);
 const struct meta_member *meta_member_at(const struct meta *m, uint32_t i); /* 0 ≤ i < n, in id order */
 const struct meta_member *meta_member_by_id(const struct meta *m, uint32_t id);
+/* The lowest level of all members there ever was: entries up to it may be in the log. */
+uint32_t meta_level(const struct meta *m);
 uint32_t meta_next_member(const struct meta *m); /* ids below were given; those that are no members were removed */
 
 /* --- snapshots --- */

@@ -64,6 +64,7 @@ static void save_head(const struct meta *m, struct saver *s)
     put32(s, m->n_servers);
     put32(s, m->n_members);
     put32(s, m->next_member);
+    put32(s, m->level);
     put64(s, m->inodes.count);
     put64(s, m->names.count);
     put64(s, m->trash.count);
@@ -96,6 +97,7 @@ static void save_members(const struct meta *m, struct saver *s)
         put32(s, v->id);
         put64(s, v->uuid_hi);
         put64(s, v->uuid_lo);
+        put32(s, v->level);
         put_text(s, v->addr, strlen(v->addr));
     }
 }

@@ -144,7 +144,7 @@ struct meta {
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
     uint32_t n_servers;
     struct meta_member members[META_MAX_MEMBERS]; /* in id order */
-    uint32_t n_members, next_member;
+    uint32_t n_members, next_member, level;
     uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
     size_t heap_bytes; /* directories, chunk arrays, symlink targets, session results: estimated */
 
@@ -269,6 +269,7 @@ bool meta_server_fields_fine(struct str addr, struct str domain);
 /* --- member.c --- */
 
 void meta_member_found(struct meta *m, const struct msg_open_epoch *o);
+void meta_apply_level(struct meta *m, uint32_t id, uint32_t level);
 int meta_apply_join(struct meta *m, const struct msg_nm_join *j, struct msg *reply);
 int meta_apply_leave(struct meta *m, const struct msg_nm_remove *r, struct msg *reply);
 struct meta_member *meta_member_add(struct meta *m, uint32_t id, struct str addr); /* there must be room */

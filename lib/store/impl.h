@@ -382,6 +382,7 @@ struct ss {
 
     enum nm_link nm_state;
     uint32_t nm_at, redirects;
+    int refused; /* registration, for good: said in the log; 0: it was not */
     char leader[WIRE_ADDR_MAX + 1];
     uint64_t nm_next, nm_sent, backoff; /* when to call, when we called */
     bool nm_calling;

@@ -189,6 +189,7 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
         ss->identity_saved = false;
     ss->heartbeat_every = (m->heartbeat_ms ? m->heartbeat_ms : 250) * NS_PER_MS;
     ss->nm_state = NM_REGISTERED;
+    ss->refused = 0;
     told_again(ss);
     ss->tasks_lost = true; /* what was given to the process before us, or on a connection that is gone */
     renew(ss, ev, m->lease_ms);
@@ -203,9 +204,12 @@ static void on_register(struct ss *ss, const struct event *ev, struct effects *f
         return;
     }
     struct str text = ev->status && ev->msg ? ev->msg->error.text : STR("");
-    if (ev->status == DFS_EIDENTITY || ev->status == DFS_ECLUSTER)
+    bool refused = ev->status == DFS_ECLUSTER || (ev->msg && !dfs_err_may_retry(ev->status));
+    if (refused && ev->status != ss->refused) {
+        ss->refused = ev->status;
         fx_log(fx, LOG_ERROR, "ss.refused", "nameserver=%s error=%s text=\"%.*s\"", register_address(ss),
                dfs_errname(ev->status), STR_ARG(text));
+    }
     call_failed(ss, ev);
 }
 

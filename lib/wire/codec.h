@@ -20,6 +20,7 @@ enum wire_kind {
     WIRE_KIND_blob,   /* u32 length and bytes */
     WIRE_KIND_RECORD, /* u32 length and the record's fields */
     WIRE_KIND_LIST,   /* u32 count, and per item u32 length and the record's fields */
+    WIRE_KIND_later,  /* no bytes: what follows may be missing */
 };
 
 struct wire_field {

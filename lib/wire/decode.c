@@ -108,8 +108,14 @@ static int read_fields(struct reader *r, const struct wire_desc *d, void *dst)
     const struct wire_field *f = d->fields();
 
     for (const struct wire_field *end = f + d->n_fields; f != end; f++) {
-        int rc = read_field(r, f, dst);
+        int rc;
 
+        if (f->kind == WIRE_KIND_later) { /* an older release's record may end here */
+            if (left(r) == 0)
+                return 0;
+            continue;
+        }
+        rc = read_field(r, f, dst);
         if (rc != 0)
             return rc;
     }

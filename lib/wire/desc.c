@@ -2,6 +2,7 @@
 /* table.h, expanded into tables for the codec to walk. */
 #include "wire/codec.h"
 
+#define MAX_later 0
 #define MAX_u8 0
 #define MAX_u16 0
 #define MAX_u32 0
@@ -131,7 +132,7 @@ const struct wire_desc *const *wire_records(size_t *n)
 const char *wire_kind_name(uint8_t kind)
 {
     static const char *const names[] = {"u8",   "u16",  "u32",   "u64",  "i64",    "name", "path",
-                                        "text", "addr", "token", "blob", "record", "list"};
+                                        "text", "addr", "token", "blob", "record", "list", "later"};
 
     return kind < ARRAY_LEN(names) ? names[kind] : "unknown";
 }

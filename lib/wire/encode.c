@@ -74,6 +74,8 @@ static int64_t measure_field(const struct wire_field *f, const void *src)
         return len < 0 ? len : 4 + len;
     case WIRE_KIND_LIST:
         return measure_list(f, src);
+    case WIRE_KIND_later:
+        return 0;
     default:
         s = at(src, f->offset);
         return string_is_allowed(f, s) ? (f->kind == WIRE_KIND_blob ? 4 : 2) + (int64_t)s->len : DFS_EINVAL;
@@ -154,6 +156,8 @@ static uint8_t *put_field(const struct wire_field *f, const void *src, uint8_t *
         return put_record(f->record, value, to);
     case WIRE_KIND_LIST:
         return put_list(f, src, to);
+    case WIRE_KIND_later:
+        return to;
     default:
         return put_string(f, value, to);
     }

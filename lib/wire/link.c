@@ -175,6 +175,7 @@ static struct msg_hello our_hello(const struct link *l)
 
     software.len = (uint32_t)min_u64(software.len, WIRE_TEXT_MAX);
     return (struct msg_hello){
+        .minor = WIRE_MINOR,
         .cluster_hi = l->self->cluster_hi,
         .cluster_lo = l->self->cluster_lo,
         .role = l->self->role,

@@ -72,7 +72,14 @@ enum lock_space { LOCK_FILE = 1, LOCK_RANGE = 2 };
 enum lock_type { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
 #define SETATTR_GOAL 64u
 
+/* The minor version of the protocol, said in HELLO. */
+#define WIRE_MINOR 1u
+
 /* --- structs --- */
+struct wire_later { /* a mark in the table: takes no room */
+    char none[0];
+};
+#define WIRE_CTYPE_later struct wire_later
 #define WIRE_CTYPE_u8 uint8_t
 #define WIRE_CTYPE_u16 uint16_t
 #define WIRE_CTYPE_u32 uint32_t
@@ -157,7 +164,7 @@ enum msg_class wire_class_of(uint16_t type);         /* of a request; CLASS_NONE
  * DFS_ETOOBIG; DFS_ENOMEM. On error out is as before. */
 int wire_encode(const struct wire_desc *d, const void *src, struct bytes *out) MUST_USE;
 /* Decodes all of p[0..len) into dst, zeroing it first. Bytes after the last known field are skipped.
- * DFS_EPROTO: malformed, short, or a limit broken; DFS_ENOMEM: the arena is full. */
+ * Fields behind a mark (later) that are missing stay zero. DFS_EPROTO: malformed, short, or a limit broken; DFS_ENOMEM: the arena is full. */
 int wire_decode(const struct wire_desc *d, const void *p, size_t len, void *dst, struct arena *a) MUST_USE;
 /* "name=… path=…" for logs and traces, truncated to len with a NUL; returns dst. */
 const char *wire_print(const struct wire_desc *d, const void *src, char *dst, size_t len);

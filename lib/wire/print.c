@@ -98,6 +98,8 @@ static void put_fields(struct page *out, const struct wire_desc *d, const void *
     const struct wire_field *f = d->fields();
 
     for (uint32_t i = 0; i < d->n_fields && out->used + 1 < out->len; i++) {
+        if (f[i].kind == WIRE_KIND_later)
+            continue;
         put(out, "%s%s=", i > 0 ? " " : "", f[i].name);
         put_value(out, &f[i], src);
     }
@@ -124,7 +126,9 @@ static int document_fields(struct bytes *out, const struct wire_desc *d)
     for (uint32_t i = 0; i < d->n_fields && rc == 0; i++) {
         const char *comma = i > 0 ? ", " : "";
 
-        if (f[i].kind == WIRE_KIND_LIST)
+        if (f[i].kind == WIRE_KIND_later)
+            rc = bytes_printf(out, "%ssince `%s`", comma, f[i].name);
+        else if (f[i].kind == WIRE_KIND_LIST)
             rc = bytes_printf(out, "%s`%s`: %s[≤ %u]", comma, f[i].name, f[i].record->name, f[i].max);
         else if (f[i].kind == WIRE_KIND_RECORD)
             rc = bytes_printf(out, "%s`%s`: %s", comma, f[i].name, f[i].record->name);

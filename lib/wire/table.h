@@ -5,10 +5,12 @@
  * L(record, name, max) an array of records. A record stands above those that use it.
  * A message is a record with a number. A request M is answered by M_reply or by `error`.
  *
- * Evolution: numbers and field order never change; new fields go to the end of a record; a decoder skips what it does
- * not know at the end of a record, so a newer minor version is understood by an older one.
+ * Evolution: numbers and field order never change; new fields go to the end of a record, behind a mark F(later, minor_N)
+ * that names the minor version they came with. A decoder skips what it does not know at the end of a record, and leaves
+ * at zero what is missing from a mark on, so two adjacent releases understand each other. What changes the meaning of a
+ * command of the log also needs a level of its own (group/level.c).
  *
- * Kinds: u8 u16 u32 u64 i64; name (1..255 bytes, no '/' or NUL), path (0..4096, no NUL), text (0..1024), addr (0..255),
+ * Kinds: later (no bytes: see above), u8 u16 u32 u64 i64; name (1..255 bytes, no '/' or NUL), path (0..4096, no NUL), text (0..1024), addr (0..255),
  * token (0..512 opaque bytes), blob (0..1 MiB opaque bytes). All strings are bytes; names and paths need not be UTF-8.
  *
  * Times on the wire: *_ns since the epoch, *_ms durations. Ids: an inode or chunk id carries the number of the group
@@ -140,7 +142,9 @@
     F(u32, to)                                                                                                         \
     F(u64, uuid_hi) /* the sender's, from its data folder */                                                           \
     F(u64, uuid_lo)                                                                                                    \
-    F(addr, addr) /* the sender's */
+    F(addr, addr) /* the sender's */                                                                                   \
+    F(later, minor_1)                                                                                                  \
+    F(u32, level) /* the kinds of log entries its release knows (group/level.c) */
 
 /* An entry of the log on its way to another member; its bytes are in the payload, one behind the other. */
 #define REC_peer_entry(F, R, L)                                                                                        \
@@ -419,7 +423,12 @@
     F(u32, leader)                                                                                                     \
     F(addr, addr)                                                                                                      \
     F(u64, uuid_hi)                                                                                                    \
-    F(u64, uuid_lo)
+    F(u64, uuid_lo)                                                                                                    \
+    F(later, minor_1)                                                                                                  \
+    F(u32, level)             /* of the leader's release */
+#define MSG_nm_level(F, R, L) /* a member's release knows other kinds of entries than it said before */                \
+    F(u32, id)                                                                                                         \
+    F(u32, level)
 #define MSG_reserve(F, R, L) F(u64, chunks_below) /* chunk serials below this may be granted in this epoch */
 #define MSG_horizon(F, R, L) F(u64, chunks_below) /* unpublished grants below this are dead (B15) */
 #define MSG_server_state(F, R, L)                                                                                      \
@@ -548,7 +557,8 @@
     X(chunk_servers, 0x0307)                                                                                           \
     X(reclaim, 0x0310)                                                                                                 \
     X(chunk_begin, 0x0311)                                                                                             \
-    X(chunk_seal, 0x0312)
+    X(chunk_seal, 0x0312)                                                                                              \
+    X(nm_level, 0x0320)
 
 #define MSG_TYPE_ERROR 0x8000
 #define MSG_REPLY_BIT 0x8000

@@ -8,7 +8,9 @@
 #define MSG_nm_join(F, R, L)                                                                                           \
     F(u64, uuid_hi)                                                                                                    \
     F(u64, uuid_lo)                                                                                                    \
-    F(addr, addr)
+    F(addr, addr)                                                                                                      \
+    F(later, minor_1)                                                                                                  \
+    F(u32, level) /* the kinds of log entries its release knows; refused if the cluster uses more */
 #define MSG_nm_join_reply(F, R, L)                                                                                     \
     F(u32, id)                                                                                                         \
     F(u64, cluster_hi)                                                                                                 \
@@ -78,7 +80,7 @@
     F(u64, term)                                                                                                       \
     F(u64, offset) /* in the snapshot's file */                                                                        \
     F(u32, length)
-#define MSG_snapshot_fetch_reply(F, R, L)                                                                       \
+#define MSG_snapshot_fetch_reply(F, R, L)                                                                              \
     F(u8, eof)                                                                                                         \
     F(u32, crc) /* CRC32C of the bytes, which are the payload */
 

@@ -34,7 +34,8 @@ struct member {
     struct nm *nm;
     struct effects fx;
     char address[32];
-    bool cut; /* off from all others */
+    bool cut;       /* off from all others */
+    uint32_t level; /* as in struct nm_config */
     char logged[16384];
 };
 
@@ -44,7 +45,9 @@ struct group {
     struct wire queue[4096];
     uint32_t head, tail;
     uint64_t snapshot_bytes;
-    int answer; /* of the last client request: 1: none yet, else 0 or its error */
+    uint32_t (*level_needed)(const struct msg *m);
+    bool may_die; /* a node that gives up is taken away, instead of failing the test */
+    int answer;   /* of the last client request: 1: none yet, else 0 or its error */
     uint16_t answer_type;
     uint32_t joined; /* of an nm_join_reply */
     uint64_t session, number;
@@ -139,6 +142,10 @@ static inline void group_effects(struct group *g, uint32_t i)
                 snprintf(m->logged + used, sizeof m->logged - used, "%.*s\n", STR_ARG(e->text));
             break;
         case EFF_FATAL:
+            if (g->may_die) {
+                snprintf(m->logged, sizeof m->logged, "%.*s", STR_ARG(e->text));
+                break;
+            }
             fail_msg("%s gives up: %.*s", m->address, STR_ARG(e->text));
         }
     }
@@ -236,6 +243,8 @@ static inline int group_open(struct group *g, uint32_t i, bool init, bool join, 
                             .uuid_hi = 100 + i,
                             .uuid_lo = g->now.mono,
                             .seed = 5 + i,
+                            .level = g->m[i].level,
+                            .level_needed = g->level_needed,
                             .snapshot_log_bytes = g->snapshot_bytes,
                             .log_segment_bytes = 64 * KIB};
 

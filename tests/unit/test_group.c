@@ -184,7 +184,10 @@ static void test_one_that_is_removed_stays_out(void **state)
 static void test_a_wiped_folder_is_no_member(void **state)
 {
     struct group *g = three();
-    struct msg m = {.type = MSG_TYPE_nm_join, .nm_join = {555, 555, str_of(g->m[2].address)}};
+    struct msg m = {
+        .type = MSG_TYPE_nm_join,
+        .nm_join = {.uuid_hi = 555, .uuid_lo = 555, .addr = str_of(g->m[2].address), .level = 1},
+    };
     char why[512];
 
     (void)state;
@@ -226,6 +229,28 @@ static void test_strangers_are_refused(void **state)
     group_free(g);
 }
 
+/* Two of three are left: one has the newest log, the other, which missed some of it, the higher term. */
+static void test_the_newest_log_learns_of_a_higher_term(void **state)
+{
+    struct group *g = three();
+    const struct meta_member *first = meta_member_by_id(nm_meta(g->m[0].nm), 1);
+    struct msg m = {.type = MSG_TYPE_peer_vote};
+
+    (void)state;
+    m.peer_vote.peer = (struct wire_peer){
+        .from = 1, .to = 3, .uuid_hi = first->uuid_hi, .uuid_lo = first->uuid_lo, .addr = str_of(g->m[0].address)};
+    m.peer_vote.term = 50;
+    m.peer_vote.disrupt = 1;
+    g->m[2].cut = true;
+    fill(g, 0, "a", 3);
+    assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), 0);
+    group_kill(g, 0);
+    g->m[2].cut = false;
+    assert_int_equal(new_leader(g), 1);
+    fill(g, 1, "b", 1);
+    group_free(g);
+}
+
 /* All at once, and every entry that nobody knew to be committed. */
 static void test_all_restart(void **state)
 {
@@ -258,6 +283,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_removed_stays_out),
         cmocka_unit_test(test_a_wiped_folder_is_no_member),
         cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_the_newest_log_learns_of_a_higher_term),
         cmocka_unit_test(test_all_restart),
     };
 

@@ -31,6 +31,33 @@ static void test_both_introduce_themselves(void **state)
     pair_close(&p);
 }
 
+/* A HELLO of a release before the fields it lacks, and of one that has more: both are taken. */
+static void test_releases_greet_each_other(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct msg m = {.type = MSG_TYPE_hello};
+        uint8_t header[FRAME_HEADER];
+        struct bytes head;
+        struct pair p;
+
+        m.hello = (struct msg_hello){.minor = i == 0 ? 0 : WIRE_MINOR + 7, .role = ROLE_NAME, .software = STR("dfs x")};
+        bytes_init(&head, 4096);
+        assert_int_equal(msg_encode(&m, &head), 0);
+        if (i == 1)
+            assert_int_equal(bytes_add(&head, "fields of a later release", 25), 0);
+        pair_open(&p, &client_self, &server_self);
+        frame_put_header(header, MSG_TYPE_hello, 1, head.p, (uint32_t)head.len, 0);
+        feed(&p, &p.server, header, sizeof header);
+        feed(&p, &p.server, head.p, head.len);
+        assert_int_equal(link_state(p.server.link), LINK_READY);
+        assert_int_equal(link_peer(p.server.link)->minor, m.hello.minor);
+        assert_true(str_eq(link_peer(p.server.link)->software, STR("dfs x")));
+        pair_close(&p);
+        bytes_close(&head);
+    }
+}
+
 static void test_answers_in_any_order_find_their_calls(void **state)
 {
     struct pair p;
@@ -276,6 +303,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_both_introduce_themselves),
+        cmocka_unit_test(test_releases_greet_each_other),
         cmocka_unit_test(test_answers_in_any_order_find_their_calls),
         cmocka_unit_test(test_an_error_answer_carries_its_message),
         cmocka_unit_test(test_a_second_answer_is_dropped),

@@ -47,6 +47,18 @@ if(sim_sources AND TARGET dfs_group AND TARGET dfs_store AND TARGET dfs_client)
         ENVIRONMENT "${test_environment}")
 endif()
 
+# What end-to-end tests run beside the programs: a client that knows what must be, and calls that fail.
+if(TARGET libdfs_static)
+    add_executable(dfs-oracle ${CMAKE_SOURCE_DIR}/tests/e2e/oracle.c)
+    target_link_libraries(dfs-oracle PRIVATE libdfs_static)
+    set_target_properties(dfs-oracle PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+endif()
+add_library(dfs_fault SHARED ${CMAKE_SOURCE_DIR}/tests/support/preload/fault.c)
+target_compile_options(dfs_fault PRIVATE -fno-sanitize=all) # it stands before the sanitizers' own
+target_link_options(dfs_fault PRIVATE -fno-sanitize=all)
+target_link_libraries(dfs_fault PRIVATE ${CMAKE_DL_LIBS})
+set_target_properties(dfs_fault PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/e2e/*.sh)
 list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$") # what the others source
 foreach(script IN LISTS scripts)

@@ -9,26 +9,6 @@ rounds=${FAILOVER_ROUNDS:-4}
 [ -z "${DFS_TEST_LONG:-}" ] || rounds=50
 loaders=3
 
-start_name() { # start_name N [FLAG...]
-    nm=nm$1
-    shift
-    mkdir -p "$T/$nm"
-    start "$nm" dfs-nm "$@"
-}
-
-address_of() { port=$(cat "$T/$1.port") && echo "127.0.0.1:${port##*:}"; }
-
-# The NameServer that leads: nm1, nm2 or nm3.
-leader() {
-    id=$(status_field leader 2>>"$T/cli.log") || return 1
-    at=$(dfs -j nm list 2>>"$T/cli.log" | tr '}' '\n' | sed -n "s/.*\"id\":$id,\"address\":\"\([^\"]*\)\".*/\1/p")
-    for n in 1 2 3; do
-        [ ! -s "$T/nm$n.port" ] || [ "$(address_of nm$n)" != "$at" ] || echo "nm$n"
-    done
-}
-
-voters_are() { [ "$(dfs -j nm list 2>>"$T/cli.log" | grep -o '"leader"\|"follower"' | wc -l)" = "$1" ]; }
-
 now_ms() { date +%s%3N; }
 
 # load N: directories and files until killed; any error is written down.
@@ -87,13 +67,7 @@ disturb() { # disturb ROUND: what happens to whom
 }
 
 mkdir "$T/load"
-start_name 1 --init
-first=$(address_of nm1)
-start_name 2 --join "$first"
-start_name 3 --join "$first"
-DFS_NM=$first,$(address_of nm2),$(address_of nm3)
-export DFS_NM
-wait_for 30 "three voters" voters_are 3
+start_names
 for n in 1 2 3; do start_ss $n; done
 wait_up 3
 for n in $(seq $loaders); do

@@ -4,10 +4,12 @@
 #   . "$(dirname "$0")/lib.sh"      makes $T (removed at the end) and sets a trap that ends what was started
 #   start_nm [FLAG...]              the NameServer; $DFS_NM points at it
 #   start_ss N [FLAG...]            StorageServer N
+#   start_names                     three NameServers nm1, nm2, nm3 instead; start_name N, leader, voters_are N
 #   wait_up N                       until N StorageServers are up
 #   stop_nm, stop_ss N              SIGTERM, and the exit status must be 0
 #   kill_nm, kill_ss N, kill_all    SIGKILL
 #   dfs VERB...                     the CLI
+#   faulty SETTING... -- start_…    with calls that fail
 #   fail MESSAGE                    ends the test, with the last lines of every log
 #   pass                            ends the test; a sanitizer's report in any log fails it
 #
@@ -29,6 +31,7 @@ for program in dfs dfs-nm dfs-ss; do
 done
 T=$(mktemp -d "${TMPDIR:-/tmp}/dfs-$name.XXXXXX")
 JOBS="" # pids of background loads, for cleanup
+WITH="" # settings of the environment for the next server
 export LC_ALL=C
 
 say() { echo "$name: $*"; }
@@ -144,7 +147,7 @@ start() {
     shift 2
     port=$(cat "$T/$server.port" 2>/dev/null || echo 0)
     rm -f "$T/$server.port"
-    "$DFS_BIN/$program" --data "$T/$server" --listen "127.0.0.1:${port##*:}" --port-file "$T/$server.port" "$@" \
+    ${WITH:+env $WITH} "$DFS_BIN/$program" --data "$T/$server" --listen "127.0.0.1:${port##*:}" --port-file "$T/$server.port" "$@" \
         >>"$T/$server.log" 2>&1 &
     echo $! >"$T/$server.pid"
     wait_for 30 "$server to listen" server_listens_or_died "$server"
@@ -196,6 +199,53 @@ wait_up() { wait_for 30 "$1 StorageServers up" is_up "$1"; }
 
 # status_field NAME: a top-level number of `dfs -j status`.
 status_field() { dfs -j status | tr ',{}' '\n\n\n' | sed -n "s/^ *\"$1\": *\([0-9]*\).*/\1/p" | tail -n 1; }
+
+# faulty SETTING... -- COMMAND...: the server the command starts has calls that fail, or a clock that is wrong. SETTING is
+# DFS_FAULT=… or DFS_CLOCK=…, without spaces: tests/support/preload/fault.c.
+faulty() {
+    shim=$DFS_BIN/../tests/libdfs_fault.so
+    [ -e "$shim" ] || fail "$shim is not built"
+    asan=$(ldd "$DFS_BIN/dfs-nm" | sed -n 's/.*=> \(.*libasan[^ ]*\).*/\1/p') # must come first
+    WITH="LD_PRELOAD=${asan:+$asan:}$shim"
+    while [ "$1" != -- ]; do
+        WITH="$WITH $1"
+        shift
+    done
+    shift
+    "$@"
+    WITH=""
+}
+
+# --- several NameServers: nm1, nm2, nm3 ---
+
+start_name() { # start_name N [FLAG...]
+    nm=nm$1
+    shift
+    mkdir -p "$T/$nm"
+    start "$nm" dfs-nm "$@"
+}
+
+address_of() { port=$(cat "$T/$1.port") && echo "127.0.0.1:${port##*:}"; }
+
+# The NameServer that leads: nm1, nm2 or nm3.
+leader() {
+    id=$(status_field leader 2>>"$T/cli.log") || return 1
+    at=$(dfs -j nm list 2>>"$T/cli.log" | tr '}' '\n' | sed -n "s/.*\"id\":$id,\"address\":\"\([^\"]*\)\".*/\1/p")
+    for n in 1 2 3; do
+        [ ! -s "$T/nm$n.port" ] || [ "$(address_of nm$n)" != "$at" ] || echo "nm$n"
+    done
+}
+
+voters_are() { [ "$(dfs -j nm list 2>>"$T/cli.log" | grep -o '"leader"\|"follower"' | wc -l)" = "$1" ]; }
+
+start_names() { # three of them, all voters; $DFS_NM names them
+    start_name 1 --init
+    start_name 2 --join "$(address_of nm1)"
+    start_name 3 --join "$(address_of nm1)"
+    DFS_NM=$(address_of nm1),$(address_of nm2),$(address_of nm3)
+    export DFS_NM
+    wait_for 30 "three voters" voters_are 3
+}
 
 start_cluster() { # start_cluster N: a NameServer and N StorageServers, up
     start_nm

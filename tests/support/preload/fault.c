@@ -1,0 +1,373 @@
+/* SPDX-License-Identifier: MIT */
+/* Makes calls of a real program fail, and its clock wrong: LD_PRELOAD=libdfs_fault.so with
+ *
+ *   DFS_FAULT="CALL[,n=N][,times=T][,errno=NAME][,path=TEXT][,while=FILE][;CALL…]"
+ *   DFS_CLOCK=FILE
+ *
+ * CALL is open, read, write, fsync, fdatasync, rename, unlink, fallocate or malloc, each with all its relatives (write is
+ * also pwritev). The N-th such call (default 1) fails with this errno (default EIO; malloc: ENOMEM), and the T - 1 that
+ * follow (default 1; 0: all). Only calls on files whose path holds TEXT count, and only while FILE exists: so a test
+ * decides when, in a process that runs. A call that fails has done nothing.
+ *
+ * Under the address sanitizer its library has to be preloaded first; malloc does not fail then.
+ *
+ * DFS_CLOCK: CLOCK_REALTIME is off by the seconds written in FILE, which may change and be negative. Other clocks are
+ * right. */
+/* Each name is defined here as itself, not as its relative for large files. */
+#undef _FILE_OFFSET_BITS
+#include <dlfcn.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <time.h>
+#include <unistd.h>
+
+#define RULES_MAX 8u
+#define EXPORT __attribute__((visibility("default")))
+
+enum call {
+    CALL_OPEN,
+    CALL_READ,
+    CALL_WRITE,
+    CALL_FSYNC,
+    CALL_FDATASYNC,
+    CALL_RENAME,
+    CALL_UNLINK,
+    CALL_FALLOCATE,
+    CALL_MALLOC,
+    CALLS
+};
+static const char *const call_names[CALLS] = {"open",   "read",   "write",     "fsync", "fdatasync",
+                                              "rename", "unlink", "fallocate", "malloc"};
+
+static const struct {
+    const char *name;
+    int number;
+} errors[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"ENOMEM", ENOMEM}, {"EMFILE", EMFILE},
+              {"EROFS", EROFS}, {"EACCES", EACCES}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR}};
+
+struct rule {
+    enum call call;
+    unsigned long n, times;
+    int error;
+    char path[128], gate[256];
+    atomic_ulong seen;
+};
+
+/* A preloaded library has no other place for its state. */
+static struct rule rules[RULES_MAX];
+static unsigned n_rules;
+static bool any_malloc;
+static const char *clock_file;
+
+/* --- rules --- */
+
+static void die(const char *what)
+{
+    fprintf(stderr, "DFS_FAULT: %s\n", what);
+    _exit(99);
+}
+
+static void set_option(struct rule *r, const char *key, const char *value)
+{
+    if (strcmp(key, "n") == 0) {
+        r->n = strtoul(value, NULL, 10);
+    } else if (strcmp(key, "times") == 0) {
+        r->times = strtoul(value, NULL, 10);
+    } else if (strcmp(key, "path") == 0) {
+        snprintf(r->path, sizeof r->path, "%s", value);
+    } else if (strcmp(key, "while") == 0) {
+        snprintf(r->gate, sizeof r->gate, "%s", value);
+    } else if (strcmp(key, "errno") == 0) {
+        r->error = 0;
+        for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
+            if (strcmp(value, errors[i].name) == 0)
+                r->error = errors[i].number;
+        if (r->error == 0)
+            die("unknown errno");
+    } else {
+        die("unknown option");
+    }
+}
+
+static void parse_rule(char *text)
+{
+    struct rule *r = &rules[n_rules];
+    char *save, *word = strtok_r(text, ",", &save);
+
+    r->call = CALLS;
+    for (int i = 0; word != NULL && i < CALLS; i++)
+        if (strcmp(word, call_names[i]) == 0)
+            r->call = (enum call)i;
+    if (r->call == CALLS || n_rules == RULES_MAX - 1)
+        die("unknown call, or too many rules");
+    r->n = r->times = 1;
+    r->error = r->call == CALL_MALLOC ? ENOMEM : EIO;
+    while ((word = strtok_r(NULL, ",", &save)) != NULL) {
+        char *value = strchr(word, '=');
+
+        if (value == NULL)
+            die("an option has no value");
+        *value++ = '\0';
+        set_option(r, word, value);
+    }
+    n_rules++;
+    any_malloc |= r->call == CALL_MALLOC;
+}
+
+__attribute__((constructor)) static void begin(void)
+{
+    static char text[2048];
+    const char *given = getenv("DFS_FAULT");
+    char *save, *one;
+
+    clock_file = getenv("DFS_CLOCK");
+    snprintf(text, sizeof text, "%s", given != NULL ? given : "");
+    for (one = strtok_r(text, ";", &save); one != NULL; one = strtok_r(NULL, ";", &save))
+        parse_rule(one);
+}
+
+static bool path_fits(const struct rule *r, const char *path, int fd)
+{
+    char link[64], at[512];
+    ssize_t len;
+
+    if (r->path[0] == '\0')
+        return true;
+    if (path != NULL)
+        return strstr(path, r->path) != NULL;
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    len = readlink(link, at, sizeof at - 1);
+    if (len <= 0)
+        return false;
+    at[len] = '\0';
+    return strstr(at, r->path) != NULL;
+}
+
+/* The errno to fail with; 0: go on. path: of the file, or NULL and fd. */
+static int fails(enum call call, const char *path, int fd)
+{
+    for (unsigned i = 0; i < n_rules; i++) {
+        struct rule *r = &rules[i];
+        unsigned long nth;
+
+        if (r->call != call || !path_fits(r, path, fd) || (r->gate[0] != '\0' && access(r->gate, F_OK) != 0))
+            continue;
+        nth = atomic_fetch_add(&r->seen, 1) + 1;
+        if (nth >= r->n && (r->times == 0 || nth < r->n + r->times))
+            return r->error;
+    }
+    return 0;
+}
+
+/* --- the calls --- */
+
+/* A call of this kind on a descriptor; result -1 and errno when it fails. */
+#define ON_FD(call, type, name, params, args)                                                                          \
+    EXPORT type name params;                                                                                           \
+    EXPORT type name params                                                                                            \
+    {                                                                                                                  \
+        static type(*real) params;                                                                                     \
+        int error = fails(call, NULL, fd);                                                                             \
+                                                                                                                       \
+        if (real == NULL)                                                                                              \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
+        if (error == 0)                                                                                                \
+            return real args;                                                                                          \
+        errno = error;                                                                                                 \
+        return -1;                                                                                                     \
+    }
+
+#define ON_PATH(call, name, params, args)                                                                              \
+    EXPORT int name params;                                                                                            \
+    EXPORT int name params                                                                                             \
+    {                                                                                                                  \
+        static int(*real) params;                                                                                      \
+        int error = fails(call, path, -1);                                                                             \
+                                                                                                                       \
+        if (real == NULL)                                                                                              \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
+        if (error == 0)                                                                                                \
+            return real args;                                                                                          \
+        errno = error;                                                                                                 \
+        return -1;                                                                                                     \
+    }
+
+ON_FD(CALL_READ, ssize_t, read, (int fd, void *p, size_t n), (fd, p, n))
+ON_FD(CALL_READ, ssize_t, pread, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
+ON_FD(CALL_READ, ssize_t, pread64, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
+ON_FD(CALL_READ, ssize_t, preadv, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+ON_FD(CALL_READ, ssize_t, preadv64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+ON_FD(CALL_READ, ssize_t, preadv2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
+ON_FD(CALL_READ, ssize_t, preadv64v2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
+ON_FD(CALL_WRITE, ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
+ON_FD(CALL_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off))
+ON_FD(CALL_WRITE, ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off))
+ON_FD(CALL_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
+ON_FD(CALL_WRITE, ssize_t, pwritev, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+ON_FD(CALL_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+ON_FD(CALL_FSYNC, int, fsync, (int fd), (fd))
+ON_FD(CALL_FDATASYNC, int, fdatasync, (int fd), (fd))
+ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))
+ON_FD(CALL_FALLOCATE, int, fallocate64, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))
+ON_PATH(CALL_RENAME, rename, (const char *path, const char *to), (path, to))
+ON_PATH(CALL_RENAME, renameat, (int dir, const char *path, int to_dir, const char *to), (dir, path, to_dir, to))
+ON_PATH(CALL_UNLINK, unlink, (const char *path), (path))
+ON_PATH(CALL_UNLINK, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+
+/* These return the error itself. */
+#define ON_FALLOCATE(name)                                                                                             \
+    EXPORT int name(int fd, off_t off, off_t len);                                                                     \
+    EXPORT int name(int fd, off_t off, off_t len)                                                                      \
+    {                                                                                                                  \
+        static int (*real)(int, off_t, off_t);                                                                         \
+        int error = fails(CALL_FALLOCATE, NULL, fd);                                                                   \
+                                                                                                                       \
+        if (real == NULL)                                                                                              \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
+        return error != 0 ? error : real(fd, off, len);                                                                \
+    }
+ON_FALLOCATE(posix_fallocate)
+ON_FALLOCATE(posix_fallocate64)
+
+#define WITH_MODE(flags) ((flags) & (O_CREAT | O_TMPFILE))
+#define ON_OPEN(name, params, last, args)                                                                              \
+    EXPORT int name params;                                                                                            \
+    EXPORT int name params                                                                                             \
+    {                                                                                                                  \
+        static int(*real) params;                                                                                      \
+        int error = fails(CALL_OPEN, path, -1);                                                                        \
+        mode_t mode = 0;                                                                                               \
+                                                                                                                       \
+        if (WITH_MODE(last)) {                                                                                         \
+            va_list ap;                                                                                                \
+            va_start(ap, last);                                                                                        \
+            mode = va_arg(ap, mode_t);                                                                                 \
+            va_end(ap);                                                                                                \
+        }                                                                                                              \
+        if (real == NULL)                                                                                              \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
+        if (error == 0)                                                                                                \
+            return real args;                                                                                          \
+        errno = error;                                                                                                 \
+        return -1;                                                                                                     \
+    }
+ON_OPEN(open, (const char *path, int flags, ...), flags, (path, flags, mode))
+ON_OPEN(open64, (const char *path, int flags, ...), flags, (path, flags, mode))
+ON_OPEN(openat, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
+ON_OPEN(openat64, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
+
+/* --- memory: dlsym may ask for some while it looks for malloc --- */
+
+static char early[4096];
+static atomic_size_t early_used;
+static __thread bool looking;
+
+static void *early_alloc(size_t n)
+{
+    size_t at = atomic_fetch_add(&early_used, (n + 15) & ~(size_t)15);
+
+    return at + n <= sizeof early ? early + at : NULL;
+}
+
+static void *find(const char *name)
+{
+    void *p;
+
+    looking = true;
+    p = dlsym(RTLD_NEXT, name);
+    looking = false;
+    return p;
+}
+
+static bool no_memory(void)
+{
+    if (!any_malloc || fails(CALL_MALLOC, "", -1) == 0)
+        return false;
+    errno = ENOMEM;
+    return true;
+}
+
+EXPORT void *malloc(size_t n)
+{
+    static void *(*real)(size_t);
+
+    if (looking)
+        return early_alloc(n);
+    if (real == NULL)
+        *(void **)&real = find("malloc");
+    return no_memory() ? NULL : real(n);
+}
+
+EXPORT void *calloc(size_t n, size_t size)
+{
+    static void *(*real)(size_t, size_t);
+
+    if (looking)
+        return early_alloc(n * size); /* of a static array: zero */
+    if (real == NULL)
+        *(void **)&real = find("calloc");
+    return no_memory() ? NULL : real(n, size);
+}
+
+EXPORT void *realloc(void *p, size_t n)
+{
+    static void *(*real)(void *, size_t);
+
+    if (real == NULL)
+        *(void **)&real = find("realloc");
+    return no_memory() ? NULL : real(p, n);
+}
+
+EXPORT void free(void *p)
+{
+    static void (*real)(void *);
+
+    if ((char *)p >= early && (char *)p < early + sizeof early)
+        return;
+    if (real == NULL)
+        *(void **)&real = find("free");
+    real(p);
+}
+
+/* --- the wall clock --- */
+
+/* Read with plain calls, so that no rule counts it. */
+static long clock_offset(void)
+{
+    static int (*real_open)(const char *, int, ...);
+    static ssize_t (*real_read)(int, void *, size_t);
+    char text[32] = "";
+    int fd;
+
+    if (real_open == NULL)
+        *(void **)&real_open = dlsym(RTLD_NEXT, "open");
+    if (real_read == NULL)
+        *(void **)&real_read = dlsym(RTLD_NEXT, "read");
+    fd = real_open(clock_file, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return 0;
+    if (real_read(fd, text, sizeof text - 1) < 0)
+        text[0] = '\0';
+    close(fd);
+    return strtol(text, NULL, 10);
+}
+
+EXPORT int clock_gettime(clockid_t id, struct timespec *ts)
+{
+    static int (*real)(clockid_t, struct timespec *);
+    int rv;
+
+    if (real == NULL)
+        *(void **)&real = dlsym(RTLD_NEXT, "clock_gettime");
+    rv = real(id, ts);
+    if (rv == 0 && id == CLOCK_REALTIME && clock_file != NULL)
+        ts->tv_sec += clock_offset();
+    return rv;
+}

@@ -192,6 +192,12 @@ static void rpc_no_session(struct rpc *r, const struct event *ev, struct effects
     rpc_again(r, DFS_ESESSION, ev, fx);
 }
 
+/* Said before a request reaches the log, and not remembered: an earlier try that got no answer may be there all the same. */
+static bool says_nothing_of_before(int status)
+{
+    return status == DFS_ENOSPC || status == DFS_EIO || status == DFS_ENOTSUP;
+}
+
 static void rpc_reply(struct task *t, const struct event *ev, struct effects *fx)
 {
     struct rpc *r = rpc_of(t);
@@ -203,7 +209,10 @@ static void rpc_reply(struct task *t, const struct event *ev, struct effects *fx
     }
     switch (ev->status) {
     default:
-        rpc_finish(r, ev->status, ev, fx);
+        if (r->mutation && r->uncertain && says_nothing_of_before(ev->status))
+            rpc_finish(r, DFS_EUNKNOWN, NULL, fx);
+        else
+            rpc_finish(r, ev->status, ev, fx);
         return;
     case DFS_ENOTLEADER:
         rpc_not_leader(r, ev, fx);

@@ -52,6 +52,10 @@ static int apply_commands(struct nm *nm, uint64_t index, const void *body, uint3
     err = wire_decode(&wire_rec_batch, body, len, &entry, &nm->entry_arena);
     if (err != 0)
         return err == DFS_ENOMEM ? err : DFS_ECORRUPT;
+    if (index >= nm->live_from) {
+        nm->stamp_wall = entry.time_ns;
+        nm->stamp_mono = nm->now.mono;
+    }
     st = (struct stamp){.index = index, .epoch = entry.epoch, .time_ns = entry.time_ns};
     for (uint32_t i = 0; i < entry.n_commands && err == 0; i++)
         err = apply_command(nm, &st, &entry.commands[i], b != NULL && i < b->n ? &b->to[i] : NULL, fx);

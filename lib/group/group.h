@@ -153,6 +153,9 @@ struct nm {
     struct arena entry_arena; /* of one entry */
 
     uint64_t applied, applied_term; /* the last applied entry */
+    int64_t stamp_wall;             /* time of the last applied entry … */
+    uint64_t stamp_mono;            /* … and mono ns when it was; 0: none was that was written since the start */
+    uint64_t live_from;             /* index of the first entry written since the start */
     uint64_t conf_index;            /* of the last applied configuration */
     bool opening, epoch_open;       /* open_epoch is on its way; it was applied */
     bool serving;                   /* and no earlier leader's lease can run any more */
@@ -193,7 +196,7 @@ struct nm {
     uint64_t snapshot_retry;           /* mono ns: not before, after a failure */
 
     uint64_t free_bytes;        /* of the disk, as far as known */
-    bool nearly_full, no_spare; /* said in the log */
+    bool nearly_full, no_spare, join_waits; /* said in the log */
     bool stat_running;
     uint64_t stat_at;    /* mono ns: of the next look */
     uint64_t stat_index; /* the log's last index at the last look */

@@ -15,6 +15,8 @@
 #define RECLAIM_EVERY (10 * NS_PER_MS)
 /* A wall clock that moves by more than this against the monotonic one was set: ages by it mean nothing for a while. */
 #define CLOCK_SET (1 * (int64_t)NS_PER_SEC)
+/* Ahead of the last leader's by more than this, and how long its last entry was on its way. */
+#define CLOCK_AHEAD (5 * (int64_t)NS_PER_SEC)
 
 struct session_use {
     uint64_t session;
@@ -71,6 +73,13 @@ void leader_close(struct nm *nm)
     l->cap_live = 0;
 }
 
+void leader_compare_clocks(struct nm *nm)
+{
+    int64_t passed = (int64_t)(nm->now.mono - nm->stamp_mono);
+
+    nm->lead.clock_ahead = nm->stamp_mono > 0 && nm->now.wall - nm->stamp_wall - passed > CLOCK_AHEAD;
+}
+
 void leader_open(struct nm *nm)
 {
     struct leader *l = &nm->lead;
@@ -89,10 +98,11 @@ void leader_open(struct nm *nm)
     l->next_tick = now;
     l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
     l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
-    /* Stamps of before may be from a clock that has been set forward since: nobody knows how long ago it was. The trash
-     * is not held up by that, or it would never be emptied where the machine is off every night. */
+    /* Stamps of before may be from a clock that was behind ours: nobody knows how long ago it was. The trash is not held up
+     * by what may have happened before a start, or it would never be emptied where the machine is off every night. */
     l->reap_from = now + nm->cfg.reader_grace;
-    l->trash_from = l->next_reclaim = now;
+    l->trash_from = l->clock_ahead ? now + (uint64_t)meta_trash_keep(nm->meta) : now;
+    l->next_reclaim = now;
     l->skew = nm->now.wall - (int64_t)now;
     l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
     l->reclaim_pending = l->level_pending = false;

@@ -60,6 +60,7 @@ struct leader {
     bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending, level_pending;
     uint64_t next_tick, next_mark, next_expire, next_reclaim;
     int64_t skew;                                /* wall - mono, to notice a clock that was set */
+    bool clock_ahead;                            /* of that of the leader before */
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
     struct tasks tasks;
     struct agreements agree;
@@ -70,6 +71,8 @@ struct leader {
 
 void leader_init(struct leader *l, uint64_t seed);
 void leader_close(struct nm *nm);
+/* We lead; nothing of ours was applied yet. */
+void leader_compare_clocks(struct nm *nm);
 /* The epoch was opened: everything starts anew. */
 void leader_open(struct nm *nm);
 /* grant, heartbeat, report, tasks. */

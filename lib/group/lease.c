@@ -42,6 +42,7 @@ void lease_leader(struct nm *nm)
 {
     bool alone = nm->raft.configuration.n == 1 && nm->conf_index <= 1;
 
+    leader_compare_clocks(nm);
     nm->lease_until = 0;
     nm->asked = false;
     nm->serve_at = nm->now.mono;

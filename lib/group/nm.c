@@ -75,7 +75,13 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
 
 static void on_mutation(struct nm *nm, const struct event *ev, struct effects *fx)
 {
+    struct meta_result before;
     int err = check_space(nm, ev->msg->type, ev->head.len);
+
+    if (err != 0 && meta_remembered(nm->meta, ev->msg, &before)) {
+        fx_reply_bytes(fx, ev->to, before.type, before.head, before.head_len);
+        return;
+    }
 
     if (err != 0) {
         fx_fail(fx, ev->to, err,

@@ -306,6 +306,7 @@ static int start_raft(struct opening *o)
     o->entries = NULL;
     if (err != 0)
         return opening_fail(o, err, "raft cannot start from the log: %s", dfs_strerror(err));
+    nm->live_from = nm->log.last_index + 1;
     nm->applied = o->snap.index;
     nm->applied_term = o->snap.term;
     nm->conf_index = o->snap.conf_index;

@@ -16,6 +16,8 @@
 /* On its way to one member; beyond, messages with entries are dropped. */
 #define QUEUE_BYTES_MAX (8u * 1024 * 1024)
 #define CALL_TIMEOUT NS_PER_SEC
+/* Without a word from a leader for so long, others hold an election. */
+#define ELECTION_MAX (600 * NS_PER_MS)
 #define ENTRIES_MAX 64u /* table.h */
 
 struct peer *peer_find(struct nm *nm, uint32_t id)
@@ -392,18 +394,49 @@ static void take_append_result(struct nm *nm, struct peer *p, const struct msg_p
     receive(nm, p, &r, fx);
 }
 
+static struct raft_server *ourselves(struct nm *nm)
+{
+    for (unsigned i = 0; i < nm->raft.configuration.n; i++)
+        if (nm->raft.configuration.servers[i].id == nm->id.raft_id)
+            return &nm->raft.configuration.servers[i];
+    return NULL;
+}
+
+/* Whether there may still be the leader we know: one without a vote never doubts that. */
+static bool leader_silent(struct nm *nm, const struct peer *candidate)
+{
+    raft_id id = 0;
+    const char *address = NULL;
+    const struct peer *p;
+
+    raft_leader(&nm->raft, &id, &address);
+    p = peer_find(nm, (uint32_t)id);
+    return id == candidate->id || p == NULL || nm->now.mono - p->heard > ELECTION_MAX;
+}
+
+/* libraft 0.22.1 grants no vote where its own configuration gives it none. But the change that made it a voter may not have
+ * reached it yet: then the first of two voters could never be elected again. Granting is safe: a candidate counts those who
+ * are voters to it. */
 static void take_vote(struct nm *nm, struct peer *p, const struct msg_peer_vote *v, struct effects *fx)
 {
     struct raft_message r = {.type = RAFT_REQUEST_VOTE};
+    struct raft_server *self = ourselves(nm);
+    int role = self != NULL ? self->role : RAFT_VOTER;
 
-    r.request_vote = (struct raft_request_vote){.version = 2,
-                                                .term = v->term,
-                                                .candidate_id = p->id,
-                                                .last_log_index = v->last_index,
-                                                .last_log_term = v->last_term,
-                                                .disrupt_leader = v->disrupt != 0,
-                                                .pre_vote = v->pre != 0};
+    r.request_vote =
+        (struct raft_request_vote){.version = 2,
+                                   .term = v->term,
+                                   .candidate_id = p->id,
+                                   .last_log_index = v->last_index,
+                                   .last_log_term = v->last_term,
+                                   .disrupt_leader = v->disrupt != 0 || (role != RAFT_VOTER && leader_silent(nm, p)),
+                                   .pre_vote = v->pre != 0};
+    if (self != NULL)
+        self->role = RAFT_VOTER;
     receive(nm, p, &r, fx);
+    self = ourselves(nm);
+    if (self != NULL)
+        self->role = role;
 }
 
 static void take_vote_result(struct nm *nm, struct peer *p, const struct msg_peer_vote_result *v, struct effects *fx)

@@ -69,6 +69,8 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
 /* A courtesy check before a mutation is logged, against the state as it stands: 0 or the error apply would most likely
  * give. Never relied upon. Cheap: syntax, limits, session known. */
 int meta_check(const struct meta *m, const struct msg *cmd) MUST_USE;
+/* The reply to a numbered request that was applied before, if it is remembered. Lives until the next apply. */
+bool meta_remembered(const struct meta *m, const struct msg *cmd, struct meta_result *out);
 
 /* Answers a READ request (lookup, readdir, locate, statfs): fills reply (arrays in a; strings borrow from m and live
  * until the next meta_apply). Status is answered by its caller, which fills in the rest after meta_fill_status.

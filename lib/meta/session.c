@@ -87,6 +87,16 @@ int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t
     return *again != NULL;
 }
 
+bool meta_remembered(const struct meta *m, const struct msg *cmd, struct meta_result *out)
+{
+    const struct wire_request_id *id = meta_request_id(cmd);
+    const struct session *s = id != NULL ? find(m, id->session) : NULL;
+    const struct session_result *r = s != NULL && id->number >= s->floor ? meta_session_result(s, id->number) : NULL;
+    if (r != NULL)
+        *out = (struct meta_result){.type = r->type, .head = r->head, .head_len = r->len};
+    return r != NULL;
+}
+
 static void ring_resize(struct meta *m, struct session *s, uint32_t cap)
 {
     struct session_result **ring = xcalloc(cap, sizeof(struct session_result *));

@@ -76,6 +76,15 @@ static void fault_disk_error(struct cluster *c)
                  sim_chance(c->sim, 300));
 }
 
+/* No space for a while: what is there is read, what is new is refused, and it recovers by itself. */
+static void fault_disk_full(struct cluster *c)
+{
+    struct node *n = sim_chance(c->sim, 400) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, cluster_n_servers(c))];
+    node_fill(n, 1 + sim_below(c->sim, 10 * NS_PER_SEC));
+}
+
+static void fault_clock(struct cluster *c) { node_set_clock(&c->nodes[sim_below(c->sim, cluster_n_servers(c))]); }
+
 static const struct {
     size_t rate; /* offset in struct swarm */
     void (*strike)(struct cluster *c);
@@ -90,6 +99,8 @@ static const struct {
     {offsetof(struct swarm, pause), fault_pause},
     {offsetof(struct swarm, corrupt), fault_alter},
     {offsetof(struct swarm, disk_error), fault_disk_error},
+    {offsetof(struct swarm, disk_full), fault_disk_full},
+    {offsetof(struct swarm, clock), fault_clock},
 };
 
 static void on_strike(void *arg, uint64_t kind, uint64_t first)
@@ -108,6 +119,8 @@ void faults_stop(struct cluster *c)
 {
     c->quiet = true;
     memset(c->blocked, 0, sizeof c->blocked);
+    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
+        node_fill(&c->nodes[i], 0);
     for (uint32_t i = 0; i < cluster_n_servers(c); i++)
         if (c->nodes[i].disk_faulty)
             node_crash(&c->nodes[i], true, 0);

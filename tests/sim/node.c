@@ -24,6 +24,16 @@ bool node_defer(struct node *n, sim_fn fn, void *arg, uint64_t a, uint64_t b)
     return true;
 }
 
+static bool node_is_full(const struct node *n) { return n->full_until > n->cluster->sim->now; }
+
+/* A join that was interrupted before it had an identity is begun again. */
+static bool has_identity(const struct node *n)
+{
+    uint8_t byte;
+    size_t got = 0;
+    return n->disks[0]->ops->read(n->disks[0], "identity", 0, &byte, 1, &got) == 0 && got == 1;
+}
+
 /* --- effects --- */
 
 static void on_crash_planned(void *arg, uint64_t life, uint64_t power)
@@ -86,7 +96,7 @@ static void snapshot(struct node *n, uint64_t token)
     int err = nm_write_snapshot(n->nm, n->disks[0]);
     memdisk_fail(n->disks[0], DISK_WRITE, 0, 0, false);
     sim_note(c->sim, n->name, "snapshot", token, (uint64_t)-err);
-    if (err && !dies && !n->disk_faulty)
+    if (err && !dies && !n->disk_faulty && !(err == DFS_ENOSPC && node_is_full(n)))
         sim_fail(c->sim, "%s cannot write its snapshot: %s", n->name, dfs_errname(err));
     c->snapshots += !err;
     if (err && sim_chance(c->sim, 500))
@@ -118,7 +128,7 @@ static void carry_out(struct node *n)
             break;
         case EFF_FATAL:
             sim_say(c->sim, n->name, "gives up: %.*s", STR_ARG(e->text));
-            if (!n->disk_faulty)
+            if (!n->disk_faulty && !(node_is_full(n) && n->nm && !has_identity(n)))
                 sim_fail(c->sim, "%s gives up though its disks work: %.*s", n->name, STR_ARG(e->text));
             die_soon(n, true);
             break;
@@ -224,14 +234,6 @@ static uint64_t fresh(struct node *n)
     return mix64(sim_below(n->cluster->sim, UINT64_MAX) ^ ++n->cluster->next_uuid);
 }
 
-/* A join that was interrupted before it had an identity is begun again. */
-static bool has_identity(const struct node *n)
-{
-    uint8_t byte;
-    size_t got = 0;
-    return n->disks[0]->ops->read(n->disks[0], "identity", 0, &byte, 1, &got) == 0 && got == 1;
-}
-
 static int open_nm(struct node *n, char *why, size_t len)
 {
     struct swarm *w = &n->cluster->swarm;
@@ -297,6 +299,14 @@ static int64_t draw_skew(struct sim *s)
     return (int64_t)sim_below(s, 2 * (uint64_t)most) - most;
 }
 
+void node_set_clock(struct node *n)
+{
+    n->wall_skew = draw_skew(n->cluster->sim);
+    sim_note(n->cluster->sim, n->name, "clock", (uint64_t)n->wall_skew, 0);
+}
+
+static void on_restart(void *arg, uint64_t life, uint64_t unused);
+
 void node_start(struct node *n)
 {
     static const uint8_t roles[] = {[NODE_NM] = ROLE_NAME, [NODE_SS] = ROLE_STORAGE, [NODE_CLIENT] = ROLE_CLIENT};
@@ -317,6 +327,10 @@ void node_start(struct node *n)
     else
         open_client(n);
     sim_note(s, n->name, "start", n->life, (uint64_t)-err);
+    if (err == DFS_ENOSPC && node_is_full(n)) {
+        sim_plan(s, NS_PER_SEC, on_restart, n, n->life, 0);
+        return;
+    }
     if (err) {
         sim_fail(s, "%s refuses its own disks: %s (%s)", n->name, why, dfs_errname(err));
         return;
@@ -394,6 +408,27 @@ void node_crash(struct node *n, bool power, uint64_t downtime)
             wipe_segments(n->disks[i]);
     }
     sim_plan(c->sim, downtime, on_restart, n, n->life, 0);
+}
+
+static void on_space(void *arg, uint64_t until, uint64_t unused)
+{
+    struct node *n = arg;
+    (void)unused;
+    if (n->full_until == until)
+        node_fill(n, 0);
+}
+
+void node_fill(struct node *n, uint64_t ns)
+{
+    struct sim *s = n->cluster->sim;
+    n->full_until = ns ? s->now + ns : 0;
+    for (uint32_t i = 0; i < n->n_disks; i++)
+        memdisk_resize(n->disks[i], ns ? memdisk_used(n->disks[i]) + sim_below(s, MIB) : NODE_DISK_BYTES);
+    sim_note(s, n->name, ns ? "disk full" : "disk has space", ns, 0);
+    if (ns)
+        sim_plan(s, ns, on_space, n, n->full_until, 0);
+    else
+        node_touch(n);
 }
 
 void node_pause(struct node *n, uint64_t ns)

@@ -36,6 +36,7 @@ struct node {
     bool disk_faulty; /* a disk call fails, or will: the process may give up */
     uint64_t life;    /* counts starts and ends: what was planned for an earlier life is stale */
     uint64_t paused_until, armed;
+    uint64_t full_until; /* its disks take nothing more */
     int64_t wall_skew;
 };
 
@@ -71,6 +72,9 @@ void node_start(struct node *n);
 /* Ends the process: power also costs what its disks had not flushed. It starts again after `downtime` (0: at once). */
 void node_crash(struct node *n, bool power, uint64_t downtime);
 void node_pause(struct node *n, uint64_t ns);
+/* Its disks have no space left for so long; 0: they have again. */
+void node_fill(struct node *n, uint64_t ns);
+void node_set_clock(struct node *n); /* to another time of day */
 /* While the node is paused, plans fn again for when it goes on, and returns true. */
 bool node_defer(struct node *n, sim_fn fn, void *arg, uint64_t a, uint64_t b);
 

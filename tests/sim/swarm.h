@@ -33,7 +33,8 @@ struct swarm {
     uint32_t split;                                    /* per mille: a delivery is cut somewhere */
     uint32_t disk_stall;                               /* per mille: an operation takes 20 times as long */
     /* mean ns between two faults of a kind; 0: never */
-    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error;
+    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, disk_full,
+        clock;
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */
     uint64_t client_timeout;

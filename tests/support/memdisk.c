@@ -516,6 +516,8 @@ void memdisk_fail(struct disk *disk, enum disk_kind kind, uint32_t n, int err, b
     self(disk)->faults[kind] = (struct fault){.in = n, .err = err, .for_good = for_good};
 }
 
+void memdisk_resize(struct disk *disk, uint64_t capacity) { self(disk)->capacity = capacity; }
+
 void memdisk_skip_flush(struct disk *disk, bool on) { self(disk)->skip_flush = on; }
 
 const uint8_t *memdisk_peek(struct disk *disk, const char *name, uint64_t *size)

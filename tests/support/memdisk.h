@@ -37,6 +37,8 @@ void memdisk_kill(struct disk *d);
  * own. After a failed flush its pages count as clean but are not durable, as on Linux: a later flush succeeds without them.
  * A crash or kill clears all planned faults. */
 void memdisk_fail(struct disk *d, enum disk_kind kind, uint32_t n, int err, bool for_good);
+/* So many bytes it holds from now on; what is there stays. */
+void memdisk_resize(struct disk *d, uint64_t capacity);
 /* Makes all flushes lie: they report success and make nothing durable (a sabotage tests must detect). */
 void memdisk_skip_flush(struct disk *d, bool on);
 

@@ -157,6 +157,23 @@ static void a_session_lost_under_a_retry_leaves_the_outcome_unknown(void **state
     fake_free(f);
 }
 
+/* A full disk refuses before it looks whether an earlier try is in the log. */
+static void a_full_disk_under_a_retry_leaves_the_outcome_unknown(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    fake_start(f, mkdir_of("d"));
+    fake_session(f, fake_next(f));
+    fake_break(f, fake_expect(f, MSG_TYPE_mkdir, "nm1:1"), DFS_ECONNLOST);
+    fake_sleep(f);
+    fake_refuse(f, fake_expect(f, MSG_TYPE_mkdir, "nm1:1"), DFS_ENOSPC, "", "");
+    assert_int_equal(f->status, DFS_EUNKNOWN);
+    fake_start(f, mkdir_of("e"));
+    fake_refuse(f, fake_expect(f, MSG_TYPE_mkdir, "nm1:1"), DFS_ENOSPC, "", "");
+    assert_int_equal(f->status, DFS_ENOSPC); /* a first try */
+    fake_free(f);
+}
+
 static void the_leader_is_followed_at_once(void **state)
 {
     struct fake *f = fake_new_names("nm1:1", "nm2:1");
@@ -345,6 +362,7 @@ int main(void)
         cmocka_unit_test(goodbye_closes_the_session_once),
         cmocka_unit_test(a_session_lost_under_a_first_attempt_is_opened_anew),
         cmocka_unit_test(a_session_lost_under_a_retry_leaves_the_outcome_unknown),
+        cmocka_unit_test(a_full_disk_under_a_retry_leaves_the_outcome_unknown),
         cmocka_unit_test(the_leader_is_followed_at_once),
         cmocka_unit_test(busy_is_retried_and_the_end_of_patience_names_the_server),
         cmocka_unit_test(a_mutation_that_may_have_happened_ends_unknown),

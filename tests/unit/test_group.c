@@ -251,6 +251,55 @@ static void test_the_newest_log_learns_of_a_higher_term(void **state)
     group_free(g);
 }
 
+/* The first NameServer makes the second a voter, which does not hear of it; then it needs the second's vote. */
+static void test_a_voter_that_does_not_know_it_yet_votes(void **state)
+{
+    uint32_t missed = 0;
+
+    (void)state;
+    for (uint64_t at = GROUP_STEP; at < 1200 * NS_PER_MS; at += 2 * GROUP_STEP) {
+        struct group *g = group_new(0);
+
+        group_start(g, 1, false, true);
+        group_pass(g, at);
+        if (strstr(g->m[0].logged, "promote=2") == NULL && strstr(g->m[0].logged, "add=2") != NULL) {
+            g->m[1].cut = true;
+            group_pass(g, 300 * NS_PER_MS);
+            missed += strstr(g->m[0].logged, "promote=2") != NULL;
+            group_kill(g, 0);
+            group_start(g, 0, false, false);
+            g->m[1].cut = false;
+            new_leader(g);
+        }
+        group_free(g);
+    }
+    assert_true(missed > 0);
+}
+
+/* A NameServer whose clock is days ahead of the last leader's gives up no trash when it takes over. */
+static void test_a_clock_ahead_of_the_last_leaders_empties_no_trash(void **state)
+{
+    const int64_t day = 86400 * (int64_t)NS_PER_SEC;
+    struct group *g = three();
+    struct msg m = {.type = MSG_TYPE_remove};
+    uint32_t leader;
+
+    (void)state;
+    fill(g, 0, "a", 1);
+    m.remove.id = (struct wire_request_id){.session = g->session, .number = ++g->number, .seen = g->number};
+    m.remove.dir = ROOT_INO;
+    m.remove.path = STR("/a0");
+    m.remove.flags = REMOVE_TREE | REMOVE_KEEP;
+    assert_int_equal(group_call(g, 0, &m, NS_PER_SEC), 0);
+    group_pass(g, NS_PER_SEC);
+    group_kill(g, 0);
+    g->now.wall += 3 * day;
+    leader = new_leader(g);
+    group_pass(g, NS_PER_SEC);
+    assert_true(meta_oldest_trash(nm_meta(g->m[leader].nm)) < g->now.wall - 2 * day);
+    group_free(g);
+}
+
 /* All at once, and every entry that nobody knew to be committed. */
 static void test_all_restart(void **state)
 {
@@ -284,6 +333,8 @@ int main(void)
         cmocka_unit_test(test_a_wiped_folder_is_no_member),
         cmocka_unit_test(test_strangers_are_refused),
         cmocka_unit_test(test_the_newest_log_learns_of_a_higher_term),
+        cmocka_unit_test(test_a_clock_ahead_of_the_last_leaders_empties_no_trash),
+        cmocka_unit_test(test_a_voter_that_does_not_know_it_yet_votes),
         cmocka_unit_test(test_all_restart),
     };
 

@@ -160,12 +160,8 @@ static void forge_entry(struct group *g, uint32_t to, const struct bytes *body)
         .entries = &entry,
         .n_entries = 1,
     };
-    struct event ev = {.kind = EV_REQUEST,
-                       .now = g->now,
-                       .to = {CLIENT, 1},
-                       .peer = "peer",
-                       .msg = &m,
-                       .payload = &payload};
+    struct event ev = {
+        .kind = EV_REQUEST, .now = g->now, .to = {CLIENT, 1}, .peer = "peer", .msg = &m, .payload = &payload};
 
     g->answer = 1;
     nm_event(g->m[to].nm, &ev, &g->m[to].fx);
@@ -193,7 +189,8 @@ static void test_an_entry_of_an_unknown_kind_ends_the_process(void **state)
     assert_non_null(strstr(g->m[2].logged, "cannot be applied"));
     group_kill(g, 2);
     g->may_die = false;
-    assert_int_equal(group_open(g, 2, false, false, why, sizeof why), 0); /* not known to be committed, after a restart */
+    assert_int_equal(group_open(g, 2, false, false, why, sizeof why),
+                     0); /* not known to be committed, after a restart */
     bytes_close(&body);
     group_free(g);
 }

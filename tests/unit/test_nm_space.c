@@ -63,10 +63,36 @@ static void test_a_disk_that_is_nearly_full_at_the_start_is_told_of(void **state
     free(r);
 }
 
+/* A7: what was done before the disk was full is answered as it was then, though nothing can be logged any more. */
+static void test_a_retry_on_a_full_disk_gets_its_first_answer(void **state)
+{
+    struct rig *r = malloc(sizeof *r);
+    struct msg first, m;
+
+    (void)state;
+    rig_init(r, 9, 64 * MIB);
+    rig_start(r, true);
+    rig_session(r);
+    first = rig_mkdir(r, "/first");
+    assert_int_equal(rig_call(r, &first, NULL), 0);
+    memdisk_resize(r->disk, memdisk_used(r->disk));
+    rig_pass(r, 3 * NS_PER_SEC);
+    m = rig_mkdir(r, "/second");
+    assert_int_equal(rig_call(r, &m, NULL), DFS_ENOSPC);
+    assert_int_equal(rig_call(r, &first, NULL), 0);
+    memdisk_resize(r->disk, 64 * MIB); /* and it recovers by itself */
+    rig_pass(r, 3 * NS_PER_SEC);
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    assert_non_null(strstr(r->logged, "nm.disk_has_space"));
+    rig_free(r);
+    free(r);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_a_full_disk_refuses_writes_and_lets_deletes_through),
+        cmocka_unit_test(test_a_retry_on_a_full_disk_gets_its_first_answer),
         cmocka_unit_test(test_a_disk_that_is_nearly_full_at_the_start_is_told_of),
     };
 

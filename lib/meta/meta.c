@@ -130,6 +130,41 @@ static int close_session(struct meta *m, const struct stamp *st, const struct ms
     return 0;
 }
 
+/* Commands of the leader's own: they have no reply. */
+static int dispatch_own(struct meta *m, const struct stamp *st, const struct msg *cmd)
+{
+    switch (cmd->type) {
+    case MSG_TYPE_nm_level:
+        meta_apply_level(m, cmd->nm_level.id, cmd->nm_level.level);
+        return 0;
+    case MSG_TYPE_server_state:
+        meta_apply_server_state(m, &cmd->server_state);
+        return 0;
+    case MSG_TYPE_chunk_servers:
+        meta_apply_chunk_servers(m, &cmd->chunk_servers);
+        return 0;
+    case MSG_TYPE_expire:
+        meta_apply_expire(m, st, &cmd->expire);
+        return 0;
+    case MSG_TYPE_chunk_begin: meta_apply_chunk_begin(m, st, &cmd->chunk_begin); return 0;
+    case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
+    case MSG_TYPE_reclaim:
+        meta_apply_reclaim(m, st, &cmd->reclaim);
+        return 0;
+    case MSG_TYPE_reap:
+        meta_apply_reap(m, &cmd->reap);
+        return 0;
+    case MSG_TYPE_reserve:
+        m->reserved = max_u64(m->reserved, min_u64(cmd->reserve.chunks_below, META_SERIAL_MAX));
+        return 0;
+    case MSG_TYPE_horizon:
+        m->horizon = max_u64(m->horizon, min_u64(cmd->horizon.chunks_below, m->reserved));
+        return 0;
+    default:
+        return DFS_ENOTSUP;
+    }
+}
+
 /* Applies a command of the current epoch that is not a repetition. 0 with reply->type 0: it has no reply. */
 static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cmd, struct msg *reply)
 {
@@ -186,34 +221,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_apply_join(m, &cmd->nm_join, reply);
     case MSG_TYPE_nm_remove:
         return meta_apply_leave(m, &cmd->nm_remove, reply);
-    case MSG_TYPE_nm_level:
-        meta_apply_level(m, cmd->nm_level.id, cmd->nm_level.level);
-        return 0;
-    case MSG_TYPE_server_state:
-        meta_apply_server_state(m, &cmd->server_state);
-        return 0;
-    case MSG_TYPE_chunk_servers:
-        meta_apply_chunk_servers(m, &cmd->chunk_servers);
-        return 0;
-    case MSG_TYPE_expire:
-        meta_apply_expire(m, st, &cmd->expire);
-        return 0;
-    case MSG_TYPE_chunk_begin: meta_apply_chunk_begin(m, st, &cmd->chunk_begin); return 0;
-    case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
-    case MSG_TYPE_reclaim:
-        meta_apply_reclaim(m, st, &cmd->reclaim);
-        return 0;
-    case MSG_TYPE_reap:
-        meta_apply_reap(m, &cmd->reap);
-        return 0;
-    case MSG_TYPE_reserve:
-        m->reserved = max_u64(m->reserved, min_u64(cmd->reserve.chunks_below, META_SERIAL_MAX));
-        return 0;
-    case MSG_TYPE_horizon:
-        m->horizon = max_u64(m->horizon, min_u64(cmd->horizon.chunks_below, m->reserved));
-        return 0;
     default:
-        return DFS_ENOTSUP;
+        return dispatch_own(m, st, cmd);
     }
 }
 

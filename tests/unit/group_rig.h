@@ -35,6 +35,7 @@ struct member {
     struct effects fx;
     char address[32];
     bool cut;       /* off from all others */
+    bool paused;    /* SIGSTOP: nothing reaches it, and it does nothing */
     uint32_t level; /* as in struct nm_config */
     char logged[16384];
 };
@@ -69,7 +70,8 @@ static inline void group_push(struct group *g, struct wire w)
 
 static inline bool group_linked(const struct group *g, uint32_t a, uint32_t b)
 {
-    return g->m[a].nm != NULL && g->m[b].nm != NULL && !g->m[a].cut && !g->m[b].cut;
+    return g->m[a].nm != NULL && g->m[b].nm != NULL && !g->m[a].cut && !g->m[b].cut && !g->m[a].paused &&
+           !g->m[b].paused;
 }
 
 static inline void group_client_answer(struct group *g, const struct effect *e)
@@ -209,7 +211,7 @@ static inline void group_settle(struct group *g)
     while (busy) {
         busy = false;
         for (uint32_t i = 0; i < GROUP_MAX; i++) {
-            if (g->m[i].nm == NULL)
+            if (g->m[i].nm == NULL || g->m[i].paused)
                 continue;
             nm_turn(g->m[i].nm, g->now, &g->m[i].fx);
             group_effects(g, i);
@@ -301,7 +303,7 @@ static inline void group_free(struct group *g)
 static inline int group_leader(const struct group *g)
 {
     for (uint32_t i = 0; i < GROUP_MAX; i++)
-        if (g->m[i].nm != NULL && !g->m[i].cut && nm_serving(g->m[i].nm))
+        if (g->m[i].nm != NULL && !g->m[i].cut && !g->m[i].paused && nm_serving(g->m[i].nm))
             return (int)i;
     return -1;
 }

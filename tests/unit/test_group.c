@@ -116,6 +116,25 @@ static void test_a_leader_that_is_cut_off_answers_nothing(void **state)
     group_free(g);
 }
 
+/* A5: SIGSTOP between two turns, SIGCONT a minute later: the first request it reads is held against the time it is then. */
+static void test_a_leader_that_was_stopped_answers_nothing(void **state)
+{
+    struct group *g = three();
+    uint32_t leader;
+
+    (void)state;
+    fill(g, 0, "a", 1);
+    g->m[0].paused = true;
+    leader = new_leader(g);
+    fill(g, leader, "new", 1);
+    group_pass(g, 60 * NS_PER_SEC);
+    g->m[0].paused = false;
+    assert_int_equal(group_lookup(g, 0, "/new0"), DFS_ENOTLEADER); /* not ENOENT */
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, leader);
+    group_free(g);
+}
+
 /* No NameServer serves before the lease of any earlier leader is over. */
 static void test_never_two_leaders_at_once(void **state)
 {
@@ -171,6 +190,7 @@ static void test_one_that_is_removed_stays_out(void **state)
     group_kill(g, 2);
     group_start(g, 2, false, false);
     group_pass(g, 3 * NS_PER_SEC); /* it does not disturb the others */
+    assert_non_null(strstr(g->m[2].logged, "nm.refused"));
     assert_int_equal(group_leader(g), 0);
     assert_null(strstr(g->m[0].logged + term_before, "nm.raft_state"));
     fill(g, 0, "after", 2);
@@ -327,6 +347,7 @@ int main(void)
         cmocka_unit_test(test_a_newcomer_takes_over_a_snapshot),
         cmocka_unit_test(test_another_takes_over_when_the_leader_dies),
         cmocka_unit_test(test_a_leader_that_is_cut_off_answers_nothing),
+        cmocka_unit_test(test_a_leader_that_was_stopped_answers_nothing),
         cmocka_unit_test(test_never_two_leaders_at_once),
         cmocka_unit_test(test_leadership_is_handed_over),
         cmocka_unit_test(test_one_that_is_removed_stays_out),

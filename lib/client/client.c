@@ -36,6 +36,7 @@ struct client *client_new(const struct client_config *cfg)
     c->next_number = c->next_write = 1;
     session_init(c);
     hold_init(c);
+    suspicion_init(c);
     blocks_init(c);
     return c;
 }
@@ -234,6 +235,7 @@ void client_free(struct client *c)
     ops_deliver(c);
     rpc_stop(&c->session_rpc);
     hold_close(c);
+    suspicion_close(c);
     grants_close(c);
     for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
         free(c->names[i]);

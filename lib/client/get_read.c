@@ -177,5 +177,7 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
     r->tried |= (uint32_t)1 << r->replica;
     if (err == DFS_EUNREACH || err == DFS_ECONNLOST || err == DFS_ETIMEDOUT)
         suspect_add(t->c, r->server);
+    else if (err == DFS_ECORRUPT)
+        suspicion_tell(t->c, r->chunk, r->version, r->server, fx);
     read_run(t, fx);
 }

@@ -115,6 +115,7 @@ struct slot {
     uint32_t serial, next_free;
 };
 
+#define CLIENT_SUSPICIONS 16u
 struct client {
     struct client_config cfg;
     char *names[CLIENT_MAX_NAMESERVERS];
@@ -143,6 +144,9 @@ struct client {
     struct task hold_timer;  /* asleep while grants are in use (hold.c) */
     struct rpc hold_rpc;
     bool hold_busy;
+    struct msg_chunk_suspect suspicions[CLIENT_SUSPICIONS]; /* to be told; the first is being told */
+    uint32_t n_suspicions;
+    struct rpc suspicion_rpc;
     uint64_t next_write; /* request numbers of chunk writes */
     struct {
         uint32_t server;
@@ -204,6 +208,12 @@ void grants_close(struct client *c);
 void suspect_add(struct client *c, uint32_t server);
 bool suspect_is(const struct client *c, uint32_t server);
 void suspects_clear(struct client *c);
+
+/* --- suspicion.c --- */
+void suspicion_init(struct client *c);
+/* This server's copy did not fit its checksums. */
+void suspicion_tell(struct client *c, uint64_t chunk, uint32_t version, uint32_t server, struct effects *fx);
+void suspicion_close(struct client *c);
 
 /* --- hold.c --- */
 void hold_init(struct client *c);

@@ -41,6 +41,7 @@ struct fake {
     struct effects fx;
     struct now now;
     struct fake_call calls[FAKE_CALLS]; /* in the order made */
+    uint32_t suspects;                  /* copies told to be bad */
     uint32_t n_calls;
 
     /* outcome of the operation under test */
@@ -77,6 +78,9 @@ static inline void fake_collect(struct fake *f)
         struct effect *e = &f->fx.v[i];
         if (e->kind != EFF_CALL)
             continue;
+        f->suspects += e->type == MSG_TYPE_chunk_suspect;
+        if (e->type == MSG_TYPE_chunk_suspect)
+            continue; /* nobody waits for the answer */
         assert_true(f->n_calls < FAKE_CALLS);
         struct fake_call *k = &f->calls[f->n_calls++];
         memset(k, 0, sizeof *k);

@@ -9,6 +9,7 @@
 /* Numbers of a server are logged when they moved by more than 1/LOGGED_SHARE of its capacity, at most this often. */
 #define LOGGED_SHARE 20u
 #define LOGGED_EVERY (10 * NS_PER_SEC)
+#define EXPIRE_MAX 1024u /* sessions a command */
 #define REAP_LIMIT 1024u
 /* Inodes freed by one command, and the time between two: other requests come first. */
 #define RECLAIM_LIMIT 1024u
@@ -442,10 +443,13 @@ static void propose_expire(struct nm *nm)
         return;
     forget_sessions(l, now - min_u64(ttl, now));
     arena_reset(&nm->arena);
-    idle = arena_alloc(&nm->arena, 1024, sizeof *idle);
+    idle = arena_alloc(&nm->arena, EXPIRE_MAX, sizeof *idle);
     if (idle == NULL)
         return;
-    n = meta_idle_sessions(nm->meta, nm->now.wall - (int64_t)ttl, idle, 1024);
+    n = meta_idle_sessions(nm->meta, l->expire_after, nm->now.wall - (int64_t)ttl, idle, EXPIRE_MAX);
+    l->expire_after = n == EXPIRE_MAX ? idle[n - 1].id : 0;
+    if (n == EXPIRE_MAX) /* the round goes on with the next tick */
+        l->next_expire = now;
     for (uint32_t i = 0; i < n; i++) {
         struct session_use *u;
 

@@ -59,6 +59,7 @@ struct leader {
     uint32_t n_marks;
     bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending, level_pending;
     uint64_t next_tick, next_mark, next_expire, next_reclaim;
+    uint64_t expire_after; /* sessions up to this one were looked at in this round */
     int64_t skew;                                /* wall - mono, to notice a clock that was set */
     bool clock_ahead;                            /* of that of the leader before */
     uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */

@@ -112,8 +112,9 @@ bool meta_session_opened(const struct meta *m, uint64_t nonce); /* is there one 
 uint64_t meta_sessions(const struct meta *m);                   /* how many there are */
 /* Does this session still wait for the lock its ticket stands for? */
 bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
-/* Sessions whose last logged activity is before t, at most max; returns how many. */
-uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max);
+/* Sessions above `after` whose last logged activity is before t, in order, at most max; returns how many. */
+uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before_ns, struct wire_session *out,
+                            uint32_t max);
 uint8_t meta_default_goal(const struct meta *m);
 
 struct meta_server {

@@ -198,7 +198,8 @@ void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_
     }
 }
 
-uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire_session *out, uint32_t max)
+uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before_ns, struct wire_session *out,
+                            uint32_t max)
 {
     struct idmap_iter it;
     uint32_t n = 0;
@@ -206,7 +207,7 @@ uint32_t meta_idle_sessions(const struct meta *m, int64_t before_ns, struct wire
     const struct session *s;
     if (idmap_iter_init(&it, &m->sessions) == 0)
         while (n < max && (s = idmap_iter_next(&it, &id)) != NULL)
-            if (s->active_ns < before_ns)
+            if (id > after && s->active_ns < before_ns)
                 out[n++] = (struct wire_session){.id = id, .idle_since_ns = s->active_ns};
     idmap_iter_close(&it);
     return n;

@@ -440,10 +440,10 @@ static void a_session_opens_once_per_nonce_and_expires_if_idle(void **state)
     uint64_t a = world_open_session(w, 100), b = world_open_session(w, 101);
     assert_int_not_equal(a, b);
     assert_int_equal(world_open_session(w, 100), a);
-    assert_int_equal(meta_idle_sessions(w->m, w->now, idle, 10), 3);
-    assert_int_equal(meta_idle_sessions(w->m, w->now, idle, 2), 2);
-    assert_int_equal(meta_idle_sessions(w->m, 0, idle, 10), 0);
-    assert_int_equal(meta_idle_sessions(w->m, w->now, idle, 10), 3);
+    assert_int_equal(meta_idle_sessions(w->m, 0, w->now, idle, 10), 3);
+    assert_int_equal(meta_idle_sessions(w->m, 0, w->now, idle, 2), 2);
+    assert_int_equal(meta_idle_sessions(w->m, 0, 0, idle, 10), 0);
+    assert_int_equal(meta_idle_sessions(w->m, 0, w->now, idle, 10), 3);
     w->session = b; /* b stirs between the question and the command */
     assert_int_equal(w_mkdir(w, "/d", 0), 0);
     struct msg c = {.type = MSG_TYPE_expire};

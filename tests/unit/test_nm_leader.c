@@ -514,6 +514,22 @@ static void test_idle_sessions_expire_and_granted_ones_do_not(void **state)
     assert_true(meta_session_exists(nm_meta(r->nm), r->session));
 }
 
+static void test_many_idle_sessions_expire_without_delay(void **state)
+{
+    struct rig *r = rig_of(state);
+    struct msg m = {.type = MSG_TYPE_session_open};
+
+    for (uint32_t i = 1; i <= 5000; i++) {
+        m.session_open = (struct msg_session_open){.nonce = 1000 + i, .who = STR("t")};
+        assert_int_equal(rig_call(r, &m, NULL), 0);
+        if (i % 1000 == 0)
+            rig_forget_answers(r);
+    }
+    assert_int_equal(meta_sessions(nm_meta(r->nm)), 5001); /* one is the rig's */
+    rig_pass(r, 660 * NS_PER_SEC);
+    assert_int_equal(meta_sessions(nm_meta(r->nm)), 0);
+}
+
 #define LEADER_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -537,6 +553,7 @@ int main(void)
         LEADER_TEST(test_a_clock_that_was_ahead_for_a_while_does_not_stop_reaping),
         LEADER_TEST(test_a_clock_set_forward_while_down_reaps_nothing_early),
         LEADER_TEST(test_idle_sessions_expire_and_granted_ones_do_not),
+        LEADER_TEST(test_many_idle_sessions_expire_without_delay),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -35,6 +35,8 @@ struct member {
     struct effects fx;
     char address[32];
     bool cut;       /* off from all others */
+    bool held;      /* its disk takes operations, and finishes none */
+    uint32_t votes; /* answers to requests for its vote that have left it */
     bool paused;    /* SIGSTOP: nothing reaches it, and it does nothing */
     uint32_t level; /* as in struct nm_config */
     char logged[16384];
@@ -124,6 +126,7 @@ static inline void group_effects(struct group *g, uint32_t i)
                 group_send(g, i, e);
             break;
         case EFF_CALL:
+            m->votes += e->type == MSG_TYPE_peer_vote_result;
             group_send(g, i, e);
             break;
         case EFF_DISK:
@@ -193,7 +196,7 @@ static inline bool group_disk(struct group *g, uint32_t i)
     struct member *m = &g->m[i];
     struct disk_op *op;
 
-    if (m->nm == NULL || memdisk_pending(m->disk) == 0)
+    if (m->nm == NULL || m->held || memdisk_pending(m->disk) == 0)
         return false;
     op = memdisk_complete(m->disk, 0);
     struct event ev = {.kind = EV_DISK, .now = g->now, .token = op->token, .status = op->status, .op = op};

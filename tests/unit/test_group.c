@@ -320,6 +320,29 @@ static void test_a_clock_ahead_of_the_last_leaders_empties_no_trash(void **state
     group_free(g);
 }
 
+/* A2: a vote that a power loss could take back must not count. */
+static void test_a_vote_leaves_when_it_is_durable(void **state)
+{
+    struct group *g = three();
+    const struct meta_member *third = meta_member_by_id(nm_meta(g->m[0].nm), 3);
+    struct msg m = {.type = MSG_TYPE_peer_vote};
+    uint32_t before = g->m[1].votes;
+
+    (void)state;
+    m.peer_vote.peer = (struct wire_peer){
+        .from = 3, .to = 2, .uuid_hi = third->uuid_hi, .uuid_lo = third->uuid_lo, .addr = str_of(g->m[2].address)};
+    m.peer_vote.term = 50;
+    m.peer_vote.last_index = m.peer_vote.last_term = 50;
+    m.peer_vote.disrupt = 1;
+    g->m[1].held = true;
+    assert_int_equal(group_call(g, 1, &m, NS_PER_SEC), 0);
+    assert_int_equal(g->m[1].votes, before);
+    g->m[1].held = false;
+    group_settle(g);
+    assert_int_equal(g->m[1].votes, before + 1);
+    group_free(g);
+}
+
 /* All at once, and every entry that nobody knew to be committed. */
 static void test_all_restart(void **state)
 {
@@ -356,6 +379,7 @@ int main(void)
         cmocka_unit_test(test_the_newest_log_learns_of_a_higher_term),
         cmocka_unit_test(test_a_clock_ahead_of_the_last_leaders_empties_no_trash),
         cmocka_unit_test(test_a_voter_that_does_not_know_it_yet_votes),
+        cmocka_unit_test(test_a_vote_leaves_when_it_is_durable),
         cmocka_unit_test(test_all_restart),
     };
 

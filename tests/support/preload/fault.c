@@ -218,6 +218,8 @@ ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), 
 ON_FD(CALL_FALLOCATE, int, fallocate64, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))
 ON_PATH(CALL_RENAME, rename, (const char *path, const char *to), (path, to))
 ON_PATH(CALL_RENAME, renameat, (int dir, const char *path, int to_dir, const char *to), (dir, path, to_dir, to))
+ON_PATH(CALL_RENAME, renameat2, (int dir, const char *path, int to_dir, const char *to, unsigned flags),
+        (dir, path, to_dir, to, flags))
 ON_PATH(CALL_UNLINK, unlink, (const char *path), (path))
 ON_PATH(CALL_UNLINK, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
 

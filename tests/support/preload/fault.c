@@ -212,6 +212,8 @@ ON_FD(CALL_WRITE, ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t off
 ON_FD(CALL_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
 ON_FD(CALL_WRITE, ssize_t, pwritev, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
 ON_FD(CALL_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
+ON_FD(CALL_WRITE, ssize_t, pwritev2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
+ON_FD(CALL_WRITE, ssize_t, pwritev64v2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
 ON_FD(CALL_FSYNC, int, fsync, (int fd), (fd))
 ON_FD(CALL_FDATASYNC, int, fdatasync, (int fd), (fd))
 ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))

@@ -21,6 +21,7 @@ struct nm_config {
     uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
     const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
     uint32_t n_join;
+    bool count_failed;                /* sabotage, for tests: copies count whether they were made or not */
     bool trust_lease; /* sabotage, for tests: a leader never doubts that it leads */
     /* for tests: as another release, with other kinds of log entries (level.c) */
     uint32_t level;

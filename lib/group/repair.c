@@ -217,7 +217,7 @@ static void copy_ended(struct nm *nm, const struct nm_task *t, const struct wire
         live_get(nm, t->sources[0])->reads--;
     if (r->suspect != 0)
         repair_verify(nm, t->chunk, r->suspect, REASON_SUSPECT); /* or the way here was bad */
-    if (r->error == 0) {
+    if (r->error == 0 || nm->cfg.count_failed) {
         if (mapped && !has_member(nm, &c, t->server))
             repair_propose(nm, t->chunk, t->version, t->server, t->remove);
         else if (!mapped)

@@ -4,7 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc.h"
 #include "meta/meta.h"
+#include "store/impl.h"
 
 static struct sim *sim_of(const struct work *w) { return w->cluster->sim; }
 
@@ -226,9 +228,32 @@ struct goals {
     struct cluster *c;
     const struct meta *meta;
     struct holding *holdings;
+    bool bytes; /* are looked at, too */
     bool restored;
     char why[160];
 };
+
+/* The checksum of a chunk's bytes as they are on this server's disks. */
+static uint32_t crc_on_disk(struct node *n, uint64_t chunk)
+{
+    const struct chunk *c = index_find(&n->ss->index, chunk);
+    uint32_t length = c ? chunk_length(c) : 0;
+    uint8_t *bytes = xcalloc(length + 1, 1);
+    for (uint32_t i = 0; c && i < c->n; i++) {
+        struct extent e = chunk_extent(c, i);
+        const struct segment *s = segment_at(n->ss, e.segment);
+        struct record_layout l = record_layout(s->header.class, e.position, e.rec_off, e.rec_len);
+        char name[DISK_NAME_MAX + 1];
+        size_t got = 0;
+        segment_name(name, sizeof name, s->header.id);
+        if (!e.hole && n->disks[c->disk]->ops->read(n->disks[c->disk], name, l.payload + (e.off - e.rec_off),
+                                                    bytes + e.off, e.len, &got) != 0)
+            sim_say(n->cluster->sim, n->name, "a segment cannot be read");
+    }
+    uint32_t crc = crc32c(0, bytes, length);
+    free(bytes);
+    return crc;
+}
 
 static bool on_mapped(void *arg, const struct meta_chunk_info *i)
 {
@@ -243,10 +268,12 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     }
     for (uint32_t s = 0; s < p.n && g->restored; s++) {
         const struct held *held = NULL;
+        uint32_t at = 0;
         for (uint32_t k = 0; k < CLUSTER_SERVERS; k++)
             if (ss_id(cluster_ss(g->c, k)->ss) == p.servers[s])
-                held = held_find(&g->holdings[k], i->chunk);
-        if (held && held->version == i->version && held->length == i->length)
+                held = held_find(&g->holdings[at = k], i->chunk);
+        if (held && held->version == i->version && held->length == i->length &&
+            (!g->bytes || crc_on_disk(cluster_ss(g->c, at), i->chunk) == i->crc))
             continue;
         snprintf(g->why, sizeof g->why, "chunk %" PRIx64 " is not on server %u as the map says", i->chunk,
                  p.servers[s]);
@@ -255,10 +282,11 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     return g->restored;
 }
 
-static bool goals_restored(struct cluster *c, char *why, size_t len)
+static bool goals_restored(struct cluster *c, bool bytes, char *why, size_t len)
 {
     struct holding h[CLUSTER_SERVERS] = {0};
-    struct goals g = {.c = c, .holdings = h, .restored = cluster_whole(c), .why = "a server is not there"};
+    struct goals g = {
+        .c = c, .holdings = h, .bytes = bytes, .restored = cluster_whole(c), .why = "a server is not there"};
     uint64_t cursor = 0;
     if (g.restored) {
         g.meta = nm_meta(cluster_nm(c)->nm);
@@ -275,12 +303,14 @@ void audit_goals(struct work *w)
 {
     struct sim *s = sim_of(w);
     char why[160] = "";
-    for (uint64_t end = s->now + GOALS_LIMIT; !goals_restored(w->cluster, why, sizeof why) && !s->failed;) {
+    for (uint64_t end = s->now + GOALS_LIMIT; !goals_restored(w->cluster, false, why, sizeof why) && !s->failed;) {
         if (s->now > end)
             sim_fail(s, "%d s were not enough to restore all goals: %s", (int)(GOALS_LIMIT / NS_PER_SEC), why);
         for (uint64_t next = s->now + NS_PER_SEC / 2; s->now < next && sim_step(s);)
             ;
     }
+    if (!s->failed && !goals_restored(w->cluster, true, why, sizeof why))
+        sim_fail(s, "a copy that counts has other bytes: %s", why);
 }
 
 static uint64_t walk_all(struct work *w, struct holding *holdings)

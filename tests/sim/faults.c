@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/faults.h"
 
+#include "sim/loss.h"
 #include "support/memdisk.h"
 
 static bool draw_power(struct cluster *c) { return c->swarm.power && sim_chance(c->sim, 600); }
@@ -99,6 +100,8 @@ static const struct {
     {offsetof(struct swarm, pause), fault_pause},
     {offsetof(struct swarm, corrupt), fault_alter},
     {offsetof(struct swarm, disk_error), fault_disk_error},
+    {offsetof(struct swarm, loss), loss_strike},
+    {offsetof(struct swarm, cut_off), loss_partition},
     {offsetof(struct swarm, disk_full), fault_disk_full},
     {offsetof(struct swarm, clock), fault_clock},
 };

@@ -7,6 +7,7 @@
 #include "base/crc.h"
 #include "base/log.h"
 #include "meta/meta.h"
+#include "sim/loss.h"
 #include "support/memdisk.h"
 
 struct now node_now(const struct node *n)
@@ -250,6 +251,7 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .relaxed = w->sabotage == SABOTAGE_NM_ACK_EARLY,
                             .grant_lifetime = 8 * NS_PER_SEC,
                             .repair_grace = 3 * NS_PER_SEC,
+                            .count_failed = w->sabotage == SABOTAGE_COUNT_FAILED,
                             .reader_grace = 4 * NS_PER_SEC,
                             .snapshot_log_bytes = w->snapshot_bytes,
                             .log_segment_bytes = w->log_segment};
@@ -271,6 +273,8 @@ static int open_ss(struct node *n, char *why, size_t len)
                             .incarnation = fresh(n),
                             .seed = fresh(n),
                             .relaxed = w->sabotage == SABOTAGE_SS_ACK_EARLY,
+                            .report_period = 20 * NS_PER_SEC,
+                            .trust_copies = w->sabotage == SABOTAGE_TRUST_COPIES,
                             .segment_size = w->segment_size};
     for (uint32_t i = 0; i < n->cluster->n_names; i++)
         cfg.nameservers[i] = n->cluster->nodes[i].address;
@@ -378,7 +382,7 @@ static void on_name(void *arg, const char *name, uint64_t size)
         snprintf(names->v[names->n++], sizeof names->v[0], "%s", name);
 }
 
-static void wipe_segments(struct disk *d)
+void node_wipe(struct disk *d)
 {
     struct names *names = xcalloc(1, sizeof *names);
     (void)d->ops->list(d, on_name, names);
@@ -405,7 +409,7 @@ void node_crash(struct node *n, bool power, uint64_t downtime)
         else
             memdisk_kill(n->disks[i]);
         if (n->kind == NODE_SS && c->swarm.sabotage == SABOTAGE_WIPE_REPLICA)
-            wipe_segments(n->disks[i]);
+            node_wipe(n->disks[i]);
     }
     sim_plan(c->sim, downtime, on_restart, n, n->life, 0);
 }
@@ -473,6 +477,7 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage)
 void cluster_close(struct cluster *c)
 {
     net_close(&c->net);
+    loss_close(c);
     for (uint32_t i = 0; i < c->n_nodes; i++) {
         struct node *n = &c->nodes[i];
         close_core(n);

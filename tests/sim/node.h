@@ -16,7 +16,7 @@ enum node_kind { NODE_NM, NODE_SS, NODE_CLIENT };
 #define NODE_DISK_BYTES (512 * MIB)
 /* The NameServers (as many as the seed draws), the StorageServers, then the clients. */
 #define CLUSTER_NAMES 5
-#define CLUSTER_SERVERS 3
+#define CLUSTER_SERVERS 4
 #define CLUSTER_CLIENTS 4
 #define CLUSTER_NODES (CLUSTER_NAMES + CLUSTER_SERVERS + CLUSTER_CLIENTS)
 
@@ -25,6 +25,7 @@ struct node {
     enum node_kind kind;
     char name[8], address[32];
     struct disk *disks[NODE_DISKS];
+    struct disk *backup[NODE_DISKS]; /* NULL: there is none (loss.c) */
     uint32_t n_disks;
     struct nm *nm; /* one of the three, while it is up */
     struct ss *ss;
@@ -49,6 +50,7 @@ struct cluster {
     uint64_t blocked[CLUSTER_NODES][CLUSTER_NODES]; /* from, to: nothing arrives before then */
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
+    uint64_t lost_at;                  /* the last loss for good */
     uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
     const struct node *last_leader;
     bool latecomer; /* the last NameServer has not been started yet */
@@ -71,6 +73,7 @@ bool cluster_whole(struct cluster *c);
 void node_start(struct node *n);
 /* Ends the process: power also costs what its disks had not flushed. It starts again after `downtime` (0: at once). */
 void node_crash(struct node *n, bool power, uint64_t downtime);
+void node_wipe(struct disk *d); /* of all segments */
 void node_pause(struct node *n, uint64_t ns);
 /* Its disks have no space left for so long; 0: they have again. */
 void node_fill(struct node *n, uint64_t ns);

@@ -11,6 +11,8 @@ static const struct {
     [SABOTAGE_TRUST_PAYLOAD] = {"trust-payload", "payload bytes change on the way and clients do not check them"},
     [SABOTAGE_WIPE_REPLICA] = {"wipe-replica", "a StorageServer comes back without its data folders' contents"},
     [SABOTAGE_TRUST_LEASE] = {"serve-after-lease", "a NameServer answers reads though its lease is over"},
+    [SABOTAGE_COUNT_FAILED] = {"count-failed", "a copy counts, and the one it replaces goes, whether it was made or not"},
+    [SABOTAGE_TRUST_COPIES] = {"copy-unverified", "bytes of copies change on the way and are not verified"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 
@@ -56,6 +58,19 @@ static void arrange_for(struct swarm *w)
         w->names = 3;
         w->pause = w->partition = 2 * NS_PER_SEC;
         break;
+    case SABOTAGE_COUNT_FAILED:
+        w->loss = NS_PER_SEC;
+        w->crash_ss = 2 * NS_PER_SEC;
+        w->downtime = 12 * NS_PER_SEC;
+        w->cut = NS_PER_SEC / 10;
+        w->cut_off = 2 * NS_PER_SEC;
+        break;
+    case SABOTAGE_TRUST_COPIES:
+        w->loss = NS_PER_SEC;
+        w->corrupt = NS_PER_SEC / 50;
+        w->crash_ss = 4 * NS_PER_SEC;
+        w->downtime = 10 * NS_PER_SEC;
+        break;
     default:
         break;
     }
@@ -87,6 +102,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->pause = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->corrupt = draw_rate(s, NS_PER_SEC / 20, 10 * NS_PER_SEC);
     w->disk_error = draw_rate(s, 2 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->loss = draw_rate(s, 2 * NS_PER_SEC, 20 * NS_PER_SEC);
+    w->cut_off = draw_rate(s, NS_PER_SEC, 10 * NS_PER_SEC);
     w->power = sim_chance(s, 600);
     w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;

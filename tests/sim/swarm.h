@@ -16,6 +16,8 @@ enum sabotage {
     SABOTAGE_WIPE_REPLICA,  /* a StorageServer's chunks are gone after a restart */
     SABOTAGE_WRONG_ORACLE,  /* the model forgets an acknowledged put: are its checks looking at all? */
     SABOTAGE_TRUST_LEASE,   /* a NameServer that led once answers as if it still did */
+    SABOTAGE_COUNT_FAILED,  /* a copy counts, and what it replaces goes, whether it was made or not */
+    SABOTAGE_TRUST_COPIES,  /* bytes of a copy change on the way, and are not verified */
     SABOTAGE_END,
 };
 
@@ -33,7 +35,7 @@ struct swarm {
     uint32_t split;                                    /* per mille: a delivery is cut somewhere */
     uint32_t disk_stall;                               /* per mille: an operation takes 20 times as long */
     /* mean ns between two faults of a kind; 0: never */
-    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, disk_full,
+    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, loss, cut_off, disk_full,
         clock;
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */

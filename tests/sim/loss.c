@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+#include "sim/loss.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "meta/meta.h"
+#include "support/memdisk.h"
+
+/* Longer than it takes to notice what is missing: two reports (node.c), comparing, a grace, and a grant's lifetime. */
+#define BETWEEN (60 * NS_PER_SEC)
+#define FILES_MAX 512u
+
+struct files {
+    char name[FILES_MAX][DISK_NAME_MAX + 1];
+    uint64_t size[FILES_MAX];
+    uint32_t n;
+};
+
+static void on_file(void *arg, const char *name, uint64_t size)
+{
+    struct files *f = arg;
+    if (f->n == FILES_MAX)
+        return;
+    snprintf(f->name[f->n], sizeof f->name[0], "%s", name);
+    f->size[f->n++] = size;
+}
+
+static struct disk *disk_copy(struct cluster *c, struct disk *from)
+{
+    struct disk *to = memdisk_new(sim_below(c->sim, UINT64_MAX), NODE_DISK_BYTES);
+    struct files *f = xcalloc(1, sizeof *f);
+    uint8_t *bytes = xcalloc(1, 64 * KIB);
+    int err = from->ops->list(from, on_file, f);
+    for (uint32_t i = 0; i < f->n && !err; i++) {
+        for (uint64_t at = 0; at < f->size[i] && !err; at += 64 * KIB) {
+            size_t got = 0;
+            err = from->ops->read(from, f->name[i], at, bytes, 64 * KIB, &got);
+            if (!err)
+                err = to->ops->write(to, f->name[i], at, bytes, got);
+        }
+        if (!err)
+            err = to->ops->sync(to, f->name[i]);
+    }
+    if (!err)
+        err = to->ops->sync(to, NULL);
+    if (err)
+        sim_fail(c->sim, "a disk cannot be copied: %s", dfs_errname(err));
+    free(bytes);
+    free(f);
+    return to;
+}
+
+static void backup_drop(struct node *n)
+{
+    for (uint32_t i = 0; i < NODE_DISKS; i++) {
+        memdisk_free(n->backup[i]);
+        n->backup[i] = NULL;
+    }
+}
+
+void loss_close(struct cluster *c)
+{
+    for (uint32_t i = 0; i < c->n_nodes; i++)
+        backup_drop(&c->nodes[i]);
+}
+
+static void disk_replace(struct node *n, uint32_t i, struct disk *with)
+{
+    memdisk_free(n->disks[i]);
+    n->disks[i] = with;
+    memdisk_skip_flush(with, n->cluster->swarm.sabotage == SABOTAGE_SKIP_FSYNC);
+}
+
+static void lose_server(struct node *n)
+{
+    for (uint32_t i = 0; i < n->n_disks; i++)
+        disk_replace(n, i, memdisk_new(sim_below(n->cluster->sim, UINT64_MAX), NODE_DISK_BYTES));
+    backup_drop(n); /* of another server from now on */
+}
+
+static void lose_since_backup(struct node *n)
+{
+    for (uint32_t i = 0; i < n->n_disks; i++) {
+        if (n->backup[i])
+            disk_replace(n, i, disk_copy(n->cluster, n->backup[i]));
+        else
+            n->backup[i] = disk_copy(n->cluster, n->disks[i]);
+    }
+}
+
+/* What an administrator sees. */
+static bool all_is_well(struct cluster *c)
+{
+    struct meta_health h;
+    if (!cluster_whole(c))
+        return false;
+    meta_health(nm_meta(cluster_nm(c)->nm), &h);
+    return h.under_replicated == 0 && h.missing == 0;
+}
+
+void loss_strike(struct cluster *c)
+{
+    struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS));
+    uint32_t kind = (uint32_t)sim_below(c->sim, 3);
+    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c))
+        return;
+    c->lost_at = c->sim->now;
+    sim_note(c->sim, n->name, "loss", kind, 0);
+    node_crash(n, false, sim_below(c->sim, c->swarm.downtime));
+    if (kind == 0)
+        lose_server(n);
+    else if (kind == 1)
+        node_wipe(n->disks[sim_below(c->sim, n->n_disks)]);
+    else
+        lose_since_backup(n);
+}
+
+void loss_partition(struct cluster *c)
+{
+    uint32_t victim = c->n_names + (uint32_t)sim_below(c->sim, CLUSTER_SERVERS);
+    uint32_t kind = (uint32_t)sim_below(c->sim, 3);
+    uint64_t until = c->sim->now + sim_below(c->sim, 8 * NS_PER_SEC);
+    uint32_t from = kind == 0 ? 0 : kind == 1 ? c->n_names + CLUSTER_SERVERS : c->n_names;
+    uint32_t to = kind == 0 ? c->n_names : kind == 1 ? c->n_nodes : c->n_names + CLUSTER_SERVERS;
+    bool one_way = sim_chance(c->sim, 300);
+    if (kind == 2) {
+        from += (uint32_t)sim_below(c->sim, CLUSTER_SERVERS);
+        to = from + 1;
+    }
+    for (uint32_t i = from; i < to; i++) {
+        if (i == victim)
+            continue;
+        c->blocked[i][victim] = until;
+        if (!one_way)
+            c->blocked[victim][i] = until;
+    }
+    sim_note(c->sim, c->nodes[victim].name, "cut off", kind, until);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* Losses for good: what an administrator may do to one StorageServer while the NameServer says that all is well, and what
+ * must not cost a byte. */
+#ifndef DFS_SIM_LOSS_H
+#define DFS_SIM_LOSS_H
+
+#include "sim/node.h"
+
+/* A server with all its disks, the segments of one disk, or all that has happened since a backup of its disks. Nothing, if
+ * the NameServer does not say that every goal is restored, or the last loss is not long ago. */
+void loss_strike(struct cluster *c);
+/* Between a StorageServer and the NameServers, the clients, or one other StorageServer, nothing arrives for a while. */
+void loss_partition(struct cluster *c);
+void loss_close(struct cluster *c);
+
+#endif

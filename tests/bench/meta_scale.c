@@ -61,6 +61,7 @@ static void publish_nth(struct world *w, uint64_t number, uint64_t chunk)
 static void begin(struct world *w)
 {
     world_start(w, 0);
+    w->timed = true;
     world_add_server(w, 1);
     world_add_server(w, 2);
     w_mkdir(w, "/d0", 0);

@@ -286,11 +286,11 @@ static void merge_add(struct merge *m, const struct extent *e, uint32_t from, ui
     m->out[m->n++].len = to - from;
 }
 
-/* Splits the old extents from `first` on and the new record against each other; both lists are in offset order. */
+/* Splits the old extents, which all share bytes with the new record, against it; both are in offset order. */
 static void merge_record(struct merge *m, const struct extent *old, uint32_t n, const struct extent *e)
 {
-    uint32_t end = e->rec_off + e->rec_len, cursor = e->rec_off, i = 0;
-    for (; i < n && old[i].off < end; i++) {
+    uint32_t end = e->rec_off + e->rec_len, cursor = e->rec_off;
+    for (uint32_t i = 0; i < n; i++) {
         const struct extent *o = &old[i];
         if (o->order > e->order) {
             merge_add(m, e, cursor, (uint32_t)min_u64(o->off, end));
@@ -306,33 +306,29 @@ static void merge_record(struct merge *m, const struct extent *old, uint32_t n, 
         }
     }
     merge_add(m, e, cursor, end);
-    for (; i < n; i++)
-        m->out[m->n++] = old[i];
 }
 
 static void insert_many(struct index *ix, struct chunk *c, const struct extent *e)
 {
-    uint32_t first = chunk_extent_at(c, e->rec_off);
-    if (first == c->n) { /* behind all others: the usual case */
-        many_grow(c, c->n + 1);
-        struct merge m = {c->u.many->v + c->n, 0};
-        merge_add(&m, e, e->rec_off, e->rec_off + e->rec_len);
-        c->n++;
-        live(ix, e->segment, 1, bytes_of(&c->u.many->v[c->n - 1]));
-        return;
-    }
-    uint32_t n = c->n - first;
-    struct extent *old = xcalloc(n, sizeof *old);
-    memcpy(old, c->u.many->v + first, n * sizeof *old);
-    many_grow(c, first + 2 * n + 1);
-    struct merge m = {c->u.many->v + first, 0};
-    merge_record(&m, old, n, e);
-    for (uint32_t i = 0; i < n; i++)
-        live(ix, old[i].segment, -1, -bytes_of(&old[i]));
+    struct extent few[8];
+    const struct extent *v = c->u.many->v;
+    uint32_t first = chunk_extent_at(c, e->rec_off), last = first;
+    while (last < c->n && v[last].off < e->rec_off + e->rec_len)
+        last++;
+    uint32_t n = last - first;
+    struct merge m = {2 * n + 1 <= ARRAY_LEN(few) ? few : xcalloc(2 * n + 1, sizeof few[0]), 0};
+    merge_record(&m, v + first, n, e);
+    for (uint32_t i = first; i < last; i++)
+        live(ix, v[i].segment, -1, -bytes_of(&v[i]));
     for (uint32_t i = 0; i < m.n; i++)
         live(ix, m.out[i].segment, 1, bytes_of(&m.out[i]));
-    c->n = first + m.n;
-    free(old);
+    many_grow(c, c->n - n + m.n);
+    struct extent *at = c->u.many->v + first;
+    memmove(at + m.n, at + n, (c->n - last) * sizeof *at);
+    memcpy(at, m.out, m.n * sizeof *at);
+    c->n += m.n - n;
+    if (m.out != few)
+        free(m.out);
 }
 
 void index_insert(struct index *ix, struct chunk *c, const struct extent *e)

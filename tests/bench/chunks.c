@@ -3,9 +3,9 @@
  * publishing. dfs-bench measures files; this measures the part of it that is the StorageServer's.
  *
  * The happy path is: a session, a grant of chunks for each connection, blocks of 4 KiB written one behind the other into
- * them, or (for reads) a first part written and then read back at random and checked against the checksum that came
- * along. Every write is durable when it is answered. The chunks are never published: the cluster collects them by itself
- * when their grants are over. Whatever fails ends the program with a sentence. */
+ * them; or a first part is written, and then its blocks are written anew at random, or read at random and checked against
+ * the checksum that came along. Every write is durable when it is answered. The chunks are never published: the cluster
+ * collects them by itself when their grants are over. Whatever fails ends the program with a sentence. */
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -69,7 +69,7 @@ struct load {
     struct conn *conns;
     uint32_t answered;    /* of the control calls */
     struct conn *filling; /* which gets the grant under way */
-    bool reading;
+    bool reading, again;  /* again: blocks that are there */
     uint64_t began, until, fill, done, number, busy;
     uint32_t *samples, n_samples; /* us */
 };
@@ -203,13 +203,13 @@ static void load_open(struct load *l, const struct options *o)
 
 static bool next_write(struct load *l, struct conn *c, struct slot *s)
 {
-    uint64_t blocks = l->chunk_size / DFS_BLOCK, at = c->written;
+    uint64_t blocks = l->chunk_size / DFS_BLOCK, at = l->again ? rng_below(&l->rng, c->written) : c->written;
     const struct place *p = &c->places[at / blocks % CHUNKS_EACH];
     uint32_t crc;
     struct msg m = {.type = MSG_TYPE_chunk_write};
     if (l->fill ? l->number >= l->fill : s->started >= l->until)
         return false;
-    c->written++;
+    c->written += !l->again;
     l->number++;
     put_u64(slice_data(s->block), l->number);
     put_u32((uint8_t *)&crc, crc32c(0, slice_data(s->block), DFS_BLOCK));
@@ -305,7 +305,7 @@ static int by_size(const void *a, const void *b)
 static void report(struct load *l)
 {
     double seconds = (double)(uv_hrtime() - l->began) / 1e9, rate = (double)l->done / seconds;
-    const char *op = l->reading ? "chunk_read" : "chunk_write";
+    const char *op = l->reading ? "chunk_read" : l->again ? "chunk_rewrite" : "chunk_write";
     qsort(l->samples, l->n_samples, sizeof *l->samples, by_size);
     uint32_t p50 = l->n_samples ? l->samples[l->n_samples / 2] : 0;
     uint32_t p99 = l->n_samples ? l->samples[(uint64_t)l->n_samples * 99 / 100] : 0;
@@ -334,15 +334,15 @@ int main(int argc, char **argv)
     };
     const char **args = xcalloc((size_t)argc + 1, sizeof *args);
     size_t n = 0;
-    char err[256] = "chunks write|read [OPTION]...: see --help";
+    char err[256] = "chunks write|rewrite|read [OPTION]...: see --help";
     bool bad = flags_parse(table, argc, argv, args, &n, err, sizeof err) != 0 || (!help && n != 1);
-    bool reading = !bad && n && strcmp(args[0], "read") == 0;
-    bad = bad || (!help && !reading && strcmp(args[0], "write") != 0);
+    bool reading = !bad && n && strcmp(args[0], "read") == 0, again = !bad && n && strcmp(args[0], "rewrite") == 0;
+    bad = bad || (!help && !reading && !again && strcmp(args[0], "write") != 0);
     if (help) {
         struct bytes text;
         bytes_init(&text, 64 * 1024);
         flags_help(table, &text);
-        printf("Usage: chunks write|read [OPTION]...\n\n%.*s", (int)text.len, (const char *)text.p);
+        printf("Usage: chunks write|rewrite|read [OPTION]...\n\n%.*s", (int)text.len, (const char *)text.p);
         return 0;
     }
     o.nm = o.nm ? o.nm : getenv("DFS_NM");
@@ -352,10 +352,12 @@ int main(int argc, char **argv)
     }
     struct load l;
     load_open(&l, &o);
-    l.fill = reading ? max_u64(FILL_BLOCKS, o.connections * o.depth) : 0;
+    l.fill = reading || again ? max_u64(FILL_BLOCKS, o.connections * o.depth) : 0;
     run(&l);
-    if (reading) {
-        l.reading = true;
+    if (reading || again) {
+        l.reading = reading;
+        l.again = again;
+        l.fill = 0;
         run(&l);
     }
     report(&l);

@@ -185,7 +185,7 @@ fio_4k() {
 # Nothing of what is stored is in memory any more. Needs root; without, the cold rows are left out.
 drop_caches() { sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches; }
 
-chunks() { # chunks NAME write|read FLAG...
+chunks() { # chunks NAME write|rewrite|read FLAG...
     as=$1
     shift
     "$CHUNKS" "$@" --seconds "$SECONDS_EACH" --json >"$DIR/chunks.json" 2>"$DIR/chunks.log" ||
@@ -211,6 +211,7 @@ round_meta() {
 round_chunks() {
     chunks chunk_write write -c 8 --depth 8
     fio_4k fio_4k_chunks
+    chunks chunk_rewrite rewrite -c 8 --depth 8
     chunks chunk_read read -c 50 --depth 1
     nginx_small nginx_50 50
 }
@@ -270,6 +271,7 @@ table() {
     row "meta -c 50: rename" rename - "/s" 1
     row "meta -c 50: unlink" unlink - "/s" 1
     row "chunk_write 4k, 8 x 8, 1 copy" chunk_write fio_4k_chunks "/s" 1
+    row "chunk_write 4k over others, 8 x 8" chunk_rewrite fio_4k_chunks "/s" 1
     row "chunk_read 4k, 50 x 1" chunk_read nginx_50 "/s" 1
     row "put 4k -c 64, 1 copy" put_4k_goal1 fio_4k "/s" 1
     row "put 4k -c 64, 2 copies" put_4k_goal2 fio_4k "/s" 1

@@ -9,6 +9,8 @@ CHUNKS=$DFS_BIN/../bench/chunks
 start_cluster 1
 "$CHUNKS" write -c 2 --depth 4 --seconds 300ms --json >"$T/write.json" || fail "write"
 grep -q '"op":"chunk_write".*"ops":[1-9]' "$T/write.json" || fail "nothing was written: $(cat "$T/write.json")"
+"$CHUNKS" rewrite -c 2 --depth 4 --seconds 300ms --json >"$T/rewrite.json" || fail "rewrite"
+grep -q '"op":"chunk_rewrite".*"ops":[1-9]' "$T/rewrite.json" || fail "nothing was written over: $(cat "$T/rewrite.json")"
 "$CHUNKS" read -c 3 --depth 2 --seconds 300ms --json >"$T/read.json" || fail "read"
 grep -q '"op":"chunk_read".*"ops":[1-9]' "$T/read.json" || fail "nothing was read: $(cat "$T/read.json")"
 dfs -j status | grep -q '"files": *0' || fail "files appeared: $(dfs -j status)"

@@ -63,7 +63,7 @@ static uint32_t reluctance(const struct client *c, const struct wire_replica *r)
            (r->rank == REPLICA_BUSY ? 1u : 0);
 }
 
-/* The next replica to ask: not tried yet, and among those we want to ask most another one for each range. */
+/* The next replica to ask: not tried yet, and among those we want to ask most another one for each chunk. */
 static bool replica_pick(const struct get_read *r, const struct wire_chunk_loc *loc, uint32_t *out)
 {
     uint32_t least = UINT32_MAX;

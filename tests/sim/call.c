@@ -72,7 +72,8 @@ static void list_entries(struct call *c, const struct dfs_result *r)
             return;
         }
         struct tree_entry *e = &t->v[t->n++];
-        *e = (struct tree_entry){.type = r->entries[i].attr.type, .value.size = (uint32_t)r->entries[i].attr.size};
+        *e = (struct tree_entry){.type = r->entries[i].attr.type, .value.size = (uint32_t)r->entries[i].attr.size,
+                                 .goal = r->entries[i].attr.goal_chosen ? r->entries[i].attr.goal : 0};
         snprintf(e->path, sizeof e->path, "%.60s", r->entries[i].name);
         if (t->n > 1 && strcmp(e->path, e[-1].path) <= 0)
             sim_fail(c->work->cluster->sim, "readdir %s: '%s' comes after '%s'", c->op.path, e->path, e[-1].path);

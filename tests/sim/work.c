@@ -78,7 +78,7 @@ static void draw_own(struct actor *a, struct op *op)
     }
     if (op->kind == OP_SYMLINK || ((op->kind == OP_STAT || op->kind == OP_UNLINK) && sim_chance(s, 200)))
         draw_symlink(a, op->path);
-    else if (op->kind == OP_READDIR && sim_chance(s, 500))
+    else if ((op->kind == OP_READDIR || op->kind == OP_SETATTR) && sim_chance(s, 500))
         snprintf(op->path, sizeof op->path, "%s", a->root);
     else
         draw_path(a, op->path);
@@ -122,6 +122,8 @@ static void check_list(struct actor *a)
         const struct tree_entry *e = tree_find(&a->tree, path);
         if (!e || e->type != c->listed.v[i].type)
             sim_fail(sim_of(a), "readdir lists %s, which %s", path, e ? "is of another type" : "is not there");
+        else if (e->goal != c->listed.v[i].goal)
+            sim_fail(sim_of(a), "readdir gives %s goal %u instead of %u", path, c->listed.v[i].goal, e->goal);
         else if (e->type == DFS_FILE && e->value.size != c->listed.v[i].value.size)
             sim_fail(sim_of(a), "readdir gives %s %u bytes instead of %u", path, c->listed.v[i].value.size,
                      e->value.size);

@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* Which replica a client asks first: one on its own machine, else one of those that are neither silent nor busy. */
+#include "client_fake.h"
+
+#define SIZE (4 * MIB)
+
+static int bytes_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+{
+    (void)arg;
+    *got = offset < SIZE ? (size_t)min_u64(len, SIZE - offset) : 0;
+    memset(buf, 'x', *got);
+    return 0;
+}
+
+static int bytes_write(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    (void)arg;
+    (void)offset;
+    (void)p;
+    (void)len;
+    return 0;
+}
+
+/* Reads the file a number of times; asked[i] counts the reads asked of server i + 1. */
+static void read_often(const char *host, const uint8_t ranks[FAKE_SERVERS], uint32_t asked[FAKE_SERVERS])
+{
+    struct fake *f = fake_new();
+    struct client_config cfg = {.nameservers = {"nm1:1"},
+                                .n_nameservers = 1,
+                                .nonce = 7,
+                                .seed = 9,
+                                .timeout = 10 * NS_PER_SEC,
+                                .window = 4 * MIB,
+                                .hosts = {host},
+                                .n_hosts = host != NULL};
+    client_free(f->c);
+    f->c = client_new(&cfg);
+    f->goal = 3;
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = bytes_read}});
+    fake_run(f);
+    assert_int_equal(f->status, 0);
+    for (uint32_t i = 0; i < f->map[0].n_replicas; i++)
+        f->map[0].replicas[i].rank = ranks[f->map[0].replicas[i].server - 1];
+    for (int round = 0; round < 32; round++) {
+        f->ended = 0;
+        fake_start(f, (struct client_request){
+                          .kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = bytes_write}});
+        while (!f->ended) {
+            struct fake_call *k = fake_next(f);
+            assert_non_null(k);
+            if (k->m.type == MSG_TYPE_chunk_read)
+                asked[k->addr[2] - '1']++;
+            fake_answer(f, k);
+        }
+        assert_int_equal(f->status, 0);
+    }
+    fake_free(f);
+}
+
+static void reads_are_spread_over_replicas_that_are_alike(void **state)
+{
+    uint32_t asked[FAKE_SERVERS] = {0};
+    (void)state;
+    read_often(NULL, (const uint8_t[]){REPLICA_FINE, REPLICA_FINE, REPLICA_FINE}, asked);
+    assert_true(asked[0] > 0 && asked[1] > 0);
+}
+
+static void the_replica_on_this_machine_is_asked(void **state)
+{
+    uint32_t asked[FAKE_SERVERS] = {0};
+    (void)state;
+    read_often("ss2", (const uint8_t[]){REPLICA_FINE, REPLICA_BUSY, REPLICA_FINE}, asked);
+    assert_true(asked[0] == 0 && asked[1] > 0 && asked[2] == 0);
+}
+
+static void busy_and_silent_replicas_are_left_alone(void **state)
+{
+    uint32_t asked[FAKE_SERVERS] = {0}, silent[FAKE_SERVERS] = {0};
+    (void)state;
+    read_often(NULL, (const uint8_t[]){REPLICA_BUSY, REPLICA_FINE, REPLICA_SILENT}, asked);
+    assert_true(asked[0] == 0 && asked[1] > 0 && asked[2] == 0);
+    read_often("ss1", (const uint8_t[]){REPLICA_SILENT, REPLICA_BUSY, REPLICA_SILENT}, silent);
+    assert_true(silent[0] == 0 && silent[1] > 0 && silent[2] == 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(reads_are_spread_over_replicas_that_are_alike),
+        cmocka_unit_test(the_replica_on_this_machine_is_asked),
+        cmocka_unit_test(busy_and_silent_replicas_are_left_alone),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -38,7 +38,9 @@ dfs put "$T/file" /plain/f
 dfs put "$T/file" /important/old
 dfs setgoal -r 3 /important
 dfs put "$T/file" /important/deep/new
-for i in 1 2 3 4 5 6 7 8 9 10; do dfs put "$T/file" "/plain/$i"; done # so that every server has something
+mkdir "$T/many" # so that every server has something, and every two have a file that is not on the third
+for i in $(seq 40); do echo "$i" >"$T/many/$i"; done
+dfs put -r "$T/many" /plain/many
 [ "$(dfs getgoal -r /important | awk '{ print $1 }' | sort -u)" = 3 ] || fail "getgoal -r: $(dfs getgoal -r /important)"
 dfs getgoal /plain/f | grep -q '^2  *(default)' || fail "getgoal of a file nobody chose for: $(dfs getgoal /plain/f)"
 dfs -j getgoal /important/old | grep -q '"goal":3,"chosen":true' || fail "getgoal -j"

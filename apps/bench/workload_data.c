@@ -43,7 +43,7 @@ static int start_put(struct slot *s)
     const struct fileset *f = s->phase->arg;
     struct dfs_put_options o = {.goal = (uint8_t)s->phase->bench->opt->goal};
     struct dfs_source src = {.read = on_source_read, .progress = on_source_progress, .arg = s, .seekable = true};
-    s->size = s->phase->size;
+    s->size = src.size = s->phase->size;
     s->seed = pattern_seed(s->size, s->index);
     fileset_path(f, s->index, s->path);
     return dfs_put(s->client, s->path, &src, &o, phase_done, s);

@@ -57,6 +57,11 @@ struct cli {
     int status;
 };
 
+/* --- verb_backup.c: parts of nm --- */
+int verb_nm_backup(struct cli *cli, const char *file);
+int verb_nm_restore(struct cli *cli, const char *file, const char *folder);
+int verb_nm_quarantine(struct cli *cli, const char *what, const char *more); /* NULL: show it; nothing more */
+
 /* --- cli.c --- */
 /* "dfs: VERB PATH: reason" on stderr; the exit status becomes 1. path may be NULL. */
 void cli_fail(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);

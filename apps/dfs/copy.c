@@ -180,7 +180,7 @@ int xfer_copy(struct cli *cli, const char *from, const char *to, const struct df
               char error[320])
 {
     struct copy *c = xcalloc(1, sizeof *c);
-    struct dfs_source source = {on_read, on_progress, c, true};
+    struct dfs_source source = {on_read, on_progress, c, true, a->size};
     struct dfs_put_options o = {.mode = a->mode, .goal = a->goal};
     if (cli->opt.preserve) {
         o.mtime_ns = a->mtime_ns;

@@ -52,18 +52,26 @@ int verb_nm(struct cli *cli)
 {
     const char *what = cli->args[0];
     struct call k = CALL(cli);
-    uint32_t id;
+    uint32_t id = 0;
     int err;
     if (strcmp(what, "list") == 0 && cli->n_args == 1)
         return list(cli);
-    if (!parse_id(cli, &id))
+    if (strcmp(what, "backup") == 0 && cli->n_args == 2)
+        return verb_nm_backup(cli, cli->args[1]);
+    if (strcmp(what, "restore") == 0 && cli->n_args == 3)
+        return verb_nm_restore(cli, cli->args[1], cli->args[2]);
+    if (strcmp(what, "quarantine") == 0)
+        return verb_nm_quarantine(cli, cli->n_args > 1 ? cli->args[1] : NULL, cli->n_args > 2 ? cli->args[2] : NULL);
+    if ((strcmp(what, "transfer") == 0 || strcmp(what, "remove") == 0) && !parse_id(cli, &id))
         return 0;
-    if (strcmp(what, "transfer") == 0)
+    if (strcmp(what, "transfer") == 0 && cli->n_args <= 2)
         err = dfs_nm_transfer(cli->client, id, on_call, &k);
-    else if (strcmp(what, "remove") == 0 && id != 0)
+    else if (strcmp(what, "remove") == 0 && cli->n_args == 2)
         err = dfs_nm_remove(cli->client, id, on_call, &k);
     else {
-        cli_fail(cli, what, "expected list, remove ID or transfer [ID]");
+        cli_fail(cli, what,
+                 "expected list, remove ID, transfer [ID], backup FILE, restore FILE DIR or quarantine [recover "
+                 "[all]|drop]");
         cli->status = 2;
         return 0;
     }

@@ -102,9 +102,10 @@ static void status_json(const struct dfs_status *s)
     }
     printf("],\"files\":%" PRIu64 ",\"directories\":%" PRIu64 ",\"symlinks\":%" PRIu64 ",\"chunks\":%" PRIu64
            ",\"bytes\":%" PRIu64 ",\"goal\":%u,\"sessions\":%" PRIu64 ",\"log_first\":%" PRIu64 ",\"log_last\":%" PRIu64
-           ",\"snapshot\":%" PRIu64 ",\"reads_per_second\":%" PRIu64 ",\"mutations_per_second\":%" PRIu64,
+           ",\"snapshot\":%" PRIu64 ",\"reads_per_second\":%" PRIu64 ",\"mutations_per_second\":%" PRIu64
+           ",\"quarantine\":%s,\"quarantined\":%" PRIu64,
            s->files, s->directories, s->symlinks, s->chunks, s->bytes, s->goal, s->sessions, s->log_first, s->log_last,
-           s->snapshot, s->reads_per_s, s->mutations_per_s);
+           s->snapshot, s->reads_per_s, s->mutations_per_s, s->quarantine ? "true" : "false", s->quarantined);
     removed_json(&s->trash, &s->reclaiming);
 }
 
@@ -120,6 +121,9 @@ static void status_text(const struct dfs_status *s)
     removed_text(&s->trash, &s->reclaiming);
     printf("%" PRIu64 " reads/s, %" PRIu64 " changes/s; %" PRIu64 " sessions\n", s->reads_per_s, s->mutations_per_s,
            s->sessions);
+    if (s->quarantine)
+        printf("restored: %" PRIu64 " copies of chunks it does not know are kept (dfs nm quarantine)\n",
+               s->quarantined);
     if (s->n_servers == 0)
         printf("no StorageServer yet: nothing can be stored (dfs-ss --data DIR --nm HOST:PORT adds one)\n");
     else if (s->n_servers == 1)

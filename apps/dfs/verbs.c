@@ -213,12 +213,23 @@ const struct verb verbs[] = {
      "  dfs setgoal -r default /tmp\n"},
     {"getgoal", "PATH...", "show how many copies files have", "R*", 1, ANY, verb_getgoal, goal_flags,
      "Of a directory: what files made in it will have.\n\n  dfs getgoal -r /important\n"},
-    {"nm", "list|remove|transfer [ID]", "NameServers: show, take out, hand over", "ww", 1, 2, verb_nm, NULL,
+    {"nm", "list|remove|transfer|backup|restore|quarantine", "NameServers: show, take out, hand over, back up", "wLL",
+     1, 3, verb_nm, NULL,
      "  dfs nm list               the NameServers, and who leads\n"
      "  dfs nm remove ID          takes one out for good: its id is never used again\n"
      "  dfs nm transfer [ID]      hands leadership to ID, or to whoever is furthest\n"
+     "  dfs nm backup FILE        a consistent copy of all names and of where data is; - is standard output\n"
      "\n"
-     "A further NameServer joins by itself: dfs-nm --data DIR --join HOST:PORT\n"},
+     "A further NameServer joins by itself: dfs-nm --data DIR --join HOST:PORT\n"
+     "\n"
+     "When the data of all NameServers is lost (not of some: then one of the others goes on):\n"
+     "\n"
+     "  dfs nm restore FILE DIR   a fresh data folder for dfs-nm out of a backup; talks to no server\n"
+     "  dfs nm quarantine         what StorageServers hold that the restored names do not know: kept until …\n"
+     "  dfs nm quarantine recover … files are made of it, in /recovered; with \"all\", of incomplete ones as well\n"
+     "  dfs nm quarantine drop    … or it is given up\n"
+     "\n"
+     "Without a backup: dfs-nm --data DIR --init --rebuild CLUSTER, and then dfs nm quarantine recover\n"},
     {"server", "list|drain|undrain|remove [ID]", "StorageServers: show, empty, take out", "ww", 1, 2, verb_server, NULL,
      "  dfs server list           the StorageServers, and how full they are\n"
      "  dfs server drain ID       moves everything off it; it takes nothing new, and still serves\n"

@@ -19,6 +19,7 @@ struct put {
     bool spooled, ended;
     uint64_t have; /* spool: bytes taken from standard input */
     uint64_t acked;
+    uint64_t size; /* of a file, when it was opened */
     xfer_done done;
     void *arg;
 };
@@ -128,6 +129,7 @@ static int open_source(struct put *p, const char *local, struct dfs_put_options 
                  S_ISDIR(st.st_mode) ? "is a directory (-r stores it with all it holds)" : "not a regular file");
         return DFS_EINVAL;
     }
+    p->size = (uint64_t)st.st_size;
     o->mode = st.st_mode & 07777;
     o->mtime_ns = (int64_t)st.st_mtim.tv_sec * (int64_t)NS_PER_SEC + st.st_mtim.tv_nsec;
     return 0;
@@ -143,7 +145,7 @@ int xfer_put(struct cli *cli, const char *local, const char *remote, xfer_done d
     p->arg = arg;
     int err = open_source(p, local, &o, error);
     if (!err) {
-        struct dfs_source source = {p->spooled ? spool_read : file_read, on_progress, p, !p->spooled};
+        struct dfs_source source = {p->spooled ? spool_read : file_read, on_progress, p, !p->spooled, p->size};
         err = dfs_put(cli->client, remote, &source, &o, on_put, p);
         if (err)
             snprintf(error, 320, "%s", dfs_strerror(err));

@@ -28,21 +28,29 @@ static int parse(struct options *o, int argc, char **argv)
     const struct flag table[] = {
         {"data", 'd', FLAG_STRING, &nm->data, "DIR", "the data folder", NULL},
         {"init", 0, FLAG_SWITCH, &o->init, NULL, "make a new cluster in an empty data folder", NULL},
-        {"join", 0, FLAG_STRING, &nm->join, "HOST:PORT[,...]", "join the cluster of these NameServers, with an empty data folder",
+        {"rebuild", 0, FLAG_STRING, &nm->rebuild, "CLUSTER",
+         "with --init: take the place of this cluster's NameServers, whose data is lost and of which there is no "
+         "backup; its "
+         "names are not known any more (see dfs nm --help)",
          NULL},
+        {"join", 0, FLAG_STRING, &nm->join, "HOST:PORT[,...]",
+         "join the cluster of these NameServers, with an empty data folder", NULL},
         {"listen", 'l', FLAG_STRING, &nm->listen, "HOST:PORT", "where to listen; port 0 takes a free one",
          "127.0.0.1:4610"},
         {"advertise", 0, FLAG_STRING, &nm->advertise, "HOST:PORT", "the address others reach this server at",
          "as --listen"},
         {"heartbeat", 0, FLAG_DURATION, &nm->heartbeat, "TIME", "how often StorageServers report", "250ms"},
         {"serve-lease", 0, FLAG_DURATION, &nm->serve_lease, "TIME", "how long one may serve without a heartbeat", "2s"},
-        {"down-after", 0, FLAG_DURATION, &nm->down_after, "TIME", "when a silent StorageServer counts as down", "2500ms"},
-        {"grant-lifetime", 0, FLAG_DURATION, &nm->grant_lifetime, "TIME", "when an unpublished chunk is given up", "1m"},
+        {"down-after", 0, FLAG_DURATION, &nm->down_after, "TIME", "when a silent StorageServer counts as down",
+         "2500ms"},
+        {"grant-lifetime", 0, FLAG_DURATION, &nm->grant_lifetime, "TIME", "when an unpublished chunk is given up",
+         "1m"},
         {"repair-grace", 0, FLAG_DURATION, &nm->repair_grace, "TIME",
          "how long a StorageServer may be gone before its copies are made elsewhere", "1m"},
         {"reader-grace", 0, FLAG_DURATION, &nm->reader_grace, "TIME", "how long replaced chunks live on", "10m"},
         {"session-ttl", 0, FLAG_DURATION, &nm->session_ttl, "TIME", "when an idle session is forgotten", "10m"},
-        {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE", "log written between two snapshots", "64m"},
+        {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE", "log written between two snapshots",
+         "64m"},
         DAEMON_FLAGS(o->common),
         {0},
     };
@@ -55,6 +63,10 @@ static int parse(struct options *o, int argc, char **argv)
     }
     if (o->init && nm->join) {
         fprintf(stderr, "dfs-nm: --init makes a new cluster, --join enters one: give one of them\n");
+        return 2;
+    }
+    if (nm->rebuild && !o->init) {
+        fprintf(stderr, "dfs-nm: --rebuild makes a new folder: it goes with --init and an empty one\n");
         return 2;
     }
     nm->relaxed = o->common.relaxed;

@@ -98,6 +98,19 @@ struct dfs_status {
     size_t n_nameservers;
     const struct dfs_server *servers;
     size_t n_servers;
+    bool quarantine;      /* the namespace was restored: chunks it does not know are kept, not deleted */
+    uint64_t quarantined; /* copies of such chunks, as far as StorageServers have reported */
+};
+
+enum dfs_recovery_state { DFS_RECOVERY_NONE, DFS_RECOVERY_GATHERING, DFS_RECOVERY_BUILDING, DFS_RECOVERY_DONE };
+struct dfs_recovery {
+    int state;                  /* enum dfs_recovery_state */
+    uint64_t run;               /* another number: it was begun anew, by somebody else or another leader */
+    uint32_t servers, reported; /* StorageServers that are up, or were; those that have told all they hold */
+    uint64_t copies;            /* unknown ones they told of */
+    uint64_t whole, incomplete; /* files */
+    uint64_t left;              /* chunks still in quarantine */
+    const char *error;          /* "" if it went well */
 };
 
 struct dfs_statfs {
@@ -178,6 +191,7 @@ struct dfs_result {
     const char *next;                /* usage, fsck: where the next page starts */
     bool eof;                        /* readdir, usage, fsck, trash_list: that was the last page */
     const struct dfs_status *status; /* status */
+    const struct dfs_recovery *recovery; /* recover */
     struct dfs_statfs fs;            /* statfs */
     uint64_t bytes;                  /* put, get, read: payload moved; rebalance: to be moved, about */
 };
@@ -283,6 +297,15 @@ int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 /* Hands leadership to this NameServer; 0: to the one that is furthest. */
 int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 
+/* Ends the quarantine after a restore: chunks the namespace does not know are deleted. */
+int dfs_quarantine_drop(struct dfs_client *c, dfs_cb cb, void *arg);
+/* Puts files together out of what is in quarantine: those that are whole under /recovered, with DFS_RECOVER_ALL those of
+ * which something is missing under /recovered/incomplete. Calls back at once; DFS_RECOVER_LOOK tells how far it is. */
+#define DFS_RECOVER_LOOK 0u
+#define DFS_RECOVER_WHOLE 1u
+#define DFS_RECOVER_ALL 2u
+int dfs_recover(struct dfs_client *c, unsigned what, dfs_cb cb, void *arg);
+
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
  * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,
  * or, if the source is seekable, any part. Without that, a put of more than two chunks fails when a server that has some of
@@ -294,6 +317,7 @@ struct dfs_source {
     void (*progress)(void *arg, uint64_t bytes); /* acknowledged so far; may be NULL */
     void *arg;
     bool seekable; /* a file, memory */
+    uint64_t size; /* if known, so that StorageServers can tell one day that a file is whole; 0: not known */
 };
 struct dfs_put_options {
     uint32_t mode;     /* 0: 0644 */
@@ -318,6 +342,11 @@ struct dfs_sink {
 /* Reads [offset, offset+length) of a file; length UINT64_MAX: to the end. Holes come as zeros. */
 int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink, dfs_cb cb,
             void *arg);
+
+/* A consistent copy of the namespace and the chunk map, with all that was acknowledged before the call, for dfs nm restore.
+ * Its bytes come in order from 0; restart() is called if they have to come again. DFS_EAGAIN of write() ends it, as any other
+ * error does. */
+int dfs_nm_backup(struct dfs_client *c, const struct dfs_sink *sink, dfs_cb cb, void *arg);
 
 /* --- synchronous --- */
 

@@ -131,6 +131,9 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_GET:
         get_begin(op, fx);
         return;
+    case OP_BACKUP:
+        backup_begin(op, fx);
+        return;
     default:
         path_begin(op, fx);
         return;
@@ -158,7 +161,7 @@ static int request_check(const struct client_request *r)
         err = DFS_ETOOBIG;
     if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))
         err = DFS_EINVAL;
-    if (!err && r->kind == OP_GET && !r->sink.write)
+    if (!err && (r->kind == OP_GET || r->kind == OP_BACKUP) && !r->sink.write)
         err = DFS_EINVAL;
     return err;
 }

@@ -4,7 +4,7 @@
  * Three layers, each using only the one above it:
  *   task   one thing that sends a call, waits for its answer, or sleeps before trying again      (task.c)
  *   rpc    a task towards the NameServers: leader, session, numbers, retry                       (rpc.c, session.c)
- *   op     what the user asked for: path operations (path.c), put (put*.c, hold.c), get (get*.c)
+ *   op     what the user asked for: path operations (path.c), put (put*.c, hold.c), get (get*.c), backup.c
  *
  *                    client_start            turn               last answer              end of the step
  *   op:   (caller) --------------> starting ------> running ---------------------> ended -----------------> callback, freed
@@ -71,6 +71,11 @@ struct rpc {
     rpc_answer_fn answer;
 };
 
+struct backup { /* how far it is */
+    uint64_t index, term, after, offset;
+    uint32_t restarts;
+};
+
 struct op {
     struct list link; /* c->starting, c->running or c->ended */
     struct client *c;
@@ -81,6 +86,7 @@ struct op {
     struct list dated; /* in c->dated if there is a deadline */
     uint64_t number;   /* names it to the program */
     uint64_t deadline;
+    struct backup backup;
     bool ended;
     int status;
     uint64_t progress; /* when something last went well */
@@ -243,6 +249,9 @@ void xattr_answer(struct op *op, const struct msg *m); /* may end the op with EN
 void servers_build(struct rpc *r, struct msg *m);
 void servers_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
 const char *server_state_word(uint8_t s);
+/* --- backup.c --- */
+void backup_begin(struct op *op, struct effects *fx);
+void recover_answer(struct op *op, const struct msg_recover_reply *m);
 
 /* --- path.c, put.c, get.c: first step and cleanup of an op --- */
 void path_begin(struct op *op, struct effects *fx);

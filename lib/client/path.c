@@ -58,7 +58,8 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
     const struct client_request *q = &op->req;
     if (op_is_xattr(q->kind)) {
         xattr_build(r, m);
-    } else if (q->kind == OP_SERVER_SET || q->kind == OP_HEALTH || q->kind == OP_FSCK || q->kind == OP_REBALANCE) {
+    } else if (q->kind == OP_SERVER_SET || q->kind == OP_HEALTH || q->kind == OP_FSCK || q->kind == OP_REBALANCE ||
+               q->kind == OP_QUARANTINE_DROP || q->kind == OP_RECOVER) {
         servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
@@ -275,6 +276,8 @@ static void answer_status(struct op *op, const struct msg_status_reply *m)
     s->reclaiming = totals_of(&m->reclaiming);
     s->reads_per_s = m->reads_per_s;
     s->mutations_per_s = m->mutations_per_s;
+    s->quarantine = m->quarantine != 0;
+    s->quarantined = m->quarantined;
     op->result.status = s;
 }
 
@@ -362,6 +365,7 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     case MSG_TYPE_status_reply:
         answer_status(op, &m->status_reply);
         break;
+    case MSG_TYPE_recover_reply:
     case MSG_TYPE_server_set_reply:
     case MSG_TYPE_health_reply:
     case MSG_TYPE_fsck_reply:

@@ -76,6 +76,8 @@ static bool put_read(struct put *p, struct put_chunk *k, struct effects *fx)
         op_end(op, err ? err : DFS_EINVAL, "the source cannot be read: %s", dfs_strerror(err ? err : DFS_EINVAL));
         return false;
     }
+    if (got < want) /* that was the end: the last frame tells, even where nobody knew before */
+        p->size = base + k->read + got;
     if (got)
         put_chunk_add(k, slice_take(b, 0, (uint32_t)got), fx);
     else
@@ -199,6 +201,8 @@ void put_begin(struct op *op, struct effects *fx)
     op->put = xcalloc(1, sizeof *op->put);
     op->c->puts++;
     op->put->op = op;
+    op->put->file = rng_next(&op->c->rng) | 1; /* 0 would mean none */
+    op->put->size = op->req.source.size;
     task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
     op->rpc.mutation = op->rpc.needs_session = true;

@@ -40,6 +40,8 @@ struct put_frame {
 
 struct put {
     struct op *op;
+    uint64_t file;        /* of all its chunks, random */
+    uint64_t size;        /* of the file; 0: not known (yet) */
     uint64_t chunk_size;  /* 0: not known before the first grant */
     struct put_chunk **chunks;
     uint32_t n_chunks, cap_chunks;

@@ -98,9 +98,19 @@ static void frame_run(struct task *t, struct effects *fx)
     memset(&m, 0, sizeof m);
     m.type = MSG_TYPE_chunk_write;
     m.chunk_write = (struct msg_chunk_write){
-        .grant = g->token, .chunk = g->chunk, .version = g->version, .session = g->session, .number = f->number,
-        .index = f->chunk->index, .offset = f->offset, .length = f->data.len,
-        .crcs = {(const char *)f->crcs, f->n_crcs * 4}, .chain = chain, .n_chain = g->n - 1,
+        .grant = g->token,
+        .chunk = g->chunk,
+        .version = g->version,
+        .session = g->session,
+        .number = f->number,
+        .file = f->chunk->put->file,
+        .size = f->chunk->put->size,
+        .index = f->chunk->index,
+        .offset = f->offset,
+        .length = f->data.len,
+        .crcs = {(const char *)f->crcs, f->n_crcs * 4},
+        .chain = chain,
+        .n_chain = g->n - 1,
     };
     for (uint32_t i = 1; i < g->n; i++)
         chain[i - 1] = (struct wire_replica){.server = g->r[i].server, .addr = str_of(g->r[i].addr)};

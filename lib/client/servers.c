@@ -26,6 +26,13 @@ void servers_build(struct rpc *r, struct msg *m)
     case OP_REBALANCE:
         m->type = MSG_TYPE_rebalance;
         return;
+    case OP_QUARANTINE_DROP:
+        m->type = MSG_TYPE_quarantine_drop;
+        return;
+    case OP_RECOVER:
+        m->type = MSG_TYPE_recover;
+        m->recover.what = (uint8_t)q->limit;
+        return;
     default:
         m->type = MSG_TYPE_health;
     }
@@ -102,6 +109,9 @@ void servers_answer(struct op *op, const struct msg *m)
         return;
     case MSG_TYPE_fsck_reply:
         answer_fsck(op, &m->fsck_reply);
+        return;
+    case MSG_TYPE_recover_reply:
+        recover_answer(op, &m->recover_reply);
         return;
     case MSG_TYPE_rebalance_reply:
         op->result.bytes = m->rebalance_reply.bytes;

@@ -6,13 +6,14 @@
  *   nm_open.c   opening a data folder     nm_snapshot.c  taking snapshots
  *   engine_start.c  starting raft     entries.c  entries on their way to others     peers.c  raft's messages
  *   lease.c     when we may answer    members.c  joining and leaving                install.c  snapshots for others
- *   lockwait.c  calls that wait for locks
+ *   lockwait.c  calls that wait for locks     backup.c  new folders from a backup
  *   level.c     kinds of entries, and releases
  *   leader.c    the leader's clockwork    grant.c   placement       status.c  what only the leader can answer
  *   agree.c, agree_members.c  versions of chunks that are written in place
  *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
  *   health.c    what is wrong, and what to do about it
- *   rates.c     operations a second       openers.c who opened the sessions there are */
+ *   rates.c     operations a second       openers.c who opened the sessions there are
+ *   quarantine.c  what a restored state does not know     recover.c  files put together out of that */
 #ifndef DFS_GROUP_GROUP_H
 #define DFS_GROUP_GROUP_H
 
@@ -180,7 +181,7 @@ struct nm {
     struct install install;
     struct reply_to fetch[FETCH_SLOTS];
     uint32_t fetch_length[FETCH_SLOTS];
-    bool fetch_used[FETCH_SLOTS];
+    bool fetch_used[FETCH_SLOTS], fetch_backup[FETCH_SLOTS];
     struct {
         bool active, calling;
         uint32_t at; /* which of cfg.join */
@@ -194,6 +195,8 @@ struct nm {
     struct snapshot_ref damaged;       /* found at opening; unlinked when a newer one is good */
     struct snapshot_ref taking;        /* asked for; index 0: none */
     uint64_t snapshot_retry;           /* mono ns: not before, after a failure */
+    uint64_t backup_after;             /* a backup waits for a snapshot of this index or later; 0: none does */
+    uint64_t backup_until;             /* mono ns: a backup is being read */
 
     uint64_t free_bytes;        /* of the disk, as far as known */
     bool nearly_full, no_spare, join_waits; /* said in the log */
@@ -203,6 +206,7 @@ struct nm {
 
     struct leader lead;
     struct rates rates; /* of what this node has answered */
+    struct recovery *recovery; /* begun by this leader; NULL: none was */
     char note[2][512]; /* what opening found and repaired, to be logged in the first turn */
     uint32_t n_notes;
 };
@@ -342,6 +346,8 @@ void install_reply(struct nm *nm, const struct event *ev, struct effects *fx);
 void install_written(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Another asks for a slice of ours. */
 void install_serve(struct nm *nm, const struct event *ev, struct effects *fx);
+void install_send(struct nm *nm, struct reply_to to, struct snapshot_ref ref, uint64_t offset, uint32_t length,
+                  bool backup, struct effects *fx);
 void install_served(struct nm *nm, const struct event *ev, struct effects *fx);
 
 /* nm_snapshot.c */
@@ -349,6 +355,19 @@ void snapshot_consider(struct nm *nm, struct effects *fx);
 /* Those on disk are superseded. */
 void snapshot_forget(struct nm *nm, struct effects *fx);
 void snapshot_done(struct nm *nm, int status, struct effects *fx);
+void snapshot_backup(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* quarantine.c */
+/* Whether this chunk is not to be ordered deleted, whatever the state says (B16). */
+bool quarantine_holds(const struct nm *nm, uint64_t chunk);
+/* A page of a server's report: chunks nobody knows and the quarantine holds are counted. */
+void quarantine_count(struct nm *nm, const struct msg_report *r);
+/* Copies counted on all servers. */
+uint64_t quarantine_copies(const struct nm *nm);
+/* A command of the leader's was applied. */
+void quarantine_applied(struct nm *nm, const struct msg *cmd, struct effects *fx);
+/* What is wanted of this server, into the answer to its heartbeat. */
+void quarantine_ask(const struct nm *nm, struct live *l, struct msg_heartbeat_reply *reply);
 
 /* report.c */
 /* Goes on with what takes longer. */
@@ -361,6 +380,16 @@ bool report_held(struct nm *nm, uint32_t server, const struct wire_held *h);
  * only then may that one, or a copy besides, be deleted. */
 bool report_enough(const struct nm *nm, const struct meta_placement *p, uint32_t without);
 void report_request(struct nm *nm, const struct event *ev, struct effects *fx);
+
+/* recover.c */
+void recovery_request(struct nm *nm, const struct event *ev, struct effects *fx);
+void recovery_inventory(struct nm *nm, const struct event *ev, struct effects *fx);
+/* Whether this server's inventory is wanted: into the answer to its heartbeat. */
+void recovery_ask(const struct nm *nm, const struct live *l, struct msg_heartbeat_reply *reply);
+void recovery_turn(struct nm *nm, struct effects *fx);
+void recovery_applied(struct nm *nm, const struct msg_recover_file *r);
+uint64_t recovery_deadline(const struct nm *nm);
+void recovery_forget(struct nm *nm); /* with the leadership */
 
 /* status.c */
 /* Answers a READ request into reply. */

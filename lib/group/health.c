@@ -221,6 +221,17 @@ static void tell_few(struct health *h)
     }
 }
 
+/* Nothing is wrong with it; but it does not end by itself. */
+static void tell_quarantine(struct health *h)
+{
+    if (meta_quarantine(h->nm->meta) == 0)
+        return;
+    advise(h,
+           "the namespace was restored: %" PRIu64 " copies of chunks it does not know are kept, and what is removed of "
+           "the old ones too, until: dfs nm quarantine drop (recover makes files of them)",
+           quarantine_copies(h->nm));
+}
+
 static int tell_nameservers(struct health *h)
 {
     struct msg_status_reply s = {.n_nameservers = 0};
@@ -273,6 +284,7 @@ int health_read(struct nm *nm, struct msg *reply, struct arena *a)
     tell_misplaced(&h);
     tell_draining(&h);
     tell_few(&h);
+    tell_quarantine(&h);
     return err;
 }
 

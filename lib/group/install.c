@@ -20,40 +20,49 @@
 
 /* --- the one who has it --- */
 
-void install_serve(struct nm *nm, const struct event *ev, struct effects *fx)
+void install_send(struct nm *nm, struct reply_to to, struct snapshot_ref ref, uint64_t offset, uint32_t length,
+                  bool backup, struct effects *fx)
 {
-    const struct msg_snapshot_fetch *f = &ev->msg->snapshot_fetch;
     char name[DISK_NAME_MAX + 1];
     struct disk_op *op;
     uint32_t slot = 0;
 
-    if ((f->index != nm->newest.index || f->term != nm->newest.term) &&
-        (f->index != nm->older.index || f->term != nm->older.term)) {
-        fx_fail(fx, ev->to, DFS_ENOENT, "this snapshot is not here any more");
+    if ((ref.index != nm->newest.index || ref.term != nm->newest.term) &&
+        (ref.index != nm->older.index || ref.term != nm->older.term)) {
+        fx_fail(fx, to, DFS_ENOENT, "this snapshot is not here any more");
         return;
     }
     while (slot < FETCH_SLOTS && nm->fetch_used[slot])
         slot++;
-    if (slot == FETCH_SLOTS || f->index == 0) {
-        fx_fail(fx, ev->to, DFS_EAGAIN, "too many fetch snapshots");
+    if (slot == FETCH_SLOTS || ref.index == 0) {
+        fx_fail(fx, to, DFS_EAGAIN, "too many fetch snapshots");
         return;
     }
-    snapshot_name(f->index, f->term, name);
+    snapshot_name(ref.index, ref.term, name);
     op = disk_op_new(DISK_READ, name, 1);
-    op->offset = f->offset;
-    op->length = min_u64(f->length, SLICE);
+    op->offset = offset;
+    op->length = min_u64(length, SLICE);
     op->token = TOKEN_FETCH + slot;
     nm->fetch_used[slot] = true;
+    nm->fetch_backup[slot] = backup;
     nm->fetch_length[slot] = (uint32_t)op->length;
-    nm->fetch[slot] = ev->to;
+    nm->fetch[slot] = to;
     fx_disk(fx, op);
+}
+
+void install_serve(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_snapshot_fetch *f = &ev->msg->snapshot_fetch;
+
+    install_send(nm, ev->to, (struct snapshot_ref){f->index, f->term}, f->offset, f->length, false, fx);
 }
 
 void install_served(struct nm *nm, const struct event *ev, struct effects *fx)
 {
-    uint32_t slot = (uint32_t)(ev->token - TOKEN_FETCH);
-    struct msg reply = {.type = MSG_TYPE_snapshot_fetch_reply};
+    uint32_t slot = (uint32_t)(ev->token - TOKEN_FETCH), crc;
     struct payload payload = {0};
+    struct msg reply;
+    bool eof;
 
     if (slot >= FETCH_SLOTS || !nm->fetch_used[slot])
         return;
@@ -62,8 +71,18 @@ void install_served(struct nm *nm, const struct event *ev, struct effects *fx)
         fx_fail(fx, nm->fetch[slot], ev->status, "the snapshot cannot be read");
         return;
     }
-    reply.snapshot_fetch_reply.eof = ev->op->data[0].len < nm->fetch_length[slot];
-    reply.snapshot_fetch_reply.crc = crc32c(0, slice_data(ev->op->data[0]), ev->op->data[0].len);
+    eof = ev->op->data[0].len < nm->fetch_length[slot];
+    crc = crc32c(0, slice_data(ev->op->data[0]), ev->op->data[0].len);
+    memset(&reply, 0, sizeof reply);
+    if (nm->fetch_backup[slot]) {
+        reply.type = MSG_TYPE_nm_backup_reply;
+        reply.nm_backup_reply.eof = eof;
+        reply.nm_backup_reply.crc = crc;
+    } else {
+        reply.type = MSG_TYPE_snapshot_fetch_reply;
+        reply.snapshot_fetch_reply.eof = eof;
+        reply.snapshot_fetch_reply.crc = crc;
+    }
     if (ev->op->data[0].len > 0) {
         payload = payload_of(ev->op->data[0]);
         ev->op->data[0] = (struct slice){0};

@@ -88,6 +88,7 @@ void leader_open(struct nm *nm)
 
     tasks_forget(nm);
     repair_open(nm);
+    recovery_forget(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
     forget_sessions(l, UINT64_MAX);
     openers_close(&l->openers);
@@ -252,6 +253,7 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     reply.heartbeat_reply.lease_ms = (uint32_t)min_u64(nm->cfg.serve_lease / NS_PER_MS, UINT32_MAX);
     reply.heartbeat_reply.remove = l->remove + l->n_remove;
     reply.heartbeat_reply.n_remove = n;
+    quarantine_ask(nm, l, &reply.heartbeat_reply);
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
@@ -400,7 +402,9 @@ static void propose_reclaim(struct nm *nm)
 {
     struct leader *l = &nm->lead;
     struct msg cmd = {.type = MSG_TYPE_reclaim};
-    int64_t before = nm->now.mono < l->trash_from ? INT64_MIN : nm->now.wall - meta_trash_keep(nm->meta);
+    /* what a restored trash holds has waited for longer than anybody could have looked at it */
+    bool wait = nm->now.mono < l->trash_from || meta_quarantine(nm->meta) != 0;
+    int64_t before = wait ? INT64_MIN : nm->now.wall - meta_trash_keep(nm->meta);
 
     if (l->reclaim_pending || nm->now.mono < l->next_reclaim)
         return;
@@ -519,7 +523,7 @@ uint64_t leader_deadline(const struct nm *nm)
 
 static void queue_removal(struct nm *nm, const struct meta_removed *r)
 {
-    for (uint32_t i = 0; i < r->n_servers; i++) {
+    for (uint32_t i = 0; i < r->n_servers && !quarantine_holds(nm, r->chunk); i++) {
         struct live *l = live_get(nm, r->servers[i]);
 
         if (l->n_remove == REMOVE_MAX)
@@ -590,6 +594,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         }
         break;
     default:
+        quarantine_applied(nm, cmd, fx);
         break;
     }
 }

@@ -45,6 +45,13 @@ struct live { /* one StorageServer, as heard by this leader */
     uint64_t compared;
     struct compare *compare; /* this page; owned */
     uint64_t counted, mapped; /* copies found that the map has, and what it had at the start */
+    struct {
+        uint64_t copies;   /* in quarantine, by the last complete report */
+        uint64_t counting; /* by the one that is coming in … */
+        uint64_t last;     /* … up to this chunk */
+    } quarantine;
+    bool report_wanted;
+    uint64_t inventory; /* the run it has told all for */
 };
 
 struct leader {
@@ -84,6 +91,9 @@ uint64_t leader_deadline(const struct nm *nm);
 /* An own command was applied. */
 void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_result *res, struct effects *fx);
 struct live *live_get(struct nm *nm, uint32_t id); /* made if need be */
+/* The registered server this message comes from, or NULL after it was told to register (again). */
+const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,
+                                        struct effects *fx);
 const struct live *live_find(const struct leader *l, uint32_t id);
 /* The registered server this message comes from, or NULL after it was told to register (again). */
 const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, uint32_t id, uint64_t incarnation,

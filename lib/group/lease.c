@@ -149,6 +149,9 @@ void lease_turn(struct nm *nm, struct effects *fx)
         leader_open(nm);
         fx_log(fx, LOG_INFO, "nm.serving", "epoch=%" PRIu64 " term=%llu address=%s", meta_epoch(nm->meta),
                raft_current_term(&nm->raft), nm->address);
+        if (meta_quarantine(nm->meta) != 0)
+            fx_log(fx, LOG_WARN, "nm.quarantine",
+                   "advice=\"chunks this restored namespace does not know are kept: dfs nm quarantine\"");
     }
     if (nm->serving && nm->n_waiting > 0)
         answer_waiting(nm, fx);

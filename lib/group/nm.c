@@ -67,6 +67,7 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     case MSG_TYPE_close:
     case MSG_TYPE_unlock:
     case MSG_TYPE_ss_register:
+    case MSG_TYPE_quarantine_drop:
         return 0;
     default:
         return DFS_ENOSPC;
@@ -149,6 +150,12 @@ void nm_answer(struct nm *nm, const struct event *ev, struct effects *fx)
         on_read(nm, ev, fx);
     else if (ev->msg->type == MSG_TYPE_nm_transfer)
         members_transfer(nm, ev, fx);
+    else if (ev->msg->type == MSG_TYPE_nm_backup)
+        snapshot_backup(nm, ev, fx);
+    else if (ev->msg->type == MSG_TYPE_recover)
+        recovery_request(nm, ev, fx);
+    else if (ev->msg->type == MSG_TYPE_inventory)
+        recovery_inventory(nm, ev, fx);
     else
         leader_request(nm, ev, fx);
 }
@@ -365,8 +372,10 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
         return;
     open_epoch(nm);
     lease_turn(nm, fx);
-    if (nm->serving)
+    if (nm->serving) {
         leader_tick(nm, fx);
+        recovery_turn(nm, fx);
+    }
     lockwait_turn(nm, fx);
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
@@ -394,7 +403,7 @@ uint64_t nm_deadline(const struct nm *nm)
     at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
     at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));
     if (nm->serving)
-        at = min_u64(at, min_u64(leader_deadline(nm), lockwait_deadline(nm)));
+        at = min_u64(at, min_u64(min_u64(leader_deadline(nm), lockwait_deadline(nm)), recovery_deadline(nm)));
     if (wants_stat(nm))
         at = min_u64(at, nm->stat_at);
     return at;

@@ -17,7 +17,8 @@ struct nm;
 struct nm_config {
     const char *address;             /* "host:port" clients and StorageServers reach us at */
     bool init;                       /* make a new cluster; refused if the folder holds one */
-    uint64_t cluster_hi, cluster_lo; /* with init: a fresh random id from the host */
+    bool rebuild;                    /* with init: in place of a cluster whose NameServers are lost (B16) */
+    uint64_t cluster_hi, cluster_lo; /* with init: a fresh random id from the host; with rebuild: the lost one's */
     uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
     const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
     uint32_t n_join;

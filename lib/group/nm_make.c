@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "group/backup.h"
 #include "group/opening.h"
 
 #define FIRST_TERM 1u
@@ -110,6 +111,25 @@ static int check_free(struct opening *o)
     return 0;
 }
 
+/* An empty state begins the next life of a cluster whose data is on its StorageServers. */
+static int begin_rebuilt(struct opening *o)
+{
+    const struct nm_config *c = &o->nm->cfg;
+    struct nm_life life = {.cluster_hi = c->cluster_hi,
+                           .cluster_lo = c->cluster_lo,
+                           .uuid_hi = c->uuid_hi,
+                           .uuid_lo = c->uuid_lo,
+                           .wall = o->nm->now.wall,
+                           .segment_bytes = c->log_segment_bytes};
+    struct meta *m = meta_new();
+    int err = life_begin(o->disk, m, &life, o->why, o->why_len);
+
+    meta_free(m);
+    if (err == 0)
+        err = opening_look(o); /* at what was made */
+    return err;
+}
+
 int opening_init(struct opening *o)
 {
     const struct nm_config *c = &o->nm->cfg;
@@ -117,6 +137,8 @@ int opening_init(struct opening *o)
 
     if (err != 0)
         return err;
+    if (c->rebuild)
+        return begin_rebuilt(o);
     o->nm->id = (struct identity){.cluster_hi = c->cluster_hi,
                                   .cluster_lo = c->cluster_lo,
                                   .uuid_hi = c->uuid_hi,

@@ -58,7 +58,7 @@ static void on_file(void *arg, const char *name, uint64_t size)
     o->snaps[i] = ref;
 }
 
-static int look(struct opening *o)
+int opening_look(struct opening *o)
 {
     int err = o->disk->ops->list(o->disk, on_file, o);
 
@@ -392,7 +392,7 @@ static int open_all(struct opening *o, const struct nm_config *cfg)
     int err = opening_config(o, cfg);
 
     if (err == 0)
-        err = look(o);
+        err = opening_look(o);
     if (err == 0 && cfg->init)
         err = opening_init(o);
     if (err == 0)
@@ -455,6 +455,7 @@ void nm_close(struct nm *nm)
     lockwait_close(nm);
     agree_close(nm);
     fx_close(&nm->held);
+    recovery_forget(nm);
     leader_close(nm);
     raftlog_close(&nm->log);
     if (nm->meta != NULL)

@@ -8,12 +8,23 @@
 #include "group/group.h"
 
 #define SNAPSHOT_TOKEN 1u
+/* A backup that is being read keeps its snapshot for so long after each slice, unless the log has grown to so many times
+ * what calls for the next one. */
+#define BACKUP_HOLD (10 * NS_PER_SEC)
+#define BACKUP_LOGS 8u
 #define SNAPSHOT_RETRY (60 * NS_PER_SEC)
+
+static bool is_due(const struct nm *nm)
+{
+    if (nm->backup_after > nm->newest.index)
+        return true;
+    return nm->log.bytes >= nm->cfg.snapshot_log_bytes &&
+           (nm->now.mono >= nm->backup_until || nm->log.bytes / BACKUP_LOGS >= nm->cfg.snapshot_log_bytes);
+}
 
 void snapshot_consider(struct nm *nm, struct effects *fx)
 {
-    if (nm->taking.index != 0 || nm->applied <= nm->newest.index ||
-        nm->log.bytes < nm->cfg.snapshot_log_bytes || nm->now.mono < nm->snapshot_retry)
+    if (nm->taking.index != 0 || nm->applied <= nm->newest.index || !is_due(nm) || nm->now.mono < nm->snapshot_retry)
         return;
     /* everything in the snapshot must be in the durable log: at opening a log that ends before it is damaged */
     if (nm->log.flushed < nm->log.written)
@@ -43,6 +54,29 @@ int nm_write_snapshot(const struct nm *nm, struct disk *disk)
                                         : DFS_ETOOBIG;
     raft_free(conf.base);
     return err;
+}
+
+/* Everything that was acknowledged when the first request came is in the snapshot that is handed out. */
+void snapshot_backup(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    const struct msg_nm_backup *b = &ev->msg->nm_backup;
+    struct msg reply = {.type = MSG_TYPE_nm_backup_reply};
+    uint64_t after = b->after != 0 ? min_u64(b->after, nm->applied) : nm->applied;
+
+    nm->backup_until = nm->now.mono + BACKUP_HOLD;
+    if (b->index != 0) {
+        install_send(nm, ev->to, (struct snapshot_ref){b->index, b->term}, b->offset, b->length, true, fx);
+        return;
+    }
+    memset(&reply.nm_backup_reply, 0, sizeof reply.nm_backup_reply);
+    reply.nm_backup_reply.after = after;
+    if (nm->newest.index >= after) {
+        reply.nm_backup_reply.index = nm->newest.index;
+        reply.nm_backup_reply.term = nm->newest.term;
+    } else {
+        nm->backup_after = max_u64(nm->backup_after, after);
+    }
+    fx_reply(fx, ev->to, &reply, NULL);
 }
 
 static void unlink_file(const char *name, struct effects *fx)

@@ -38,6 +38,7 @@ int opening_init(struct opening *o) MUST_USE; /* a new cluster in this folder */
 int opening_join(struct opening *o) MUST_USE; /* a folder that is to join one; the rest follows in nm_open_joined */
 
 /* nm_open.c */
+int opening_look(struct opening *o) MUST_USE; /* which files are there */
 int opening_load(struct opening *o) MUST_USE; /* everything that is there, up to a running raft */
 
 #endif

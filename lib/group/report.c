@@ -213,11 +213,13 @@ void report_request(struct nm *nm, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_EAGAIN, "another page is being worked on");
         return;
     }
+    quarantine_count(nm, r);
     for (uint32_t i = 0; i < r->n_chunks; i++) {
         const struct wire_held *c = &r->chunks[i];
 
         counted += report_held(nm, r->server, c);
-        if ((c->chunk & CHUNK_SERIAL_MASK) < horizon && !meta_knows_chunk(nm->meta, c->chunk))
+        if ((c->chunk & CHUNK_SERIAL_MASK) < horizon && !quarantine_holds(nm, c->chunk) &&
+            !meta_knows_chunk(nm->meta, c->chunk))
             m->remove[m->n_remove++] = (struct wire_chunk_id){.chunk = c->chunk, .version = c->version};
     }
     m->again = count_page(nm, l, r, counted);

@@ -158,6 +158,8 @@ struct reader {
     uint32_t blocks;
     uint32_t len, used; /* of block */
     uint8_t *block;
+    uint32_t version;    /* of the format */
+    bool foreign, ended; /* it does not begin like one; it ends too early */
 };
 
 static int get(struct reader *r, void *p, size_t len)
@@ -168,6 +170,7 @@ static int get(struct reader *r, void *p, size_t len)
     r->off += len;
     if (err != 0)
         return err;
+    r->ended = got < len;
     return got == len ? 0 : DFS_ECORRUPT;
 }
 
@@ -218,16 +221,17 @@ static int on_want(void *arg, void *p, size_t len)
 
 static int get_head(struct reader *r, struct snapshot_info *info, struct slice *conf)
 {
-    uint8_t h[HEADER];
-    uint64_t index, term;
+    uint8_t h[HEADER] = {0};
     uint32_t conf_len;
     int err = get(r, h, sizeof h);
 
+    r->foreign = get_u64(h) != MAGIC;
     if (err != 0)
         return err;
-    if (get_u64(h) != MAGIC || get_u32(h + 60) != crc32c(0, h, 60) || !snapshot_parse(r->name, &index, &term))
+    if (r->foreign || get_u32(h + 60) != crc32c(0, h, 60))
         return DFS_ECORRUPT;
-    if (get_u32(h + 8) != FORMAT_VERSION)
+    r->version = get_u32(h + 8);
+    if (r->version != FORMAT_VERSION)
         return DFS_EVERSION;
     conf_len = get_u32(h + 12);
     *info = (struct snapshot_info){.cluster_hi = get_u64(h + 16),
@@ -235,7 +239,7 @@ static int get_head(struct reader *r, struct snapshot_info *info, struct slice *
                                    .index = get_u64(h + 32),
                                    .term = get_u64(h + 40),
                                    .conf_index = get_u64(h + 48)};
-    if (info->index != index || info->term != term || conf_len == 0 || conf_len > SNAPSHOT_CONF_MAX)
+    if (conf_len == 0 || conf_len > SNAPSHOT_CONF_MAX)
         return DFS_ECORRUPT;
     struct buf *b = buf_new(conf_len + 8);
 
@@ -260,6 +264,8 @@ static int get_trailer(struct reader *r)
     if (r->used != r->len)
         return DFS_ECORRUPT;
     err = r->disk->ops->read(r->disk, r->name, r->off, t, sizeof t, &got);
+    r->off += got;
+    r->ended = got < TRAILER;
     if (err != 0)
         return err;
     return got == TRAILER && get_u32(t) == 0 && get_u32(t + 4) == r->blocks && get_u64(t + 8) == r->total &&
@@ -268,27 +274,84 @@ static int get_trailer(struct reader *r)
                : DFS_ECORRUPT;
 }
 
-int snapshot_load(struct disk *disk, const char *name, struct snapshot_info *info, struct slice *conf, struct meta **m)
+/* Through all blocks, without a look at what they hold. */
+static int skip_blocks(struct reader *r)
 {
-    struct reader r = {.disk = disk, .name = name, .block = xcalloc(1, SNAPSHOT_BLOCK)};
+    for (;;) {
+        uint8_t len[4];
+        int err = get(r, len, sizeof len);
+
+        if (err != 0)
+            return err;
+        r->off -= sizeof len;
+        r->used = r->len;
+        if (get_u32(len) == 0)
+            return 0;
+        err = block_next(r);
+        if (err != 0)
+            return err;
+    }
+}
+
+static int load(struct reader *r, struct snapshot_info *info, struct slice *conf, struct meta **m)
+{
     int err;
 
     *conf = (struct slice){0};
-    *m = NULL;
-    err = get_head(&r, info, conf);
-    if (err == 0) {
+    if (m != NULL)
+        *m = NULL;
+    err = get_head(r, info, conf);
+    if (err == 0 && m != NULL) {
         *m = meta_new();
-        err = *m != NULL ? meta_load(*m, on_want, &r) : DFS_ENOMEM;
+        err = *m != NULL ? meta_load(*m, on_want, r) : DFS_ENOMEM;
+    } else if (err == 0) {
+        err = skip_blocks(r);
     }
     if (err == 0)
-        err = get_trailer(&r);
+        err = get_trailer(r);
     if (err != 0) {
         slice_drop(conf);
-        if (*m != NULL)
+        if (m != NULL && *m != NULL)
             meta_free(*m);
-        *m = NULL;
+        if (m != NULL)
+            *m = NULL;
     }
+    return err;
+}
+
+int snapshot_load(struct disk *disk, const char *name, struct snapshot_info *info, struct slice *conf, struct meta **m)
+{
+    struct reader r = {.disk = disk, .name = name, .block = xcalloc(1, SNAPSHOT_BLOCK)};
+    uint64_t index, term;
+    int err = load(&r, info, conf, m);
+
     free(r.block);
+    if (err == 0 && (!snapshot_parse(name, &index, &term) || info->index != index || info->term != term)) {
+        slice_drop(conf);
+        meta_free(*m);
+        *m = NULL;
+        err = DFS_ECORRUPT;
+    }
+    return err;
+}
+
+int snapshot_load_any(struct disk *disk, const char *name, struct snapshot_info *info, struct slice *conf,
+                      struct meta **m, char *why, size_t why_len)
+{
+    struct reader r = {.disk = disk, .name = name, .block = xcalloc(1, SNAPSHOT_BLOCK)};
+    int err = load(&r, info, conf, m);
+
+    free(r.block);
+    if (err == DFS_EVERSION)
+        snprintf(why, why_len, "it has format version %u; this release reads version %u", r.version, FORMAT_VERSION);
+    else if (err == DFS_ECORRUPT && r.foreign)
+        snprintf(why, why_len, "it is no backup of a NameServer");
+    else if (err == DFS_ECORRUPT && r.ended)
+        snprintf(why, why_len, "it is cut short: it ends before byte %" PRIu64, r.off);
+    else if (err == DFS_ECORRUPT)
+        snprintf(why, why_len, "it is damaged before byte %" PRIu64, r.off);
+    else if (err != 0)
+        snprintf(why, why_len, "%s", dfs_strerror(err));
     return err;
 }
 

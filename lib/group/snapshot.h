@@ -43,5 +43,9 @@ int snapshot_write(struct disk *disk, const struct snapshot_info *info, const vo
  * DFS_ECORRUPT, DFS_ENOMEM, or what reading gave. */
 int snapshot_load(struct disk *disk, const char *name, struct snapshot_info *info, struct slice *conf,
                   struct meta **m) MUST_USE;
+/* The same of a file with any name (a backup). m NULL: the file is only checked. On error, DFS_EVERSION among them, *why is
+ * a sentence without the file's name. */
+int snapshot_load_any(struct disk *disk, const char *name, struct snapshot_info *info, struct slice *conf,
+                      struct meta **m, char *why, size_t why_len) MUST_USE;
 
 #endif

@@ -66,6 +66,8 @@ static int fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *
     s->snapshot = nm->newest.index;
     s->reads_per_s = rates_read(&nm->rates, nm->now.mono, RATE_READS);
     s->mutations_per_s = rates_read(&nm->rates, nm->now.mono, RATE_MUTATIONS);
+    s->quarantine = meta_quarantine(nm->meta) != 0;
+    s->quarantined = quarantine_copies(nm);
     return members_fill_status(nm, s, a);
 }
 

@@ -49,9 +49,12 @@ static struct task_queue *queue_of(struct nm *nm, uint32_t server)
 
 void tasks_add(struct nm *nm, const struct nm_task *t)
 {
-    struct nm_task *own = xcalloc(1, sizeof *own), **at = bucket_of(nm, t->chunk);
+    struct nm_task *own, **at = bucket_of(nm, t->chunk);
     struct task_queue *q = queue_of(nm, t->server);
 
+    if (t->kind == TASK_DROP && quarantine_holds(nm, t->chunk))
+        return;
+    own = xcalloc(1, sizeof *own);
     *own = *t;
     own->given = false;
     own->since = nm->now.mono;

@@ -52,7 +52,7 @@ struct tasks {
 struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk);
 /* One of this kind, of this server; NULL: none. */
 struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t server, uint8_t kind);
-/* Queues a copy of t. */
+/* Queues a copy of t; not a DROP of what is in quarantine. */
 void tasks_add(struct nm *nm, const struct nm_task *t);
 void tasks_request(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Answers the calls there is something for, and those that have waited long enough. */

@@ -404,6 +404,21 @@ int dfs_nm_transfer(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg)
     return start(c, &(struct client_request){.kind = OP_NM_TRANSFER, .limit = id, .cb = cb, .arg = arg});
 }
 
+int dfs_quarantine_drop(struct dfs_client *c, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_QUARANTINE_DROP, .cb = cb, .arg = arg});
+}
+
+int dfs_recover(struct dfs_client *c, unsigned what, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_RECOVER, .limit = what, .cb = cb, .arg = arg});
+}
+
+int dfs_nm_backup(struct dfs_client *c, const struct dfs_sink *sink, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_BACKUP, .sink = *sink, .cb = cb, .arg = arg});
+}
+
 int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
             void *arg)
 {

@@ -234,7 +234,8 @@ static void memory_restart(void *arg) { ((struct memory *)arg)->got = 0; }
 int dfs_sync_put_bytes(struct dfs_sync *s, const char *path, const void *p, size_t len)
 {
     struct memory m = {.p = (uint8_t *)(uintptr_t)p, .len = len};
-    return dfs_sync_put(s, path, &(struct dfs_source){.read = memory_read, .arg = &m, .seekable = true}, NULL);
+    return dfs_sync_put(s, path, &(struct dfs_source){.read = memory_read, .arg = &m, .seekable = true, .size = len},
+                        NULL);
 }
 
 int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len, size_t *got)

@@ -139,6 +139,26 @@ static int parse_join(const char *list, struct nm_config *cfg, char text[][HOST_
     return cfg->n_join > 0 ? 0 : DFS_EINVAL;
 }
 
+/* 32 hexadecimal digits, with dashes as status prints them or without. */
+static int parse_cluster(const char *text, struct nm_config *cfg)
+{
+    uint64_t half[2] = {0, 0};
+    uint32_t n = 0;
+    for (; *text != '\0'; text++) {
+        static const char digits[] = "0123456789abcdef";
+        const char *d = strchr(digits, *text | 0x20);
+        if (*text == '-')
+            continue;
+        if (d == NULL || n == 32)
+            return DFS_EINVAL;
+        half[n / 16] = half[n / 16] << 4 | (uint64_t)(d - digits);
+        n++;
+    }
+    cfg->cluster_hi = half[0];
+    cfg->cluster_lo = half[1];
+    return n == 32 && (half[0] | half[1]) != 0 ? 0 : DFS_EINVAL;
+}
+
 static int open_core(struct nm_server *s, const struct nm_options *o, char *why, size_t why_len)
 {
     char join[NM_JOIN_MAX][HOST_ADDRESS_MAX];
@@ -168,6 +188,15 @@ static int open_core(struct nm_server *s, const struct nm_options *o, char *why,
     }
     cfg.cluster_hi = random[0];
     cfg.cluster_lo = random[1];
+    if (o->rebuild) {
+        cfg.rebuild = true;
+        if ((err = parse_cluster(o->rebuild, &cfg)) != 0) {
+            snprintf(why, why_len,
+                     "--rebuild %s: not the id of a cluster: 32 hexadecimal digits, as \"dfs-ss --dump DIR\" shows",
+                     o->rebuild);
+            return err;
+        }
+    }
     cfg.uuid_hi = random[2];
     cfg.uuid_lo = random[3];
     cfg.seed = random[4];

@@ -13,6 +13,7 @@ struct nm_options {
     const char *data, *listen, *advertise; /* advertise: NULL for the bound address */
     const char *software;
     enum init_mode init;
+    const char *rebuild; /* with INIT_YES: the id of the cluster whose NameServers are lost; NULL: a new cluster */
     const char *join; /* "HOST:PORT[,…]": join their cluster; NULL: do not */
     uint32_t max_conns;
     bool relaxed;

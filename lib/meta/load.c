@@ -134,6 +134,7 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     m->trash_keep_ns = (int64_t)get64(l);
     m->next_handle = get64(l);
     m->next_ticket = get64(l);
+    m->quarantine = get64(l);
     *n = (struct counts){.servers = get32(l)};
     n->members = get32(l);
     m->next_member = get32(l);
@@ -146,6 +147,7 @@ static void load_head(struct meta *m, struct loader *l, struct counts *n)
     n->handles = get64(l);
     n->waits = get64(l);
     check(l, m->reserved <= META_SERIAL_MAX && m->horizon <= m->reserved && m->first_grantable <= m->reserved);
+    check(l, m->quarantine <= m->reserved);
     check(l, m->next_ino <= META_SERIAL_MAX && m->next_generation <= META_SERIAL_MAX && m->epoch <= m->index);
     check(l, n->servers <= META_MAX_SERVERS && n->members <= META_MAX_MEMBERS);
     check(l, n->sessions <= META_SESSIONS_MAX);

@@ -57,10 +57,10 @@ void meta_apply_level(struct meta *m, uint32_t id, uint32_t level)
     raise_level(m);
 }
 
-/* The first leader there ever was enters itself; all others join. */
+/* The first leader there ever was, or of a life that began anew, enters itself; all others join. */
 void meta_member_found(struct meta *m, const struct msg_open_epoch *o)
 {
-    if (m->next_member > 1 || o->leader == 0 || !meta_server_fields_fine(o->addr, STR("")))
+    if (m->n_members > 0 || o->leader < m->next_member || !meta_server_fields_fine(o->addr, STR("")))
         return;
     struct meta_member *v = meta_member_add(m, o->leader, o->addr);
     v->uuid_hi = o->uuid_hi;

@@ -109,12 +109,13 @@ void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo)
 
 static void open_epoch(struct meta *m, const struct stamp *st, const struct msg_open_epoch *o)
 {
+    struct inode *root = meta_inode(m, ROOT_INO);
     if ((m->cluster_hi | m->cluster_lo) == 0) {
-        struct inode *root = meta_inode(m, ROOT_INO);
         m->cluster_hi = o->cluster_hi;
         m->cluster_lo = o->cluster_lo;
-        root->mtime_ns = root->ctime_ns = st->time_ns;
     }
+    if (root->ctime_ns == 0)
+        root->mtime_ns = root->ctime_ns = st->time_ns;
     meta_member_found(m, o);
     meta_apply_level(m, o->leader, o->level);
     m->epoch = st->index;
@@ -150,6 +151,9 @@ static int dispatch_own(struct meta *m, const struct stamp *st, const struct msg
     case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
     case MSG_TYPE_reclaim:
         meta_apply_reclaim(m, st, &cmd->reclaim);
+        return 0;
+    case MSG_TYPE_recover_file:
+        meta_apply_recover_file(m, st, &cmd->recover_file);
         return 0;
     case MSG_TYPE_reap:
         meta_apply_reap(m, &cmd->reap);
@@ -221,6 +225,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_apply_join(m, &cmd->nm_join, reply);
     case MSG_TYPE_nm_remove:
         return meta_apply_leave(m, &cmd->nm_remove, reply);
+    case MSG_TYPE_quarantine_drop:
+        return meta_apply_quarantine_drop(m, reply);
     default:
         return dispatch_own(m, st, cmd);
     }
@@ -299,7 +305,7 @@ int meta_check(const struct meta *m, const struct msg *cmd)
         return cmd->session_open.nonce != 0 ? 0 : DFS_EINVAL;
     if (cmd->type == MSG_TYPE_ss_register)
         return meta_server_fields_fine(cmd->ss_register.addr, cmd->ss_register.domain) ? 0 : DFS_EINVAL;
-    if (cmd->type == MSG_TYPE_nm_join || cmd->type == MSG_TYPE_nm_remove)
+    if (cmd->type == MSG_TYPE_nm_join || cmd->type == MSG_TYPE_nm_remove || cmd->type == MSG_TYPE_quarantine_drop)
         return 0;
     if (id == NULL || id->number == 0)
         return DFS_EINVAL;

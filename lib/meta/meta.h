@@ -95,6 +95,8 @@ void meta_cluster(const struct meta *m, uint64_t *hi, uint64_t *lo);
 uint64_t meta_first_grantable(const struct meta *m);
 uint64_t meta_reserved(const struct meta *m); /* serials below this may be granted */
 uint64_t meta_horizon(const struct meta *m);
+/* Unknown chunks with serials below this are kept (B16); 0: there is no quarantine. */
+uint64_t meta_quarantine(const struct meta *m);
 int64_t meta_oldest_removed(const struct meta *m); /* stamp of the oldest removed, not reaped chunk; INT64_MAX: none */
 /* Is there anything to free in the background? */
 bool meta_can_reclaim(const struct meta *m);
@@ -217,6 +219,11 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
 /* Loads into a fresh m what meta_save wrote. read() gives exactly len bytes or an error. DFS_ECORRUPT if the bytes make
  * no sense (m is then only good for meta_free), DFS_ENOMEM, or what read returned. */
 int meta_load(struct meta *m, int (*read)(void *arg, void *p, size_t len), void *arg) MUST_USE;
+/* Makes a state the beginning of a cluster's next life: one that comes from a backup, or an empty one in place of one that
+ * was lost. Whatever was handed out in its earlier life after this state was saved is below the stamp's index (epochs,
+ * sessions, handles) and `serial` (chunks, inodes, generations): the caller sees to that. Unknown chunks of that life are in quarantine; there
+ * are no members, and no sessions; every StorageServer has to register again. */
+void meta_begin_anew(struct meta *m, uint64_t cluster_hi, uint64_t cluster_lo, const struct stamp *st, uint64_t serial);
 /* Full self-check of the tables (counts, links, references), for tests and the simulator: 0, or DFS_ECORRUPT with a
  * sentence in why. */
 int meta_verify(const struct meta *m, char *why, size_t len) MUST_USE;

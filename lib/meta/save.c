@@ -58,7 +58,7 @@ static void save_head(const struct meta *m, struct saver *s)
     const uint64_t fields[] = {m->index,   m->epoch,    m->cluster_hi, m->cluster_lo,   m->first_grantable,
                                m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation,
                                m->next_removal, m->trash_emptied, (uint64_t)m->trash_keep_ns,
-                               m->next_handle, m->next_ticket};
+                               m->next_handle, m->next_ticket, m->quarantine};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         put64(s, fields[i]);
     put32(s, m->n_servers);

@@ -6,8 +6,8 @@
  *   stream   head, servers, members, inodes, names, trashed, sessions, handles, waits, removed
  *   head     u64 magic, u32 version, u32 chunk size, u64 index, epoch, cluster hi, lo, first grantable, reserved,
  *            horizon, next inode, next session, next generation, next removal, trash emptied below, i64 trash keep ns,
- *            u64 next handle, next ticket, u32 servers, members, next member, level, u64 inodes, names, trashed, sessions,
- *            removed, handles, waits
+ *            u64 next handle, next ticket, quarantine below, u32 servers, members, next member, level, u64 inodes, names,
+ *            trashed, sessions, removed, handles, waits
  *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, up, text16 address, domain; in id order from 1
  *   member   u32 id, u64 uuid hi, lo, u32 level, text16 address; in id order
  *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the

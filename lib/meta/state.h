@@ -128,6 +128,7 @@ struct meta {
     uint64_t next_removal;
     uint64_t trash_emptied; /* entries of the trash below this number were given up */
     int64_t trash_keep_ns;
+    uint64_t quarantine;    /* unknown chunks with serials below are kept; 0: there is no quarantine */
     struct idmap trash;     /* removal number -> struct trashed */
     struct names names;
     struct idmap inodes, chunks, sessions;
@@ -291,6 +292,14 @@ void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
+
+/* --- anew.c --- */
+
+int meta_apply_quarantine_drop(struct meta *m, struct msg *reply);
+
+/* --- recover.c --- */
+
+void meta_apply_recover_file(struct meta *m, const struct stamp *st, const struct msg_recover_file *r);
 
 /* --- xattr.c --- */
 

@@ -69,6 +69,7 @@ static struct record record_of(const struct msg_chunk_write *m)
         .number = m->number,
         .file = m->file,
         .index = m->index,
+        .size = m->size,
         .offset = m->offset,
         .length = m->length,
     };

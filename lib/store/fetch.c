@@ -198,8 +198,9 @@ void fetch_written(struct ss *ss, struct write *w, int err, struct effects *fx)
     fetch_fail(ss, p->task, err);
 }
 
-/* The payload is the part's bytes; crcs those of its blocks. Both are taken over. */
-static void part_write(struct ss *ss, struct part *p, struct payload *payload, uint8_t *crcs)
+/* The payload is the part's bytes; crcs those of its blocks. Both are taken over. m: where they come from. */
+static void part_write(struct ss *ss, struct part *p, const struct msg_chunk_read_reply *m, struct payload *payload,
+                       uint8_t *crcs)
 {
     struct ss_task *t = p->task;
     struct write *w = write_new(ss, t->disk, p->length < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE);
@@ -208,6 +209,9 @@ static void part_write(struct ss *ss, struct part *p, struct payload *payload, u
                                 .chunk = t->chunk,
                                 .copy = t->copy,
                                 .sequence = ++t->sequence,
+                                .file = m->file,
+                                .index = m->index,
+                                .size = m->size,
                                 .offset = p->offset,
                                 .length = p->length};
     w->payload = *payload;
@@ -283,7 +287,7 @@ static void take_whole(const struct part *p, const struct msg_chunk_read_reply *
     *payload = payload_of(slice_take(b, 0, p->length));
 }
 
-static uint32_t crc_of_zeros(uint32_t length)
+uint32_t crc_of_zeros(uint32_t length)
 {
     static const uint8_t zeros[DFS_BLOCK];
     uint32_t crc = 0;
@@ -311,7 +315,7 @@ static void part_take(struct ss *ss, struct part *p, const struct msg_chunk_read
     }
     p->crc = payload_crc(&payload, 0, p->length);
     if (!p->task->own) {
-        part_write(ss, p, &payload, crcs);
+        part_write(ss, p, m, &payload, crcs);
         return;
     }
     payload_drop(&payload);

@@ -166,7 +166,7 @@ void record_put(uint8_t out[RECORD_HEADER], const struct record *r, uint64_t seg
     put_u32(out + 104, r->crcs_crc);
     put_u32(out + 108, 0);
     put_u64(out + 112, r->prev_chunk);
-    put_u64(out + 120, r->epoch);
+    put_u64(out + 120, r->kind == RECORD_DATA ? r->size : r->epoch);
     put_u32(out + 4, crc32c(seed, out + 8, RECORD_HEADER - 8));
 }
 
@@ -194,7 +194,8 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
     r->length = get_u32(p + 96);
     r->crcs_crc = get_u32(p + 104);
     r->prev_chunk = get_u64(p + 112);
-    r->epoch = get_u64(p + 120);
+    r->epoch = r->kind == RECORD_DATA ? 0 : get_u64(p + 120);
+    r->size = r->kind == RECORD_DATA ? get_u64(p + 120) : 0;
     return r->offset <= CHUNK_LIMIT && r->length <= CHUNK_LIMIT - r->offset && r->durable <= position &&
            r->prev < position && r->sequence <= UINT32_MAX &&
            get_u32(p + 100) == blocks_touched(r->offset, record_payload(r));

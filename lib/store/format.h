@@ -88,6 +88,7 @@ struct record {
     uint32_t offset, length; /* in the chunk; a truncate has no length */
     uint32_t crcs_crc;       /* of the array of block CRCs */
     uint64_t epoch;          /* RECORD_DELETE: of the order */
+    uint64_t size;           /* RECORD_DATA: of the file, or 0 if its writer did not know it */
 };
 
 /* Blocks of the chunk's 4096-byte grid that [offset, offset + length) touches. */

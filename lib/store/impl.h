@@ -7,7 +7,8 @@
  *   clean.c     space given back, damage found      scrub.c     when to verify what      walk.c      what is live
  *   identity.c  whose folder                        orders.c    deletion                 register.c  NameServer
  *   open.c      chunks that take writes             agree.c     versions: how one ends, how the next begins
- *   tasks.c     what the leader wants done          fetch.c     copying and verifying    report.c    what is held */
+ *   tasks.c     what the leader wants done          fetch.c     copying and verifying    report.c    what is held
+ *   inventory.c what records tell of chunks, for a NameServer that lost its map */
 #ifndef DFS_STORE_IMPL_H
 #define DFS_STORE_IMPL_H
 
@@ -78,6 +79,8 @@ enum token_kind {
     TOKEN_CLEAN, /* b: which */
     TOKEN_TASKS, /* b: TASKS_ASK or TASKS_TELL */
     TOKEN_FETCH, /* b: slot of the part */
+    TOKEN_INVENTORY, /* a: the slot */
+    TOKEN_INVENTORY_SEND,
 };
 enum { TASKS_ASK, TASKS_TELL };
 enum { CLEAN_READ, CLEAN_HOLE, CLEAN_TAIL };
@@ -409,6 +412,8 @@ struct ss {
     uint64_t fetch_bytes;
     uint64_t foreground; /* when somebody else's request came last */
     uint64_t stat_next;
+    struct inventory *inventory; /* under way; NULL: none is */
+    uint64_t inventory_run;      /* the last one begun */
 
     char *notes[NOTES_MAX]; /* what recovery found, for the log of the first turn */
     uint32_t n_notes;
@@ -540,6 +545,7 @@ void ss_task_end(struct ss *ss, struct ss_task *t, int err);
 
 /* fetch.c */
 /* Whether one more part may be asked for. */
+uint32_t crc_of_zeros(uint32_t length);
 bool fetch_room(const struct ss *ss, uint64_t mono);
 /* Begins to read the chunk: from its sources, or (own) from here. */
 void fetch_start(struct ss *ss, struct ss_task *t, struct now now);
@@ -554,6 +560,14 @@ void fetch_written(struct ss *ss, struct write *w, int err, struct effects *fx);
 void report_soon(struct ss *ss); /* what is held is not what was last said, or not to whom */
 void report_turn(struct ss *ss, struct now now, struct effects *fx);
 void report_event(struct ss *ss, const struct event *ev, struct effects *fx);
+
+/* inventory.c */
+/* A NameServer wants to know what the chunks below this id are; once for each run. */
+void inventory_wanted(struct ss *ss, uint64_t run, uint64_t below, struct effects *fx);
+void inventory_turn(struct ss *ss, struct now now, struct effects *fx);
+void inventory_event(struct ss *ss, const struct event *ev, struct effects *fx);
+uint64_t inventory_deadline(const struct ss *ss);
+void inventory_close(struct ss *ss);
 
 /* register.c */
 void register_turn(struct ss *ss, struct now now, struct effects *fx);

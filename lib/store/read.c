@@ -199,14 +199,14 @@ static uint8_t *io_bytes(const struct read *r, uint32_t io, uint64_t off)
 }
 
 /* Whether header and CRC array read from the disk are those the index points to. */
-static bool piece_good(const struct read *r, const struct piece *p)
+static bool piece_good(const struct read *r, const struct piece *p, struct record *rec)
 {
     const struct segment *s = r->ios[p->meta_io].segment;
     const uint8_t *meta = io_bytes(r, p->meta_io, p->record.position);
-    struct record rec;
-    return record_parse(meta, &s->header, s->seed, p->record.position, &rec) && rec.chunk == r->chunk &&
-           order_of(rec.version, rec.sequence) == p->record.order && rec.offset == p->record.rec_off &&
-           rec.length == p->record.rec_len && crc32c(0, meta + RECORD_HEADER, 4ULL * p->layout.n_crcs) == rec.crcs_crc;
+    return record_parse(meta, &s->header, s->seed, p->record.position, rec) && rec->chunk == r->chunk &&
+           order_of(rec->version, rec->sequence) == p->record.order && rec->offset == p->record.rec_off &&
+           rec->length == p->record.rec_len &&
+           crc32c(0, meta + RECORD_HEADER, 4ULL * p->layout.n_crcs) == rec->crcs_crc;
 }
 
 static struct slice piece_slice(const struct read *r, const struct piece *p)
@@ -264,12 +264,16 @@ static int reply_build(struct read *r, struct msg *reply, struct payload *payloa
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         const struct piece *p = &r->pieces[i];
+        struct record rec = {0};
         if (p->record.hole)
             zeros_crcs(r, p, crcs);
-        else if (!piece_good(r, p))
+        else if (!piece_good(r, p, &rec))
             return DFS_ECORRUPT;
         else
             memcpy(crcs, io_bytes(r, p->meta_io, p->layout.crcs + 4ULL * p->first), 4ULL * p->n);
+        m->file = rec.file ? rec.file : m->file;
+        m->index = rec.file ? rec.index : m->index;
+        m->size = rec.size ? rec.size : m->size;
         crcs += 4ULL * p->n;
         m->pieces[i].offset = p->offset;
         m->pieces[i].length = p->length;

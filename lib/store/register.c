@@ -168,9 +168,11 @@ static void registered(struct ss *ss, const struct event *ev, struct effects *fx
     bool fresh = id->cluster_hi == 0 && id->cluster_lo == 0;
     if (!fresh && (m->cluster_hi != id->cluster_hi || m->cluster_lo != id->cluster_lo)) {
         fx_fatal(fx,
-                 "the data folders belong to another cluster than the NameServer at %s: it would order the deletion "
-                 "of all they hold; give the right --nm, or empty folders",
-                 register_address(ss));
+                 "the data folders belong to another cluster (%016" PRIx64 "%016" PRIx64 ") than the NameServer at %s "
+                 "(%016" PRIx64 "%016" PRIx64
+                 "): it would order the deletion of all they hold; give the right --nm, or "
+                 "empty folders",
+                 id->cluster_hi, id->cluster_lo, register_address(ss), m->cluster_hi, m->cluster_lo);
         ss->nm_next = UINT64_MAX;
         return;
     }
@@ -220,6 +222,9 @@ static void on_heartbeat(struct ss *ss, const struct event *ev, struct effects *
         if (m->epoch >= ss->identity.epoch) { /* a deposed NameServer renews nothing */
             damaged_told(ss);
             orders_take(ss, m->epoch, m->remove, m->n_remove, fx);
+            if (m->report && !ss->report)
+                report_soon(ss);
+            inventory_wanted(ss, m->inventory, m->inventory_below, fx);
             renew(ss, ev, m->lease_ms);
             return;
         }

@@ -178,6 +178,7 @@ void ss_close(struct ss *ss)
     slots_close(&ss->writes);
     ss_tasks_close(ss);
     clean_close(ss);
+    inventory_close(ss);
     read_close(ss);
     open_close(ss);
     index_close(&ss->index);
@@ -259,6 +260,10 @@ void ss_event(struct ss *ss, const struct event *ev, struct effects *fx)
     case TOKEN_FETCH:
         fetch_event(ss, ev, fx);
         break;
+    case TOKEN_INVENTORY:
+    case TOKEN_INVENTORY_SEND:
+        inventory_event(ss, ev, fx);
+        break;
     }
 }
 
@@ -286,6 +291,7 @@ void ss_turn(struct ss *ss, struct now now, struct effects *fx)
     stat_turn(ss, now, fx);
     register_turn(ss, now, fx);
     report_turn(ss, now, fx);
+    inventory_turn(ss, now, fx);
     identity_turn(ss, fx);
     orders_turn(ss, fx);
     ss_tasks_turn(ss, now, fx);
@@ -302,7 +308,8 @@ uint64_t ss_deadline(const struct ss *ss)
         at = min_u64(at, ss->nm_next);
     if (ss->nm_state == NM_REGISTERED && !ss->report_calling)
         at = min_u64(at, ss->report_next);
-    return min_u64(at, min_u64(ss_tasks_deadline(ss), clean_deadline(ss)));
+    at = min_u64(at, min_u64(inventory_deadline(ss), ss_tasks_deadline(ss)));
+    return min_u64(at, clean_deadline(ss));
 }
 
 /* --- looking --- */

@@ -45,6 +45,10 @@ enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
 enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2 };
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
+/* Of a recover: how it stands; begin with files that are whole, or with the others as well. */
+enum recover_what { RECOVER_LOOK = 0, RECOVER_WHOLE = 1, RECOVER_ALL = 2 };
+enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING = 2, RECOVER_DONE = 3 };
+
 #define ROOT_INO 1u
 #define HELD_DAMAGED 1u
 #define READ_REPAIR 1u

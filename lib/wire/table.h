@@ -23,6 +23,7 @@
 #include "wire/table_peers.h"
 #include "wire/table_repair.h"
 #include "wire/table_servers.h"
+#include "wire/table_rescue.h"
 
 /* --- records inside messages --- */
 
@@ -187,6 +188,8 @@
     X(xattr)                                                                                                           \
     X(advice)                                                                                                          \
     X(fsck_entry)                                                                                                      \
+    X(found)                                                                                                           \
+    X(recovered)                                                                                                       \
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
@@ -283,7 +286,9 @@
     R(totals, trash)                                                                                                   \
     R(totals, reclaiming)                                                                                              \
     F(u64, reads_per_s) /* over the last seconds */                                                                    \
-    F(u64, mutations_per_s)
+    F(u64, mutations_per_s)                                                                                            \
+    F(u8, quarantine)   /* 1: unknown chunks of an earlier time are kept (B16) */                                      \
+    F(u64, quarantined) /* copies of such, as far as reported */
 
 /* Chunks to write to. Not logged: ids come from the epoch's reserve, placement travels in the token. */
 #define MSG_grant(F, R, L)                                                                                             \
@@ -413,7 +418,10 @@
 #define MSG_heartbeat_reply(F, R, L)                                                                                   \
     F(u64, epoch)                                                                                                      \
     F(u32, lease_ms)                                                                                                   \
-    L(chunk_id, remove, 1024) /* deletion orders: this chunk, versions up to this */
+    L(chunk_id, remove, 1024) /* deletion orders: this chunk, versions up to this */                                   \
+    F(u8, report)             /* 1: report what you hold now */                                                        \
+    F(u64, inventory)         /* 0, or the number of an inventory that is wanted, … */                               \
+    F(u64, inventory_below)   /* … of the chunks with ids below this */
 
 /* --- commands only the leader writes, found in the log and never on a connection --- */
 
@@ -458,14 +466,15 @@
     F(u64, sequence) /* 0 from a client: the head assigns it; gaps are refused */                                      \
     F(u64, session)  /* of the writer, for exactly-once (B14) */                                                       \
     F(u64, number)                                                                                                     \
-    F(u64, file)          /* inode, or 0 while unpublished; kept in the record for a rebuild */                        \
+    F(u64, file)          /* random, the same for all of one content; kept in the record for a rebuild */              \
     F(u32, index)         /* chunk index in the file, likewise */                                                      \
     F(u32, offset)        /* in the chunk */                                                                           \
     F(u32, length)        /* of the payload */                                                                         \
     F(blob, crcs)         /* u32 CRC32C of each 4096-byte block the range touches, on the chunk's grid */              \
     L(replica, chain, 15) /* who comes after the receiver */                                                           \
     F(u8, kind)           /* enum write_kind; the others have no payload and no crcs */                                \
-    F(u8, flags)          /* WRITE_MAPPED */
+    F(u8, flags)          /* WRITE_MAPPED */                                                                           \
+    F(u64, size)          /* of the file, or 0 if the writer does not know it; kept for a rebuild */
 #define MSG_chunk_write_reply(F, R, L) F(u64, sequence)
 
 /* A reply holds whole blocks as stored, so that each can be verified; what no piece covers is a hole. Pieces are in the
@@ -482,7 +491,10 @@
 #define MSG_chunk_read_reply(F, R, L)                                                                                  \
     F(u32, length)         /* of the chunk */                                                                          \
     L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \
-    F(blob, crcs)          /* one u32 per block of each piece, in order */
+    F(blob, crcs)          /* one u32 per block of each piece, in order */                                             \
+    F(u64, file)           /* of the last piece's record, as its writer said; for a copy of it */                      \
+    F(u32, index)                                                                                                      \
+    F(u64, size)
 
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */
 #define DFS_MESSAGES(X)                                                                                                \
@@ -533,6 +545,7 @@
     X(report, 0x0203, LEADER)                                                                                          \
     X(tasks, 0x0204, LEADER)                                                                                           \
     X(chunk_suspect, 0x0205, LEADER)                                                                                   \
+    X(inventory, 0x0206, LEADER)                                                                                       \
     X(nm_join, 0x0501, MUTATION)                                                                                       \
     X(nm_remove, 0x0502, MUTATION)                                                                                     \
     X(nm_transfer, 0x0503, LEADER)                                                                                     \
@@ -543,6 +556,9 @@
     X(peer_snapshot, 0x0514, PEER)                                                                                     \
     X(peer_timeout, 0x0515, PEER)                                                                                      \
     X(snapshot_fetch, 0x0516, PEER)                                                                                    \
+    X(nm_backup, 0x0520, LEADER)                                                                                       \
+    X(recover, 0x0522, LEADER)                                                                                         \
+    X(quarantine_drop, 0x0521, MUTATION)                                                                               \
     X(chunk_write, 0x0401, DATA)                                                                                       \
     X(chunk_read, 0x0402, DATA)
 
@@ -558,7 +574,8 @@
     X(reclaim, 0x0310)                                                                                                 \
     X(chunk_begin, 0x0311)                                                                                             \
     X(chunk_seal, 0x0312)                                                                                              \
-    X(nm_level, 0x0320)
+    X(nm_level, 0x0320)                                                                                                \
+    X(recover_file, 0x0330)
 
 #define MSG_TYPE_ERROR 0x8000
 #define MSG_REPLY_BIT 0x8000

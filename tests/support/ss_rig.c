@@ -197,9 +197,16 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.type = MSG_TYPE_heartbeat_reply;
         a.heartbeat_reply = (struct msg_heartbeat_reply){
             .epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove, .n_remove = r->n_remove};
+        a.heartbeat_reply.inventory = r->inventory;
+        a.heartbeat_reply.inventory_below = r->inventory_below;
         r->disks_failed = m.heartbeat.disks_failed;
         r->damaged += m.heartbeat.n_damaged;
         r->heartbeats++;
+    } else if (q->type == MSG_TYPE_inventory) {
+        a.type = MSG_TYPE_inventory_reply;
+        for (uint32_t i = 0; i < m.inventory.n_chunks && r->n_found < RIG_FOUND; i++)
+            r->found[r->n_found++] = m.inventory.chunks[i];
+        r->told += m.inventory.eof && m.inventory.run == r->inventory;
     } else {
         a.type = MSG_TYPE_report_reply;
         a.report_reply.epoch = r->epoch;
@@ -553,6 +560,9 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
     struct msg_chunk_write w = {.chunk = chunk,
                                 .session = session,
                                 .number = number,
+                                .file = r->file,
+                                .index = r->index,
+                                .size = r->size,
                                 .offset = offset,
                                 .length = len,
                                 .crcs = {(char *)crcs, 4 * n_crcs}};
@@ -576,17 +586,4 @@ uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t 
     r->answers[request].read_off = offset;
     r->answers[request].read_len = len;
     return request;
-}
-
-static void on_chunk(void *arg, uint64_t chunk, uint32_t version, uint32_t length)
-{
-    (void)chunk, (void)version, (void)length;
-    ++*(uint32_t *)arg;
-}
-
-uint32_t rig_chunks(struct rig *r, uint32_t server)
-{
-    uint32_t n = 0;
-    ss_each_chunk(r->ss[server], on_chunk, &n);
-    return n;
 }

@@ -22,6 +22,8 @@ struct rig_answer {
     uint32_t read_off, read_len, length;
 };
 
+#define RIG_FOUND 2048u
+
 struct rig_mail { /* a message on its way */
     bool request;
     int to, from;   /* servers; -1: the client, -2: the NameServer */
@@ -43,6 +45,8 @@ struct rig {
     bool mapped;
     bool shuffle; /* messages and disk operations complete in random order */
     uint64_t segment_size;
+    uint64_t file, size; /* what writes say of their file */
+    uint32_t index;
     struct effects fx;
     struct rig_mail *mail;
     uint32_t n_mail, cap_mail;
@@ -59,6 +63,9 @@ struct rig {
     uint64_t remove[16]; /* ordered away with the next heartbeats, version UINT32_MAX */
     uint32_t n_remove;
     uint32_t registers, heartbeats, reported; /* reported: chunks in the last complete report */
+    uint64_t inventory, inventory_below;      /* wanted */
+    struct wire_found found[RIG_FOUND];       /* what inventories told */
+    uint32_t n_found, told;                   /* told: to the end */
     int nm_error;                             /* it answers nothing but this */
     uint8_t disks_failed;                     /* as last heard */
     uint32_t damaged;                         /* chunks reported as damaged */

@@ -89,3 +89,16 @@ int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, ui
         *length = r->answers[request].length;
     return r->answers[request].status;
 }
+
+static void on_chunk(void *arg, uint64_t chunk, uint32_t version, uint32_t length)
+{
+    (void)chunk, (void)version, (void)length;
+    ++*(uint32_t *)arg;
+}
+
+uint32_t rig_chunks(struct rig *r, uint32_t server)
+{
+    uint32_t n = 0;
+    ss_each_chunk(r->ss[server], on_chunk, &n);
+    return n;
+}

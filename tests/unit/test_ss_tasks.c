@@ -86,6 +86,27 @@ static void a_chunk_is_copied_whole(void **state)
     assert_int_equal(rig->held[1].length, LONG);
 }
 
+/* For the day when no NameServer knows: a copy belongs to the same content as what it was made of. */
+static void a_copy_says_what_it_is_of(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    rig->file = 0xf11e;
+    rig->index = 3;
+    rig->size = 3 * 64 * MIB + LONG;
+    write_long(0, 8);
+    assert_int_equal(error_of(task(1, TASK_COPY, 8, data, LONG, "0")), 0);
+    rig_kill(rig, 0);
+    rig->inventory = 1;
+    rig->inventory_below = 100;
+    rig_pass(rig, 2 * NS_PER_SEC);
+    assert_int_equal(rig->n_found, 1);
+    assert_int_equal(rig->found[0].whole, 1);
+    assert_int_equal(rig->found[0].file, 0xf11e);
+    assert_int_equal(rig->found[0].index, 3);
+    assert_int_equal(rig->found[0].size, 3 * 64 * MIB + LONG);
+}
+
 /* Pieces over each other, and holes: what a chunk of a file that was written to looks like. */
 static void any_content_is_copied(void **state)
 {
@@ -411,6 +432,7 @@ int main(void)
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
         T(a_chunk_is_copied_whole),
+        T(a_copy_says_what_it_is_of),
         T(any_content_is_copied),
         T(an_unfinished_copy_is_not_there),
         T(a_copy_cut_short_by_a_crash_is_shorter),

@@ -350,7 +350,7 @@ int main(int argc, char **argv)
         fprintf(stderr, "chunks: %s\n", bad ? err : "--nm, -c or --depth");
         return 2;
     }
-    struct load l;
+    static struct load l; /* what it holds lives as long as the process */
     load_open(&l, &o);
     l.fill = reading || again ? max_u64(FILL_BLOCKS, o.connections * o.depth) : 0;
     run(&l);
@@ -361,5 +361,6 @@ int main(int argc, char **argv)
         run(&l);
     }
     report(&l);
+    free(args);
     return 0;
 }

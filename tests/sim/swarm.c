@@ -11,7 +11,8 @@ static const struct {
     [SABOTAGE_TRUST_PAYLOAD] = {"trust-payload", "payload bytes change on the way and clients do not check them"},
     [SABOTAGE_WIPE_REPLICA] = {"wipe-replica", "a StorageServer comes back without its data folders' contents"},
     [SABOTAGE_TRUST_LEASE] = {"serve-after-lease", "a NameServer answers reads though its lease is over"},
-    [SABOTAGE_COUNT_FAILED] = {"count-failed", "a copy counts, and the one it replaces goes, whether it was made or not"},
+    [SABOTAGE_COUNT_FAILED] = {"count-failed",
+                               "a copy counts, and the one it replaces goes, whether it was made or not"},
     [SABOTAGE_TRUST_COPIES] = {"copy-unverified", "bytes of copies change on the way and are not verified"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
@@ -63,6 +64,8 @@ static void arrange_for(struct swarm *w)
         w->crash_ss = 2 * NS_PER_SEC;
         w->downtime = 12 * NS_PER_SEC;
         w->cut = NS_PER_SEC / 10;
+        w->corrupt = NS_PER_SEC / 50;
+        w->ops = 100;
         w->cut_off = 2 * NS_PER_SEC;
         break;
     case SABOTAGE_TRUST_COPIES:

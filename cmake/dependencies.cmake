@@ -8,6 +8,8 @@ add_library(ISAL::isal ALIAS PkgConfig::ISAL)
 
 pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 
+pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
+
 pkg_check_modules(RAFT REQUIRED IMPORTED_TARGET raft)
 if(NOT RAFT_VERSION VERSION_EQUAL "0.22.1")
     message(FATAL_ERROR

@@ -38,21 +38,63 @@ struct arguments {
     const char *compare;
 };
 
+static void print_usage(struct bytes *out)
+{
+    int rc = bytes_printf(
+        out, "Usage: dfs-bench [OPTION]... WORKLOAD\nMeasures a DFS cluster and checks every byte it reads.\n\n"
+             "Workloads:\n");
+    for (size_t i = 0; i < ARRAY_LEN(workloads) && rc == 0; i++)
+        rc = bytes_printf(out, "  %-6s %s\n", workloads[i].name, workloads[i].help);
+    if (rc == 0)
+        rc = bytes_printf(
+            out,
+            "  %-6s %s\n\nFiles live in /dfs-bench. With neither --files nor --seconds, small operations run for "
+            "5 seconds\neach, and write and read move one file per connection.\n\nExamples:\n"
+            "  dfs-bench meta -c 50 --files 100000\n"
+            "  dfs-bench put --size 4k -c 64 --seconds 10 && dfs-bench get --size 4k -c 64 --seconds 10 --cleanup\n"
+            "  dfs-bench write --size 1g --json write.json\n",
+            "all", "all of these");
+    assert(rc == 0);
+}
+
 static void print_help(const struct flag *table)
 {
     struct bytes text;
     bytes_init(&text, 64 * KIB);
+    print_usage(&text);
+    printf("%.*s\nOptions:\n", (int)text.len, (const char *)text.p);
+    text.len = 0;
     flags_help(table, &text);
-    puts("Usage: dfs-bench [OPTION]... WORKLOAD\n\n"
-         "Measures a DFS cluster and checks every byte it reads.\n\nWorkloads:");
-    for (size_t i = 0; i < ARRAY_LEN(workloads); i++)
-        printf("  %-6s %s\n", workloads[i].name, workloads[i].help);
-    printf("  %-6s %s\n\nOptions:\n%.*s", "all", "all of these", (int)text.len, (const char *)text.p);
-    puts("\nFiles live in /dfs-bench. With neither --files nor --seconds, small operations run for 5 seconds\n"
-         "each, and write and read move one file per connection.\n\nExamples:\n"
-         "  dfs-bench meta -c 50 --files 100000\n"
-         "  dfs-bench put --size 4k -c 64 --seconds 10 && dfs-bench get --size 4k -c 64 --seconds 10 --cleanup\n"
-         "  dfs-bench write --size 1g --json write.json");
+    fwrite(text.p, 1, text.len, stdout);
+    bytes_close(&text);
+}
+
+/* What dfs-bench.1 and docs/REFERENCE.md are made from. */
+static void print_man(const struct flag *table)
+{
+    struct bytes usage_text, text;
+    bytes_init(&usage_text, 64 * KIB);
+    bytes_init(&text, 64 * KIB);
+    print_usage(&usage_text);
+    printf(".TH dfs-bench 1 \"\" \"dfs\" \"DFS\"\n.SH NAME\ndfs-bench \\- measures a DFS cluster\n.SH SYNOPSIS\n"
+           ".B dfs-bench\n[\\fIOPTION\\fR]... \\fIWORKLOAD\\fR\n.SH DESCRIPTION\n.nf\n");
+    roff_text(strchr((const char *)usage_text.p, '\n') + 1, &text);
+    fwrite(text.p, 1, text.len, stdout);
+    text.len = 0;
+    printf(".fi\n.SH OPTIONS\n");
+    flags_roff(table, &text);
+    fwrite(text.p, 1, text.len, stdout);
+    printf(".SH SEE ALSO\n.BR dfs (1)\n");
+    bytes_close(&usage_text);
+    bytes_close(&text);
+}
+
+static void print_reference(const struct flag *table)
+{
+    struct bytes text;
+    bytes_init(&text, 64 * KIB);
+    flags_markdown(table, &text);
+    fwrite(text.p, 1, text.len, stdout);
     bytes_close(&text);
 }
 
@@ -112,7 +154,11 @@ static int parse_arguments(int argc, char **argv, struct arguments *a)
     size_t n = 0;
     char err[256];
     int rc = 1;
-    if (flags_parse(table, argc, argv, args, &n, err, sizeof err) != 0)
+    if (argc == 2 && strcmp(argv[1], "--print-man") == 0)
+        print_man(table);
+    else if (argc == 2 && strcmp(argv[1], "--print-reference") == 0)
+        print_reference(table);
+    else if (flags_parse(table, argc, argv, args, &n, err, sizeof err) != 0)
         rc = usage(err, "");
     else if (a->help)
         print_help(table);

@@ -68,8 +68,9 @@ int cli_open(struct cli *cli)
     list_init(&cli->temps);
     cli->colors = colors_wanted(cli->opt.color);
     uv_loop_init(&cli->loop);
-    int err =
-        dfs_client_open(&cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs"}, &cli->client);
+    int err = dfs_client_open(
+        &cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs", .timeout_ms = cli->timeout_ms},
+        &cli->client);
     if (err) {
         const char *from = cli->opt.nm ? cli->opt.nm : getenv("DFS_NM");
         fprintf(stderr, "dfs: \"%s\" is not a list of NameServers: %s\n", from ? from : "", dfs_strerror(err));

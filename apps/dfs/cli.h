@@ -48,6 +48,7 @@ struct cli {
     const char **args;
     size_t n_args;
     struct globbed *globbed; /* what patterns among the operands became */
+    uint64_t timeout_ms;     /* 0: the library's */
     uv_loop_t loop;
     struct dfs_client *client;
     uv_signal_t signals[2];

@@ -52,3 +52,85 @@ int help_verb(const struct verb *v)
     bytes_close(&text);
     return 0;
 }
+
+/* --- the man page, the reference --- */
+
+static void print(struct bytes *text)
+{
+    fwrite(text->p, 1, text->len, stdout);
+    text->len = 0;
+}
+
+/* The flags of the verb alone, or (v NULL) those that all verbs take. */
+static void own_flags(const struct verb *v, struct flag out[VERB_FLAGS_MAX])
+{
+    struct options o = {0};
+    struct verb none = {.name = ""};
+    verb_flags(v ? v : &none, &o, out);
+    for (struct flag *f = out; v && f->name; f++)
+        if (strcmp(f->name, "nm") == 0)
+            f->name = NULL;
+}
+
+int help_man(void)
+{
+    struct flag flags[VERB_FLAGS_MAX];
+    struct bytes text;
+    bytes_init(&text, 256 * KIB);
+    printf(".TH dfs 1 \"\" \"dfs\" \"DFS\"\n.SH NAME\ndfs \\- files in a DFS cluster\n.SH SYNOPSIS\n"
+           ".B dfs\n[\\fB\\-\\-nm\\fR \\fIHOST:PORT\\fR[,...]] [\\fB\\-j\\fR] \\fIVERB\\fR ...\n"
+           ".SH DESCRIPTION\nStores, fetches, lists and administers files in a DFS cluster. Flags may stand before or "
+           "after the "
+           "verb. Patterns in quotes are expanded in the cluster.\n.SH FLAGS OF ALL VERBS\n");
+    own_flags(NULL, flags);
+    flags_roff(flags, &text);
+    print(&text);
+    printf(".SH VERBS\n");
+    for (size_t i = 0; i < n_verbs; i++) {
+        const struct verb *v = &verbs[i];
+        printf(".SS dfs %s %s\n", v->name, v->args);
+        roff_text(v->summary, &text);
+        print(&text);
+        printf(".\n.RS\n");
+        own_flags(v, flags);
+        flags_roff(flags, &text);
+        print(&text);
+        printf(".RE\n.PP\n.nf\n");
+        roff_text(v->help, &text);
+        print(&text);
+        printf(".fi\n");
+    }
+    printf(
+        ".SH EXIT STATUS\n0: done; 1: something failed, and was said on standard error; 2: wrong usage.\n"
+        ".SH ENVIRONMENT\n.TP\n.B DFS_NM\nthe NameServers, HOST:PORT[,HOST:PORT...]\n.TP\n.B DFS_CONFIG\nthe settings, "
+        "instead of ~/.config/dfs/dfs.ini or /etc/dfs/dfs.ini\n.TP\n.B NO_COLOR\nno colours\n"
+        ".SH SEE ALSO\n.BR dfs-nm (8),\n.BR dfs-ss (8),\n.BR dfs-bench (1)\n");
+    bytes_close(&text);
+    return 0;
+}
+
+int help_reference(void)
+{
+    struct flag flags[VERB_FLAGS_MAX];
+    struct bytes text;
+    bytes_init(&text, 256 * KIB);
+    printf("Flags of all verbs:\n\n");
+    own_flags(NULL, flags);
+    flags_markdown(flags, &text);
+    print(&text);
+    for (size_t i = 0; i < n_verbs; i++) {
+        const struct verb *v = &verbs[i];
+        printf("\n### dfs %s%s%s\n\n%c%s.\n", v->name, *v->args ? " " : "", v->args,
+               v->summary[0] >= 'a' && v->summary[0] <= 'z' ? v->summary[0] - 'a' + 'A' : v->summary[0],
+               v->summary + 1);
+        own_flags(v, flags);
+        if (flags[0].name) {
+            putchar('\n');
+            flags_markdown(flags, &text);
+            print(&text);
+        }
+        printf("\n```\n%s```\n", v->help);
+    }
+    bytes_close(&text);
+    return 0;
+}

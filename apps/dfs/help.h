@@ -13,5 +13,8 @@ void verb_flags(const struct verb *v, struct options *o, struct flag out[VERB_FL
 /* The exit status. */
 int help_all(void);
 int help_verb(const struct verb *v);
+/* What dfs.1 and docs/REFERENCE.md are made from. */
+int help_man(void);
+int help_reference(void);
 
 #endif

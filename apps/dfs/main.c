@@ -5,7 +5,9 @@
 
 #include "base/stdfds.h"
 #include "cli.h"
+#include "complete.h"
 #include "help.h"
+#include "settings.h"
 #include "up.h"
 
 #define KEPT_MEMORY (16 * 1024 * 1024)
@@ -61,12 +63,16 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     if (v->run == verb_find) /* whose flags have one dash in everybody's fingers */
         dashes_double(flags, argc, argv, made);
     int status = 2;
-    if (flags_parse(flags, argc, argv, cli.args, &cli.n_args, err, sizeof err) != 0) {
+    struct config config = {NULL, 0};
+    uint64_t seen;
+    if (flags_parse_seen(flags, argc, argv, cli.args, &cli.n_args, &seen, err, sizeof err) != 0) {
         fprintf(stderr, "dfs: %s: %s (try \"dfs %s --help\")\n", v->name, err, v->name);
     } else if (cli.opt.help) {
         status = help_verb(v);
     } else if (cli.n_args < v->min_args || cli.n_args > v->max_args) {
         fprintf(stderr, "Usage: dfs %s %s (try \"dfs %s --help\")\n", v->name, v->args, v->name);
+    } else if (!settings_apply(&config, flags, seen)) {
+        status = 2;
     } else if (cli.opt.color && !color_valid(cli.opt.color)) {
         fprintf(stderr, "dfs: --color: \"%s\" is not auto, always or never\n", cli.opt.color);
     } else if (cli_open(&cli) == 0) {
@@ -79,6 +85,7 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     for (int i = 0; i <= argc; i++)
         free(made[i]);
     free(made);
+    config_free(&config);
     free(cli.args);
     return status;
 }
@@ -99,6 +106,10 @@ static int help(int argc, char **argv, int at)
 {
     const char *about = at + 1 < argc ? argv[at + 1] : NULL;
     const struct verb *v = about ? verb_lookup(about) : NULL;
+    if (about && strcmp(about, "--print-man") == 0)
+        return help_man();
+    if (about && strcmp(about, "--print-reference") == 0)
+        return help_reference();
     if (v)
         return help_verb(v);
     if (about && strcmp(about, "up") == 0)
@@ -124,6 +135,8 @@ int main(int argc, char **argv)
         return at == 1 ? verb_up(argc - at, argv + at) : usage("\"%s\" comes first, and its options after it", name);
     if (strcmp(name, "version") == 0)
         return printf("dfs %s\n", DFS_VERSION) < 0;
+    if (strcmp(name, "complete") == 0)
+        return complete((const char *const *)argv + at + 1, (size_t)(argc - at - 1));
     if (strcmp(name, "help") == 0)
         return help(argc, argv, at);
     const struct verb *v = verb_lookup(name);

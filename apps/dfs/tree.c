@@ -146,13 +146,18 @@ static void take_page(void *arg, const struct dfs_result *r)
     }
 }
 
+int page_take(struct call *k, const char *path, const char *after, struct page *out)
+{
+    *out = (struct page){NULL, 0, true};
+    k->take = take_page;
+    k->take_arg = out;
+    return call_wait(k, dfs_readdir(k->cli->client, path, after, 0, on_call, k));
+}
+
 int page_read(struct cli *cli, const char *path, const char *after, struct page *out)
 {
     struct call k = CALL(cli);
-    *out = (struct page){NULL, 0, true};
-    k.take = take_page;
-    k.take_arg = out;
-    int err = call_wait(&k, dfs_readdir(cli->client, path, after, 0, on_call, &k));
+    int err = page_take(&k, path, after, out);
     if (err)
         cli_fail(cli, path, "%s", k.error);
     call_free(&k);

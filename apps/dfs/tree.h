@@ -70,6 +70,7 @@ struct page {
     bool eof;
 };
 /* after: the last name of the page before, or "". */
+int page_take(struct call *k, const char *path, const char *after, struct page *out); /* says nothing */
 int page_read(struct cli *cli, const char *path, const char *after, struct page *out);
 void page_free(struct page *p);
 

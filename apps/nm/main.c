@@ -74,10 +74,7 @@ static int parse(struct options *o, int argc, char **argv)
     return -1;
 }
 
-static void stop(void *arg, struct daemon *d)
-{
-    nm_server_stop(arg, DAEMON_GRACE, daemon_stopped, d);
-}
+static void stop(void *arg, struct daemon *d) { nm_server_stop(arg, DAEMON_GRACE, daemon_stopped, d); }
 
 int main(int argc, char **argv)
 {
@@ -88,15 +85,15 @@ int main(int argc, char **argv)
     stdfds_fill();
     int status = parse(&o, argc, argv);
     if (status >= 0)
-        return status;
+        return daemon_end(&o.common, status);
     if (parse_address(o.nm.listen, 4610, listen, sizeof listen) != 0) {
         fprintf(stderr, "dfs-nm: --listen %s: not HOST:PORT\n", o.nm.listen);
-        return 2;
+        return daemon_end(&o.common, 2);
     }
     o.nm.listen = listen;
     if ((status = daemon_check_listen(&o.common, "dfs-nm", listen, o.nm.advertise)) != 0 ||
         (status = daemon_init(&d, "dfs-nm", &o.common, POOL_THREADS)) != 0)
-        return status;
+        return daemon_end(&o.common, status);
     d.log.who = "nm";
     o.nm.max_conns = d.max_conns;
     if (o.common.insecure)

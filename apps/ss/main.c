@@ -105,10 +105,7 @@ static int parse(struct options *o, int argc, char **argv)
     return status >= 0 ? status : check(o);
 }
 
-static void stop(void *arg, struct daemon *d)
-{
-    ss_server_stop(arg, DAEMON_GRACE, daemon_stopped, d);
-}
+static void stop(void *arg, struct daemon *d) { ss_server_stop(arg, DAEMON_GRACE, daemon_stopped, d); }
 
 int main(int argc, char **argv)
 {
@@ -119,11 +116,11 @@ int main(int argc, char **argv)
     stdfds_fill();
     int status = parse(&o, argc, argv);
     if (status >= 0)
-        return status;
+        return daemon_end(&o.common, status);
     unsigned pool = max_u64(POOL_THREADS_MIN, (uint64_t)o.ss.n_data * SS_DISK_THREADS);
     if ((status = daemon_check_listen(&o.common, "dfs-ss", o.listen, o.ss.advertise)) != 0 ||
         (status = daemon_init(&d, "dfs-ss", &o.common, pool)) != 0)
-        return status;
+        return daemon_end(&o.common, status);
     d.log.who = "ss";
     /* Buffers of a megabyte come and go with every frame: some are kept, not given back and faulted in again. */
     mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);

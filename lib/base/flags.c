@@ -11,6 +11,7 @@ struct scan {
     char **argv;
     const char **args;
     size_t n_args;
+    uint64_t seen; /* flags given so far, by place */
     char *err;
     size_t err_len;
 };
@@ -165,13 +166,30 @@ static const struct flag *find_letter(const struct flag *table, char letter)
     return NULL;
 }
 
+static int set_switch(struct scan *s, const struct flag *f, const char *value)
+{
+    static const char *const words[] = {"no", "yes", "false", "true", "off", "on", "0", "1"};
+
+    for (size_t i = 0; i < ARRAY_LEN(words); i++) {
+        if (strcmp(value, words[i]) != 0)
+            continue;
+        *(bool *)f->out = i % 2;
+        return 0;
+    }
+    return complain(s, "--%s: \"%s\" is not yes or no", f->name, value);
+}
+
 static int set_value(struct scan *s, const struct flag *f, const char *value)
 {
     struct flag_list *list;
+    uint64_t bit = 1ULL << (f - s->table);
 
+    if (f->kind == FLAG_LIST && !(s->seen & bit))
+        ((struct flag_list *)f->out)->n = 0;
+    s->seen |= bit;
     switch (f->kind) {
     case FLAG_SWITCH:
-        return 0;
+        return set_switch(s, f, value);
     case FLAG_STRING:
         *(const char **)f->out = value;
         return 0;
@@ -214,10 +232,7 @@ static int parse_long(struct scan *s, const char *text)
     if (f == NULL)
         return complain(s, "--%.*s: no such flag", STR_ARG(name));
     if (f->kind == FLAG_SWITCH) {
-        if (eq != NULL)
-            return complain(s, "--%s: takes no value", f->name);
-        *(bool *)f->out = true;
-        return 0;
+        return set_value(s, f, eq != NULL ? eq + 1 : "yes");
     }
     return eq != NULL ? set_value(s, f, eq + 1) : set_from_next(s, f);
 }
@@ -231,13 +246,37 @@ static int parse_letters(struct scan *s, const char *text)
             return complain(s, "-%c: no such flag", *text);
         if (f->kind != FLAG_SWITCH)
             return text[1] != '\0' ? set_value(s, f, text + 1) : set_from_next(s, f);
-        *(bool *)f->out = true;
+        if (set_value(s, f, "yes") != 0)
+            return DFS_EINVAL;
     }
     return 0;
 }
 
+int flags_index(const struct flag *table, const char *name)
+{
+    const struct flag *f = find_name(table, str_of(name));
+
+    return f != NULL ? (int)(f - table) : -1;
+}
+
+int flags_set(const struct flag *table, const char *name, const char *value, char *err, size_t err_len)
+{
+    const struct flag *f = find_name(table, str_of(name));
+    struct scan s = {.table = table, .seen = UINT64_MAX, .err = err, .err_len = err_len};
+
+    return f != NULL ? set_value(&s, f, value) : DFS_ENOENT;
+}
+
 int flags_parse(const struct flag *table, int argc, char **argv, const char **args, size_t *n_args, char *err,
                 size_t err_len)
+{
+    uint64_t seen;
+
+    return flags_parse_seen(table, argc, argv, args, n_args, &seen, err, err_len);
+}
+
+int flags_parse_seen(const struct flag *table, int argc, char **argv, const char **args, size_t *n_args, uint64_t *seen,
+                     char *err, size_t err_len)
 {
     struct scan s = {.table = table, .argc = argc, .at = 1, .argv = argv, .args = args, .err = err, .err_len = err_len};
     bool only_args = false;
@@ -256,6 +295,7 @@ int flags_parse(const struct flag *table, int argc, char **argv, const char **ar
             rc = parse_letters(&s, text + 1);
     }
     *n_args = s.n_args;
+    *seen = s.seen;
     return rc;
 }
 

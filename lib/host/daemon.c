@@ -39,7 +39,11 @@ int daemon_parse(const struct flag *table, struct daemon_flags *f, int argc, cha
     size_t n = 0;
     char err[512];
     int status = -1;
-    if (flags_parse(table, argc, argv, found, &n, err, sizeof err) != 0) {
+    if (daemon_print(argc, argv, table, program, usage)) {
+        free(found);
+        return 0;
+    }
+    if (flags_parse_seen(table, argc, argv, found, &n, &f->seen, err, sizeof err) != 0) {
         fprintf(stderr, "%s: %s; see %s --help\n", program, err, program);
         status = 2;
     } else if (f->help) {
@@ -54,6 +58,8 @@ int daemon_parse(const struct flag *table, struct daemon_flags *f, int argc, cha
             fprintf(stderr, "%s: an argument is missing; see %s --help\n", program, program);
         status = 2;
     }
+    if (status < 0 && daemon_config(f, program, table) != 0)
+        status = 2;
     f->relaxed = f->durability && strcmp(f->durability, "relaxed") == 0;
     if (status < 0 && f->durability && !f->relaxed && strcmp(f->durability, "full") != 0) {
         fprintf(stderr, "%s: --durability %s: not full or relaxed\n", program, f->durability);
@@ -113,7 +119,13 @@ static void on_signal(uv_signal_t *handle, int number)
     d->stop(d->arg, d);
 }
 
-int daemon_init(struct daemon *d, const char *program, const struct daemon_flags *f, unsigned pool)
+static void on_hangup(uv_signal_t *handle, int number)
+{
+    (void)number;
+    daemon_reload(handle->data);
+}
+
+int daemon_init(struct daemon *d, const char *program, struct daemon_flags *f, unsigned pool)
 {
     char threads[16];
     *d = (struct daemon){.program = program};
@@ -130,7 +142,10 @@ int daemon_init(struct daemon *d, const char *program, const struct daemon_flags
     uv_loop_init(&d->loop);
     uv_signal_init(&d->loop, &d->term);
     uv_signal_init(&d->loop, &d->interrupt);
-    d->term.data = d->interrupt.data = d;
+    uv_signal_init(&d->loop, &d->hangup);
+    uv_unref((uv_handle_t *)&d->hangup);
+    d->term.data = d->interrupt.data = d->hangup.data = d;
+    d->flags = f;
     return 0;
 }
 
@@ -154,12 +169,14 @@ static void close_signals(struct daemon *d)
 {
     uv_close((uv_handle_t *)&d->term, NULL);
     uv_close((uv_handle_t *)&d->interrupt, NULL);
+    uv_close((uv_handle_t *)&d->hangup, NULL);
 }
 
 static void run_to_end(struct daemon *d)
 {
     uv_run(&d->loop, UV_RUN_DEFAULT);
     uv_loop_close(&d->loop);
+    daemon_end(d->flags, 0);
 }
 
 int daemon_give_up(struct daemon *d, const char *why)
@@ -186,6 +203,8 @@ int daemon_run(struct daemon *d, uint32_t servers, void (*stop)(void *arg, struc
     d->arg = arg;
     uv_signal_start(&d->term, on_signal, SIGTERM);
     uv_signal_start(&d->interrupt, on_signal, SIGINT);
+    if (flags_index(d->flags->table, "config") >= 0) /* others end with their terminal */
+        uv_signal_start(&d->hangup, on_hangup, SIGHUP);
     run_to_end(d);
     return 0;
 }

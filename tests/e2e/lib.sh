@@ -33,6 +33,7 @@ T=$(mktemp -d "${TMPDIR:-/tmp}/dfs-$name.XXXXXX")
 JOBS="" # pids of background loads, for cleanup
 WITH="" # settings of the environment for the next server
 export LC_ALL=C
+export DFS_CONFIG= # the settings of whoever runs this do not count
 
 say() { echo "$name: $*"; }
 

@@ -50,6 +50,7 @@ only() {
     layer apps/dfs "base host"
     layer apps/bench "base"
     only raft.h lib/group
+    only ini.h lib/host
     only uv.h lib/uv lib/host apps
 
     sources include lib apps examples tests | while read -r file; do

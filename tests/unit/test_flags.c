@@ -64,6 +64,70 @@ static void test_all_the_ways_to_give_a_flag(void **state)
     assert_string_equal(args[3], "-r");
 }
 
+static void test_a_switch_takes_yes_or_no(void **state)
+{
+    struct options o;
+    const char *args[32];
+    size_t n;
+    char err[128];
+
+    (void)state;
+    assert_int_equal(parse(&o, "-r --json=yes", args, &n, err), 0);
+    assert_true(o.recursive && o.json);
+    assert_int_equal(parse(&o, "-r --json --recursive=no --json=off", args, &n, err), 0);
+    assert_true(!o.recursive && !o.json);
+}
+
+static void test_values_come_from_elsewhere(void **state)
+{
+    struct options o = {0};
+    const struct flag table[] = {
+        {"recursive", 'r', FLAG_SWITCH, &o.recursive, NULL, "whole trees", NULL},
+        {"data", 'd', FLAG_LIST, &o.data, "DIR", "a data folder", NULL},
+        {"size", 0, FLAG_SIZE, &o.size, "SIZE", "how large", NULL},
+        {0},
+    };
+    char *argv[] = {"prog", "-d", "x", "--size=1k"};
+    const char *args[4];
+    size_t n;
+    uint64_t seen;
+    char err[128];
+
+    (void)state;
+    assert_int_equal(flags_parse_seen(table, 4, argv, args, &n, &seen, err, sizeof err), 0);
+    assert_true(seen == ((1U << flags_index(table, "data")) | (1U << flags_index(table, "size"))));
+    assert_int_equal(flags_index(table, "dat"), -1);
+    assert_int_equal(flags_set(table, "data", "y", err, sizeof err), 0);
+    assert_int_equal(o.data.n, 2);
+    assert_int_equal(flags_set(table, "recursive", "true", err, sizeof err), 0);
+    assert_true(o.recursive);
+    assert_int_equal(flags_set(table, "size", "1x", err, sizeof err), DFS_EINVAL);
+    assert_string_equal(err, "--size: \"1x\" is not a size (such as 4096, 64k, 1g)");
+    assert_int_equal(flags_set(table, "nope", "1", err, sizeof err), DFS_ENOENT);
+}
+
+static void test_what_markup_would_take_for_its_own_is_escaped(void **state)
+{
+    const struct flag table[] = {
+        {"type", 't', FLAG_STRING, NULL, "f|d", ".dots, back\\slashes", "f"},
+        {0},
+    };
+    struct bytes b;
+
+    (void)state;
+    bytes_init(&b, 4096);
+    flags_markdown(table, &b);
+    assert_int_equal(bytes_add(&b, "", 1), 0);
+    assert_string_equal((char *)b.p, "| flag | | default | |\n|---|---|---|---|\n"
+                                     "| `-t`, `--type` | f\\|d | f | .dots, back\\slashes |\n");
+    b.len = 0;
+    flags_roff(table, &b);
+    assert_int_equal(bytes_add(&b, "", 1), 0);
+    assert_string_equal((char *)b.p, ".TP\n\\fB\\-t, \\-\\-type\\fR \\fIf|d\\fR\n"
+                                     "\\&.dots, back\\eslashes (default: f)\n");
+    bytes_close(&b);
+}
+
 static void test_mistakes_are_named(void **state)
 {
     static const struct {
@@ -78,7 +142,7 @@ static void test_mistakes_are_named(void **state)
         {"-c 99999999999999999999", "--count: \"99999999999999999999\" is not a whole number"},
         {"--size 1x", "--size: \"1x\" is not a size (such as 4096, 64k, 1g)"},
         {"--wait soon", "--wait: \"soon\" is not a duration (such as 250ms, 10s, 5m)"},
-        {"--json=yes", "--json: takes no value"},
+        {"--json=perhaps", "--json: \"perhaps\" is not yes or no"},
     };
     struct options o;
     const char *args[32];
@@ -167,6 +231,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_all_the_ways_to_give_a_flag),
+        cmocka_unit_test(test_a_switch_takes_yes_or_no),
+        cmocka_unit_test(test_values_come_from_elsewhere),
+        cmocka_unit_test(test_what_markup_would_take_for_its_own_is_escaped),
         cmocka_unit_test(test_mistakes_are_named),
         cmocka_unit_test(test_help_is_aligned),
         cmocka_unit_test(test_sizes_and_durations),

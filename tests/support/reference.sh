@@ -1,0 +1,58 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# Prints docs/REFERENCE.md, made from the programs' own tables of flags. Usage: reference.sh BIN >docs/REFERENCE.md
+
+set -eu
+bin=$1
+cat <<'TEXT'
+# Reference
+
+All flags of all programs. Made from the programs themselves by
+`sh tests/support/reference.sh build/debug/bin >docs/REFERENCE.md`; a test checks that it is current. `--help` shows the same, and
+so do the man pages that `cmake --install` brings.
+
+## Configuration files
+
+`dfs-nm --config FILE` and `dfs-ss --config FILE` take settings from an INI file: the names are those of the flags, without the
+dashes. What the command line says wins.
+
+```ini
+# /etc/dfs/dfs.ini
+[dfs-nm]
+data = /srv/dfs/nm
+listen = 10.0.0.1:4610
+insecure = yes
+
+[dfs-ss]
+data = /srv/disk1/dfs
+data = /srv/disk2/dfs
+nm = 10.0.0.1:4610,10.0.0.2:4610
+listen = 10.0.0.1:4620
+insecure = yes
+
+[dfs]
+nm = 10.0.0.1:4610,10.0.0.2:4610
+```
+
+Settings before the first section are for every program that reads the file, those in a section for the program it is named
+after. What may be given several times (`data`) stands several times. Switches take `yes` or `no`. A name that is no flag, or a
+value that is none, is an error, at the start and not later.
+
+SIGHUP makes a server read its file again. `log-level` and `log-json` change at once; for every other setting that differs the
+log says that it takes effect at the next start.
+
+`dfs` reads `$DFS_CONFIG`, else `~/.config/dfs/dfs.ini`, else `/etc/dfs/dfs.ini` if there is one. It takes `nm` and `color` from
+it, before any section or in `[dfs]`; `DFS_NM` and flags win.
+
+## dfs-nm
+
+TEXT
+"$bin/dfs-nm" --print-reference
+printf '\n## dfs-ss\n\n'
+"$bin/dfs-ss" --print-reference
+printf '\n## dfs-bench\n\n'
+"$bin/dfs-bench" --print-reference
+printf '\n## dfs\n\n'
+"$bin/dfs" help --print-reference
+printf '\n### dfs up DIR\n\nRun a whole cluster on this machine, for trying out.\n\n'
+"$bin/dfs" up --print-reference

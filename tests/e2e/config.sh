@@ -80,6 +80,8 @@ rm "$T/bad.ini"; refuses "No such file"
 say "the client's settings"
 start_cluster 1
 nm=$DFS_NM
+kill -HUP "$(pid_of nm)"
+wait_for 5 "SIGHUP without --config" grep -q config.none "$T/nm.log"
 unset DFS_NM
 printf '[dfs]\nnm = %s\n' "$nm" >"$T/client.ini"
 DFS_CONFIG=$T/client.ini dfs mkdir /from-file || fail "the client's settings"

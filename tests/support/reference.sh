@@ -35,8 +35,9 @@ nm = 10.0.0.1:4610,10.0.0.2:4610
 ```
 
 Settings before the first section are for every program that reads the file, those in a section for the program it is named
-after. What may be given several times (`data`) stands several times. Switches take `yes` or `no`. A name that is no flag, or a
-value that is none, is an error, at the start and not later.
+after. What may be given several times (`data`) stands several times; of anything else the last one counts. Switches take `yes`
+or `no`. `;` after a space begins a comment. A name that is no flag, a value that is none, or a line longer than the parser
+takes (198 bytes with the inih of Debian) is an error, at the start and not later.
 
 SIGHUP makes a server read its file again. `log-level` and `log-json` change at once; for every other setting that differs the
 log says that it takes effect at the next start.

@@ -26,7 +26,7 @@ struct change {
 struct fault {
     uint32_t in; /* calls until it strikes; 0: none planned */
     int err;
-    bool for_good;
+    bool for_good, struck;
 };
 
 struct memdisk {
@@ -139,6 +139,7 @@ static int fault_strikes(struct memdisk *d, enum disk_kind kind)
     if (f->in == 0 || --f->in > 0)
         return 0;
     f->in = f->for_good ? 1 : 0;
+    f->struck = true;
     return f->err;
 }
 
@@ -234,9 +235,11 @@ static int md_write(struct disk *disk, const char *name, uint64_t off, const voi
 
 static int md_truncate(struct disk *disk, const char *name, uint64_t len)
 {
-    struct entry *e = folder_find(&self(disk)->now, name);
-    if (!e)
-        return DFS_ENOENT;
+    struct memdisk *d = self(disk);
+    struct entry *e = folder_find(&d->now, name);
+    int err = fault_strikes(d, DISK_WRITE);
+    if (err || !e)
+        return err ? err : DFS_ENOENT;
     memfile_truncate(e->file, len);
     return 0;
 }
@@ -515,6 +518,8 @@ void memdisk_fail(struct disk *disk, enum disk_kind kind, uint32_t n, int err, b
 {
     self(disk)->faults[kind] = (struct fault){.in = n, .err = err, .for_good = for_good};
 }
+
+bool memdisk_struck(struct disk *disk, enum disk_kind kind) { return self(disk)->faults[kind].struck; }
 
 void memdisk_resize(struct disk *disk, uint64_t capacity) { self(disk)->capacity = capacity; }
 

@@ -33,10 +33,11 @@ void memdisk_crash(struct disk *d, enum crash_mode mode);
 void memdisk_kill(struct disk *d);
 
 /* Faults: the n-th following call of this kind (1: the next) fails with err; for_good: and all after it. Synchronous calls
- * count as the kind they are like (write: DISK_WRITE, sync: DISK_FLUSH), and the flush of a DISK_WRITE as a DISK_FLUSH of its
+ * count as the kind they are like (write, truncate: DISK_WRITE, sync: DISK_FLUSH), and the flush of a DISK_WRITE as a DISK_FLUSH of its
  * own. After a failed flush its pages count as clean but are not durable, as on Linux: a later flush succeeds without them.
  * A crash or kill clears all planned faults. */
 void memdisk_fail(struct disk *d, enum disk_kind kind, uint32_t n, int err, bool for_good);
+bool memdisk_struck(struct disk *d, enum disk_kind kind); /* whether the planned one has */
 /* So many bytes it holds from now on; what is there stays. */
 void memdisk_resize(struct disk *d, uint64_t capacity);
 /* Makes all flushes lie: they report success and make nothing durable (a sabotage tests must detect). */

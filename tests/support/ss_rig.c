@@ -390,6 +390,7 @@ static bool complete_disk(struct rig *r)
             uint32_t n = memdisk_pending(r->disks[i][d]);
             if (!n || !r->ss[i])
                 continue;
+            r->disk_ops++;
             struct disk_op *op = memdisk_complete(r->disks[i][d], r->shuffle ? (uint32_t)rng_below(&r->rng, n) : 0);
             struct event ev = {.kind = EV_DISK, .now = r->now, .token = op->token, .status = op->status, .op = op};
             ss_event(r->ss[i], &ev, &r->fx);
@@ -404,6 +405,8 @@ static bool complete_disk(struct rig *r)
 
 bool rig_step(struct rig *r)
 {
+    if (r->cut_at && r->disk_ops >= r->cut_at)
+        return false;
     if (r->shuffle && rng_below(&r->rng, 2) && complete_disk(r))
         return true;
     if (!r->n_mail)

@@ -40,7 +40,7 @@ struct rig {
     struct disk *disks[RIG_SERVERS][RIG_DISKS];
     struct now now;
     struct rng rng;
-    bool rebuild; /* servers start without believing any summary */
+    bool rebuild;     /* servers start without believing any summary */
     uint32_t version; /* of the chunks that are written and read, and whether they belong to a file */
     bool mapped;
     bool shuffle; /* messages and disk operations complete in random order */
@@ -84,6 +84,7 @@ struct rig {
     bool cut[RIG_SERVERS];     /* calls to this server fail */
     int fatal;
     uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */
+    uint32_t disk_ops, cut_at;      /* completed; when this many are, nothing moves any more (0: never) */
     char last_log[300];
 };
 

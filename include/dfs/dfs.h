@@ -44,7 +44,7 @@ struct dfs_attr {
     uint32_t mode;              /* permission bits */
     uint32_t uid, gid, nlink;
     uint32_t chunks;
-    uint8_t type; /* enum dfs_type */
+    uint8_t type;     /* enum dfs_type */
     uint8_t goal;     /* replicas wanted */
     bool goal_chosen; /* for this one or a directory it was made in; false: that is the default */
 };
@@ -92,8 +92,8 @@ struct dfs_status {
     uint64_t term, epoch, log_first, log_last, snapshot, sessions;
     uint64_t files, directories, symlinks, chunks, bytes;
     uint64_t reads_per_s, mutations_per_s; /* what the leader answered, over the last seconds */
-    uint8_t goal; /* default goal in force */
-    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back */
+    uint8_t goal;                          /* default goal in force */
+    struct dfs_totals trash, reclaiming;   /* in the trash; removed for good, its space not yet given back */
     const struct dfs_nameserver *nameservers;
     size_t n_nameservers;
     const struct dfs_server *servers;
@@ -167,33 +167,35 @@ struct dfs_server_change { /* what came of it */
 
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
-    const char *error;    /* with a status: a sentence naming what failed and where; never NULL */
-    struct dfs_attr attr; /* stat, mkdir, create, symlink, setattr, link, usage, trash_restore, put, get: of the object */
-    const char *target;   /* stat of a symlink; trash_restore: where it is now */
+    const char *error; /* with a status: a sentence naming what failed and where; never NULL */
+    struct dfs_attr
+        attr;           /* stat, mkdir, create, symlink, setattr, link, usage, trash_restore, put, get: of the object */
+    const char *target; /* stat of a symlink; trash_restore: where it is now */
     const struct dfs_entry *entries; /* readdir */
     size_t n_entries;
-    struct dfs_totals totals;        /* usage; remove, trash_empty: what was removed */
-    uint64_t id;                     /* remove: in the trash; 0: it is not there */
-    const void *value;               /* getxattr */
+    struct dfs_totals totals; /* usage; remove, trash_empty: what was removed */
+    uint64_t id;              /* remove: in the trash; 0: it is not there */
+    const void *value;        /* getxattr */
     size_t value_len;
-    const struct dfs_xattr *xattrs;  /* listxattr: in bytewise order of name */
+    const struct dfs_xattr *xattrs; /* listxattr: in bytewise order of name */
     size_t n_xattrs;
     const struct dfs_trashed *trash; /* trash_list */
     size_t n_trash;
-    uint64_t keep_ms;                /* trash_list: how long the trash keeps things */
-    const struct dfs_usage *usage;   /* usage: one page of the directories in it */
+    uint64_t keep_ms;              /* trash_list: how long the trash keeps things */
+    const struct dfs_usage *usage; /* usage: one page of the directories in it */
     size_t n_usage;
     const struct dfs_fsck_entry *fsck; /* fsck: one page */
     size_t n_fsck;
-    uint32_t fsck_files;             /* fsck: looked at for this page */
-    const struct dfs_health *health; /* health */
-    struct dfs_server_change server; /* server_set */
-    const char *next;                /* usage, fsck: where the next page starts */
-    bool eof;                        /* readdir, usage, fsck, trash_list: that was the last page */
-    const struct dfs_status *status; /* status */
+    uint32_t fsck_files;                 /* fsck: looked at for this page */
+    const struct dfs_health *health;     /* health */
+    struct dfs_server_change server;     /* server_set */
+    const char *next;                    /* usage, fsck: where the next page starts */
+    bool eof;                            /* readdir, usage, fsck, trash_list: that was the last page */
+    const struct dfs_status *status;     /* status */
     const struct dfs_recovery *recovery; /* recover */
-    struct dfs_statfs fs;            /* statfs */
-    uint64_t bytes;                  /* put, get, read: payload moved; rebalance: to be moved, about */
+    struct dfs_statfs fs;                /* statfs */
+    uint64_t file;                       /* open: what names the file from now on */
+    uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
 
@@ -225,6 +227,9 @@ void dfs_resume(struct dfs_client *c, uint64_t call);
 #define DFS_REPLACE 64u /* setxattr: fail if it does not exist */
 #define DFS_TREE 16u    /* remove: a directory with all it holds */
 #define DFS_KEEP 32u    /* remove: into the trash */
+#define DFS_READ 128u   /* open: to read from it, … */
+#define DFS_WRITE 256u  /* … to write to it; one of the two must be there */
+#define DFS_CREATE 512u /* open: make it if it is not there; with DFS_EXCL only then */
 #define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
@@ -239,7 +244,8 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
 
 /* Changes of attributes; what is not named in `what` stays. ctime always moves. */
 #define DFS_SET_MODE 1u
-#define DFS_SET_UID 2u /* with this or the next a file loses its setuid bit, and its setgid bit if its group may run it */
+#define DFS_SET_UID                                                                                                    \
+    2u /* with this or the next a file loses its setuid bit, and its setgid bit if its group may run it */
 #define DFS_SET_GID 4u
 #define DFS_SET_MTIME 8u
 #define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
@@ -251,7 +257,8 @@ struct dfs_setattr {
     uint8_t goal; /* 1 to 16; 0: the default */
 };
 /* flags: DFS_NOFOLLOW. The mode and goal of a symbolic link cannot be changed: DFS_ENOTSUP. */
-int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg);
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb,
+                void *arg);
 /* Gives a file or a symbolic link, which is not followed, one more name; a directory gives DFS_EPERM. */
 int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg);
 /* Extended attributes of files and directories: names begin with "user." and have at most 255 bytes; a value has at most
@@ -283,7 +290,8 @@ int dfs_health(struct dfs_client *c, dfs_cb cb, void *arg);
 /* What is wrong with the files of one directory, and which directories it holds: one page, behind `after` ("" for the
  * first, then result.next); limit 0: 1000. Of a file: itself. path starts at the directory with the inode number dir; 0: at
  * the root. */
-int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
+int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb,
+             void *arg);
 /* A storage server is to be emptied; to stay after all; to be taken out for good, which is refused with DFS_EBUSY while
  * there is something on it. */
 #define DFS_SERVER_DRAIN 1u
@@ -327,8 +335,8 @@ struct dfs_put_options {
     unsigned flags;    /* DFS_EXCL, DFS_OWNER */
 };
 /* Stores a whole file: it appears complete, or not at all; a file that was there is replaced in one step. */
-int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
-            void *arg);
+int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o,
+            dfs_cb cb, void *arg);
 
 /* Where the bytes of a get go: verified, in order from offset, on the loop. DFS_EAGAIN: no room, nothing of this was taken;
  * it comes again after a pause of up to a second, or at dfs_resume. Any other non-zero return ends the get with that
@@ -340,8 +348,21 @@ struct dfs_sink {
     void *arg;
 };
 /* Reads [offset, offset+length) of a file; length UINT64_MAX: to the end. Holes come as zeros. */
-int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink, dfs_cb cb,
-            void *arg);
+int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
+            dfs_cb cb, void *arg);
+
+/* Files that are written in place. An open file is named by the number in result.file; as long as it is open its content
+ * stays, whatever happens to its names. It ends with the client, or with its session: when the NameServers were out of reach
+ * for ten minutes, DFS_EBADF says that it is gone. */
+int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mode, dfs_cb cb, void *arg);
+/* Acknowledged means: durable on every server of the chunks, and, where the file became longer, its size is committed.
+ * At most 64 MiB at a time; p is copied. Writes under way at the same time take effect in any order. */
+int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void *p, size_t len, dfs_cb cb, void *arg);
+/* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
+int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
+              dfs_cb cb, void *arg);
+/* DFS_EBUSY while writes to it are under way. */
+int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
 
 /* A consistent copy of the namespace and the chunk map, with all that was acknowledged before the call, for dfs nm restore.
  * Its bytes come in order from 0; restart() is called if they have to come again. DFS_EAGAIN of write() ends it, as any other
@@ -358,7 +379,8 @@ const char *dfs_sync_error(const struct dfs_sync *s);
 
 int dfs_sync_stat(struct dfs_sync *s, const char *path, unsigned flags, struct dfs_attr *out);
 /* Calls each entry of the directory, in order; a non-zero return of each() ends the walk with it. */
-int dfs_sync_readdir(struct dfs_sync *s, const char *path, int (*each)(void *arg, const struct dfs_entry *e), void *arg);
+int dfs_sync_readdir(struct dfs_sync *s, const char *path, int (*each)(void *arg, const struct dfs_entry *e),
+                     void *arg);
 int dfs_sync_mkdir(struct dfs_sync *s, const char *path, uint32_t mode, unsigned flags);
 int dfs_sync_create(struct dfs_sync *s, const char *path, uint32_t mode, unsigned flags);
 int dfs_sync_symlink(struct dfs_sync *s, const char *target, const char *path);
@@ -372,6 +394,10 @@ int dfs_sync_remove(struct dfs_sync *s, const char *path, unsigned flags);
 int dfs_sync_usage(struct dfs_sync *s, const char *path, struct dfs_totals *out);
 int dfs_sync_put(struct dfs_sync *s, const char *path, const struct dfs_source *src, const struct dfs_put_options *o);
 int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink);
+int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uint32_t mode, uint64_t *file);
+int dfs_sync_file_close(struct dfs_sync *s, uint64_t file);
+int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len);
+int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got);
 /* Whole small files from and to memory. */
 int dfs_sync_put_bytes(struct dfs_sync *s, const char *path, const void *p, size_t len);
 int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len, size_t *got);

@@ -6,6 +6,7 @@
 
 #include "client/internal.h"
 
+#define CLIENT_PWRITE_MAX (64u * 1024 * 1024)
 #define OP_ARENA_MAX (16u * 1024 * 1024)
 
 struct client *client_new(const struct client_config *cfg)
@@ -32,6 +33,7 @@ struct client *client_new(const struct client_config *cfg)
     list_init(&c->need_session);
     list_init(&c->need_window);
     list_init(&c->numbered);
+    list_init(&c->files);
     c->free_slot = UINT32_MAX;
     c->next_number = c->next_write = 1;
     session_init(c);
@@ -48,6 +50,7 @@ static void op_free(struct op *op)
     rpc_stop(&op->rpc);
     put_free(op);
     get_free(op);
+    file_write_free(op);
     list_remove(&op->link);
     list_remove(&op->dated);
     arena_close(&op->arena);
@@ -101,9 +104,19 @@ char *op_string(struct op *op, struct str s)
 struct dfs_attr attr_of(const struct wire_attr *a)
 {
     return (struct dfs_attr){
-        .ino = a->ino, .generation = a->generation, .size = a->size, .mtime_ns = a->mtime_ns,
-        .ctime_ns = a->ctime_ns, .mode = a->mode, .uid = a->uid, .gid = a->gid, .nlink = a->nlink,
-        .chunks = a->chunks, .type = a->type, .goal = a->goal, .goal_chosen = a->goal_chosen != 0,
+        .ino = a->ino,
+        .generation = a->generation,
+        .size = a->size,
+        .mtime_ns = a->mtime_ns,
+        .ctime_ns = a->ctime_ns,
+        .mode = a->mode,
+        .uid = a->uid,
+        .gid = a->gid,
+        .nlink = a->nlink,
+        .chunks = a->chunks,
+        .type = a->type,
+        .goal = a->goal,
+        .goal_chosen = a->goal_chosen != 0,
     };
 }
 
@@ -134,6 +147,15 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_BACKUP:
         backup_begin(op, fx);
         return;
+    case OP_OPEN:
+        file_open_begin(op, fx);
+        return;
+    case OP_CLOSE:
+        file_close_begin(op, fx);
+        return;
+    case OP_PWRITE:
+        file_write_begin(op, fx);
+        return;
     default:
         path_begin(op, fx);
         return;
@@ -152,11 +174,13 @@ static int request_check(const struct client_request *r)
     int err = 0;
     if (!r->cb)
         return DFS_EINVAL;
-    if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_GET)
+    if (r->kind < OP_STATFS || r->kind == OP_PUT || (r->kind == OP_GET && !r->file) || r->kind == OP_OPEN)
         err = path_check(r->path);
     if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || r->kind == OP_LINK || op_is_xattr(r->kind) ||
                  (r->kind <= OP_USAGE && r->path2)))
         err = path_check(r->path2);
+    if (!err && r->kind == OP_PWRITE)
+        return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
     if (!err && r->value_len > WIRE_BLOB_MAX)
         err = DFS_ETOOBIG;
     if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))
@@ -237,6 +261,7 @@ void client_free(struct client *c)
     ops_cancel(&c->running);
     ops_deliver(c);
     rpc_stop(&c->session_rpc);
+    files_close(c);
     hold_close(c);
     suspicion_close(c);
     grants_close(c);

@@ -23,8 +23,8 @@ struct client_config {
     const char *program;
     const char *hosts[CLIENT_MAX_HOSTS]; /* what addresses of this machine begin with, before the port */
     uint32_t n_hosts;
-    uint32_t uid, gid;     /* on whose behalf; trusted until keys exist */
-    uint64_t nonce;        /* random: makes session_open idempotent */
+    uint32_t uid, gid; /* on whose behalf; trusted until keys exist */
+    uint64_t nonce;    /* random: makes session_open idempotent */
     uint64_t seed;
     uint64_t timeout;      /* ns without progress before an operation fails; 0: 30 s */
     uint64_t call_timeout; /* ns for one call; 0: 5 s */
@@ -33,13 +33,42 @@ struct client_config {
 };
 
 enum client_op_kind {
-    OP_STAT = 1, OP_READDIR, OP_FSCK, OP_USAGE, OP_TRASH_LIST, OP_GETXATTR, OP_LISTXATTR,
-    OP_MKDIR, OP_CREATE, OP_SYMLINK, OP_UNLINK, OP_RMDIR, OP_RENAME,
-    OP_SETATTR, OP_LINK, OP_REMOVE, OP_TRASH_RESTORE, OP_TRASH_EMPTY, OP_TRASH_KEEP, OP_SETXATTR,
-    OP_REMOVEXATTR, OP_SERVER_SET,
-    OP_STATFS, OP_STATUS, OP_HEALTH, OP_REBALANCE, OP_NM_REMOVE, OP_NM_TRANSFER,
-    OP_QUARANTINE_DROP, OP_RECOVER, OP_BACKUP,
-    OP_PUT, OP_GET,
+    OP_STAT = 1,
+    OP_READDIR,
+    OP_FSCK,
+    OP_USAGE,
+    OP_TRASH_LIST,
+    OP_GETXATTR,
+    OP_LISTXATTR,
+    OP_MKDIR,
+    OP_CREATE,
+    OP_SYMLINK,
+    OP_UNLINK,
+    OP_RMDIR,
+    OP_RENAME,
+    OP_SETATTR,
+    OP_LINK,
+    OP_REMOVE,
+    OP_TRASH_RESTORE,
+    OP_TRASH_EMPTY,
+    OP_TRASH_KEEP,
+    OP_SETXATTR,
+    OP_REMOVEXATTR,
+    OP_SERVER_SET,
+    OP_STATFS,
+    OP_STATUS,
+    OP_HEALTH,
+    OP_REBALANCE,
+    OP_NM_REMOVE,
+    OP_NM_TRANSFER,
+    OP_QUARANTINE_DROP,
+    OP_RECOVER,
+    OP_BACKUP,
+    OP_PUT,
+    OP_GET,
+    OP_OPEN,
+    OP_CLOSE,
+    OP_PWRITE,
 };
 
 /* What to do. Strings are copied by client_start. */
@@ -49,14 +78,16 @@ struct client_request {
     const char *path2; /* symlink: target; rename, link: to; readdir, usage, fsck: after; xattr: name */
     const void *value; /* setxattr */
     size_t value_len;
-    unsigned flags;    /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
+    unsigned flags;       /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
     uint32_t mode, limit; /* server_set: enum server_action, the server */
     struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length; /* of a get */
-    uint64_t id;             /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
+    uint64_t offset, length; /* of a get; the offset of a pwrite of `value` */
+    uint64_t file;           /* close, pwrite; get: 0, or the open file instead of the path */
+    uint64_t
+        id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;
     void *arg;
 };

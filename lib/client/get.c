@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "base/crc.h"
+#include "client/file.h"
 #include "client/get.h"
 
 static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx);
@@ -50,8 +51,11 @@ static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
     const struct get *g = r->t.op->get;
     (void)a;
     m->type = MSG_TYPE_locate;
-    m->locate = (struct msg_locate){.dir = ROOT_INO, .path = str_of(r->t.op->req.path), .generation = g->generation,
-                                    .first = g->page_first, .limit = GET_PAGE};
+    m->locate = (struct msg_locate){.dir = r->t.op->get->file ? r->t.op->get->file : ROOT_INO,
+                                    .path = str_of(r->t.op->req.path),
+                                    .generation = g->generation,
+                                    .first = g->page_first,
+                                    .limit = GET_PAGE};
 }
 
 void get_locate(struct get *g, uint32_t first, struct effects *fx)
@@ -110,6 +114,17 @@ static bool page_sane(const struct msg_locate_reply *p)
     return true;
 }
 
+/* A chunk that is being written has as many bytes as the file says. */
+static void open_chunks(struct msg_locate_reply *p)
+{
+    for (uint32_t i = 0; i < p->n_chunks; i++) {
+        struct wire_chunk_loc *loc = &p->chunks[i];
+        uint64_t start = (uint64_t)loc->index * p->chunk_size;
+        if (loc->open)
+            loc->length = start < p->attr.size ? (uint32_t)min_u64(p->attr.size - start, p->chunk_size) : 0;
+    }
+}
+
 static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
@@ -132,7 +147,8 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
         op_end(op, DFS_EISDIR, "%s", dfs_strerror(DFS_EISDIR));
         return;
     }
-    if (!page_sane(p) || !page_covers(g, g->page_first) || (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
+    if (!page_sane(p) || !page_covers(g, g->page_first) ||
+        (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
         op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
         return;
     }
@@ -142,12 +158,13 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
     }
     if (!g->ino) /* locating once more is no progress */
         op->progress = op->c->now.mono;
+    open_chunks(&g->page.locate_reply);
     g->located = true;
     g->ino = p->attr.ino;
     g->generation = p->attr.generation;
     g->chunk_size = p->chunk_size;
-    g->end = max_u64(op->req.offset, min_u64(p->attr.size, op->req.offset + min_u64(op->req.length,
-                                                                                    UINT64_MAX - op->req.offset)));
+    g->end = max_u64(op->req.offset,
+                     min_u64(p->attr.size, op->req.offset + min_u64(op->req.length, UINT64_MAX - op->req.offset)));
     op->result.attr = attr_of(&p->attr);
     tasks_run(&g->waiting, fx);
     get_pump(g, fx);
@@ -195,6 +212,10 @@ static int deliver_payload(struct get_read *r)
 /* The chunk's own checksum, over reads delivered one after the other. False: it does not fit. */
 static bool run_check(struct get *g, const struct get_read *r)
 {
+    if (r->open) {
+        g->run_index = UINT32_MAX; /* it has none while it is written */
+        return true;
+    }
     if (r->chunk_offset == 0) {
         g->run_index = r->index;
         g->run_crc = r->crc;
@@ -314,6 +335,14 @@ void get_begin(struct op *op, struct effects *fx)
     list_init(&g->waiting);
     task_init(&g->drain, op->c, op, drain_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_locate, on_locate);
+    if (op->req.file) {
+        const struct file *f = file_find(op->c, op->req.file);
+        if (!f) {
+            op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
+            return;
+        }
+        g->file = f->ino;
+    }
     get_locate(g, 0, fx);
 }
 

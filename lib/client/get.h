@@ -15,6 +15,7 @@
 
 struct get {
     struct op *op;
+    uint64_t file;            /* the open file's inode; 0: by path */
     uint64_t generation, ino; /* of the content being read; 0: not known yet */
     uint64_t chunk_size;
     uint64_t next, delivered, end; /* file offsets: to ask for, to deliver, where the range ends */
@@ -22,15 +23,15 @@ struct get {
     uint32_t spread;               /* which replica is asked first */
     uint32_t restarts;
     bool located, locating;
-    bool full;                     /* the sink had no room */
-    struct task drain;             /* asks it again */
-    struct slice head;             /* the page's bytes; page points into them and into arena */
+    bool full;         /* the sink had no room */
+    struct task drain; /* asks it again */
+    struct slice head; /* the page's bytes; page points into them and into arena */
     struct arena arena;
     struct msg page;
-    uint32_t page_first;           /* chunk index it starts with */
-    struct list reads;             /* in file order */
-    struct list waiting;           /* reads that wait for the next page */
-    uint32_t run_index, run_crc;   /* CRC of a chunk's bytes delivered so far, from its start on */
+    uint32_t page_first;         /* chunk index it starts with */
+    struct list reads;           /* in file order */
+    struct list waiting;         /* reads that wait for the next page */
+    uint32_t run_index, run_crc; /* CRC of a chunk's bytes delivered so far, from its start on */
     uint64_t run_at;
 };
 
@@ -38,23 +39,24 @@ struct get_read {
     struct list link;
     struct task t;
     struct get *get;
-    uint64_t offset;  /* in the file */
+    uint64_t offset; /* in the file */
     uint32_t index, chunk_offset, length;
     bool hole, done;
-    bool checked;     /* against the chunk's checksum */
-    uint32_t given;   /* bytes the sink has taken */
+    bool open;      /* the chunk is being written: no length, no checksum, and holes are holes */
+    bool checked;   /* against the chunk's checksum */
+    uint32_t given; /* bytes the sink has taken */
     /* of the chunk, as located when it was asked for */
     uint64_t chunk;
     uint32_t version, chunk_length, chunk_crc;
-    uint32_t replica;  /* asked now: position in the chain */
+    uint32_t replica; /* asked now: position in the chain */
     uint32_t server;
-    uint32_t tried;    /* bits of the chain */
-    uint32_t gaps;     /* replicas that had nothing for a part of the range */
-    bool holes_ok;     /* all of them agree: it is a hole */
-    uint32_t crc;      /* of the range's bytes */
+    uint32_t tried;         /* bits of the chain */
+    uint32_t gaps;          /* replicas that had nothing for a part of the range */
+    bool holes_ok;          /* all of them agree: it is a hole */
+    uint32_t crc;           /* of the range's bytes */
     struct payload payload; /* the range is its bytes from skip on … */
     uint32_t skip;
-    struct slice copy;      /* … or this, if .buf is set */
+    struct slice copy; /* … or this, if .buf is set */
     char last[160];    /* what the last replica said */
 };
 

@@ -88,12 +88,16 @@ static void read_send(struct get_read *r, const struct wire_chunk_loc *loc, stru
     struct msg m;
     memset(&m, 0, sizeof m);
     m.type = MSG_TYPE_chunk_read;
-    m.chunk_read = (struct msg_chunk_read){.grant = loc->grant, .chunk = loc->chunk, .version = loc->version,
-                                           .offset = begin, .length = (uint32_t)(end - begin)};
+    m.chunk_read = (struct msg_chunk_read){.grant = loc->grant,
+                                           .chunk = loc->chunk,
+                                           .version = loc->version,
+                                           .offset = begin,
+                                           .length = (uint32_t)(end - begin)};
     r->chunk = loc->chunk;
     r->version = loc->version;
     r->chunk_length = loc->length;
     r->chunk_crc = loc->crc;
+    r->open = loc->open != 0;
     r->server = to->server;
     snprintf(addr, sizeof addr, "%.*s", STR_ARG(to->addr));
     task_send(&r->t, addr, &m, NULL, c->cfg.call_timeout, fx);
@@ -104,6 +108,12 @@ static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc,
 {
     struct get *g = r->get;
     r->tried = 0;
+    if (r->open && r->gaps > 0 && r->gaps == loc->n_replicas) { /* nothing was ever written to it */
+        r->hole = r->done = true;
+        g->in_flight -= r->length;
+        get_pump(g, fx);
+        return;
+    }
     if (r->gaps > 0 && r->gaps == loc->n_replicas) {
         r->holes_ok = true;
         r->gaps = 0;
@@ -112,8 +122,9 @@ static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc,
     }
     r->gaps = 0;
     if (op_overdue(g->op)) {
-        op_end(g->op, DFS_EIO, "chunk %u (id %" PRIx64 ") cannot be read from any of its %u servers; the last one said: %s",
-               r->index, loc->chunk, loc->n_replicas, r->last);
+        op_end(g->op, DFS_EIO,
+               "chunk %u (id %" PRIx64 ") cannot be read from any of its %u servers; the last one said: %s", r->index,
+               loc->chunk, loc->n_replicas, r->last);
         return;
     }
     g->located = false;
@@ -154,6 +165,17 @@ static void read_note(struct get_read *r, int err, const struct event *ev)
              from ? from->addr.p : "?", STR_ARG(text));
 }
 
+/* The range is in more pieces than a reply may have: it is asked for in two halves. */
+static void read_split(struct get_read *r, struct effects *fx)
+{
+    uint32_t half = (uint32_t)round_up((uint64_t)r->chunk_offset + r->length / 2, DFS_BLOCK) - r->chunk_offset;
+    struct get_read *rest = get_read_new(r->get, r->offset + half, r->length - half);
+    r->length = half;
+    list_push(r->link.next, &rest->link); /* behind this one */
+    read_run(&r->t, fx);
+    read_run(&rest->t, fx);
+}
+
 static void read_reply(struct task *t, const struct event *ev, struct effects *fx)
 {
     struct get_read *r = CONTAINER_OF(t, struct get_read, t);
@@ -172,6 +194,12 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
         return;
     }
     bytes_drop(r);
+    if (err == DFS_ETOOBIG && r->length > 2 * DFS_BLOCK) {
+        read_split(r, fx);
+        return;
+    }
+    if (err == DFS_ENOCHUNK && r->open)
+        err = GET_GAP;
     read_note(r, err, ev);
     r->gaps += err == GET_GAP;
     r->tried |= (uint32_t)1 << r->replica;

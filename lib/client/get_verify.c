@@ -41,7 +41,7 @@ int get_read_take(struct get_read *r, const struct msg_chunk_read_reply *m, cons
     int err = trust ? 0 : pieces_check(m, p);
     if (err)
         return err;
-    if (m->length < r->chunk_length && !trust)
+    if (m->length < r->chunk_length && !trust && !r->open)
         return DFS_ECORRUPT; /* it has lost the chunk's end */
     uint64_t sum = 0;
     for (uint32_t i = 0; i < m->n_pieces; i++)
@@ -53,10 +53,10 @@ int get_read_take(struct get_read *r, const struct msg_chunk_read_reply *m, cons
         piece_keep(r, m, p);
     } else {
         err = pieces_copy(r, m, p);
-        if (err < 0 || (err == GET_GAP && !r->holes_ok && !trust))
+        if (err < 0 || (err == GET_GAP && !r->holes_ok && !r->open && !trust))
             return err;
     }
-    if (!trust && r->chunk_offset == 0 && r->length == r->chunk_length && r->crc != r->chunk_crc)
+    if (!trust && !r->open && r->chunk_offset == 0 && r->length == r->chunk_length && r->crc != r->chunk_crc)
         return DFS_ECORRUPT;
     return 0;
 }

@@ -9,6 +9,8 @@
 #include "client/internal.h"
 
 #define HOLDS_PER_LIFETIME 6u
+/* Open files keep the session alive in the same way, also where nothing was ever granted. */
+#define FILE_HOLD (60 * NS_PER_SEC)
 
 static uint64_t oldest_in_use(const struct client *c)
 {
@@ -32,14 +34,14 @@ static void on_hold(struct rpc *r, int status, const struct event *ev, struct ef
     (void)ev;
     (void)fx;
     r->t.c->hold_busy = false;
-    if (r->t.c->puts > 0)
+    if (r->t.c->puts > 0 || !list_empty(&r->t.c->files))
         hold_arm(r->t.c);
 }
 
 static void hold_run(struct task *t, struct effects *fx)
 {
     struct client *c = t->c;
-    if (oldest_in_use(c) == UINT64_MAX)
+    if (oldest_in_use(c) == UINT64_MAX && list_empty(&c->files))
         return; /* the next grant taken arms the timer again */
     c->hold_busy = true;
     rpc_start(&c->hold_rpc, fx);
@@ -56,11 +58,15 @@ void hold_arm(struct client *c)
 {
     if (c->hold_busy || !list_empty(&c->hold_timer.link))
         return;
-    c->hold_timer.wake = c->now.mono + c->grant_lifetime / HOLDS_PER_LIFETIME;
+    c->hold_timer.wake = c->now.mono + (c->grant_lifetime ? c->grant_lifetime : FILE_HOLD) / HOLDS_PER_LIFETIME;
     list_push(&c->sleeping, &c->hold_timer.link);
 }
 
-void hold_disarm(struct client *c) { task_stop(&c->hold_timer); }
+void hold_disarm(struct client *c)
+{
+    if (list_empty(&c->files))
+        task_stop(&c->hold_timer);
+}
 
 void hold_close(struct client *c)
 {

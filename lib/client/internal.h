@@ -44,11 +44,11 @@ typedef void (*task_reply_fn)(struct task *t, const struct event *ev, struct eff
 struct task {
     struct list link; /* in sleeping, or in one waiting list; alone otherwise */
     struct client *c;
-    struct op *op;    /* NULL: the client's own */
-    task_fn run;      /* wakes up: send (again) */
+    struct op *op; /* NULL: the client's own */
+    task_fn run;   /* wakes up: send (again) */
     task_reply_fn reply;
     uint64_t wake;
-    uint64_t token;   /* of the call outstanding; 0: none */
+    uint64_t token; /* of the call outstanding; 0: none */
     uint32_t attempts;
 };
 
@@ -61,12 +61,12 @@ struct rpc {
     struct task t;
     struct list numbered; /* mutations in flight, by number */
     bool mutation, needs_session;
-    uint16_t type;        /* of the request last sent */
-    bool uncertain;       /* a mutation that may have been applied already */
+    uint16_t type;  /* of the request last sent */
+    bool uncertain; /* a mutation that may have been applied already */
     uint64_t session, number;
-    uint64_t since;       /* start, or last progress */
-    uint64_t sent;        /* when the last call left */
-    uint64_t nm_serial;   /* which choice of NameServer it was sent to */
+    uint64_t since;     /* start, or last progress */
+    uint64_t sent;      /* when the last call left */
+    uint64_t nm_serial; /* which choice of NameServer it was sent to */
     rpc_build_fn build;
     rpc_answer_fn answer;
 };
@@ -83,6 +83,7 @@ struct op {
     struct rpc rpc;
     struct put *put;
     struct get *get;
+    struct pwrite *pwrite;
     struct list dated; /* in c->dated if there is a deadline */
     uint64_t number;   /* names it to the program */
     uint64_t deadline;
@@ -146,6 +147,7 @@ struct client {
 
     struct pool *pools[MAX_REPLICAS + 1];
     uint64_t grant_lifetime; /* ns, as last told; 0: never granted */
+    struct list files;       /* open */
     uint32_t puts;           /* running */
     struct task hold_timer;  /* asleep while grants are in use (hold.c) */
     struct rpc hold_rpc;
@@ -180,7 +182,7 @@ void tasks_run(struct list *waiting, struct effects *fx);
 /* --- op.c --- */
 void op_end(struct op *op, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void op_end_ok(struct op *op);
-bool op_overdue(const struct op *op); /* no progress for the timeout */
+bool op_overdue(const struct op *op);         /* no progress for the timeout */
 char *op_string(struct op *op, struct str s); /* NUL-terminated copy in the op's arena; NULL: ended with ENOMEM */
 /* Ends the op with an rpc's error, in a sentence that says whom it concerns. */
 void op_fail_rpc(struct op *op, int status, const struct event *ev);
@@ -263,6 +265,11 @@ void get_resume(struct op *op);
 /* The lowest chunk the put has a grant for; UINT64_MAX if none. */
 uint64_t put_lowest_chunk(const struct op *op);
 void get_begin(struct op *op, struct effects *fx);
+void file_open_begin(struct op *op, struct effects *fx);
+void file_close_begin(struct op *op, struct effects *fx);
+void file_write_begin(struct op *op, struct effects *fx);
+void file_write_free(struct op *op);
+void files_close(struct client *c);
 void get_free(struct op *op);
 
 #endif

@@ -1,11 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* Versions of chunks that are written in place (CONSISTENCY B10 to B13).
  *
- *                     chunk_open, nothing there
- *      PROPOSE(begin) <------------------------- (none)
- *            | applied                             | chunk_open, sealed: STAMP each live member open
- *            v                                     v
- *          open <----- PROPOSE(begin) <----- all stamped
+ *                                                (none, or sealed)
+ *                                                  | chunk_open: STAMP each live member open
+ *                    applied                       v
+ *          open <----------- PROPOSE(begin) <----- all stamped
  *            | a member lost, a write failed, closed by its last writer
  *            v
  *          FENCE each member that is up; wait for the leases of the others
@@ -138,7 +137,7 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
 
 /* --- requests --- */
 
-static bool propose_new(struct nm *nm, uint64_t ino, uint32_t index, struct reply_to to, struct effects *fx)
+static void open_new(struct nm *nm, uint64_t ino, uint32_t index, struct reply_to to, struct effects *fx)
 {
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = leader_place(nm, meta_file_goal(nm->meta, ino), servers);
@@ -147,26 +146,26 @@ static bool propose_new(struct nm *nm, uint64_t ino, uint32_t index, struct repl
     if (n < agree_min_replicas(nm, ino)) {
         fx_fail(fx, to, DFS_ENOSERVERS, "%u storage servers can take a new chunk; at least %u are needed", n,
                 agree_min_replicas(nm, ino));
-        return false;
+        return;
     }
     if (nm->lead.next_serial >= meta_reserved(nm->meta)) {
         fx_fail(fx, to, DFS_EAGAIN, "more chunk ids are being reserved");
-        return false;
+        return;
     }
     a = agreement_new(nm, ino, index, nm->lead.next_serial);
     if (a == NULL) {
         fx_fail(fx, to, DFS_EAGAIN, "too many chunks are being opened");
-        return false;
+        return;
     }
     nm->lead.next_serial++;
     leader_reserve(nm);
+    a->state = AGREE_STAMP;
     a->to = 1;
     a->n = n;
     for (uint32_t i = 0; i < n; i++)
-        a->m[i] = (struct member){.server = servers[i], .state = MEMBER_OK};
+        a->m[i] = (struct member){.server = servers[i], .sequence = UINT64_MAX};
     add_caller(nm, a, to);
-    agree_propose(nm, a);
-    return true;
+    agree_step(nm, a, fx);
 }
 
 static void open_existing(struct nm *nm, uint64_t ino, const struct msg_chunk_open *r, const struct meta_chunk_info *c,
@@ -214,7 +213,7 @@ void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
     } else if (r->index > META_INDEX_MAX) {
         fx_fail(fx, ev->to, DFS_EFBIG, "a file has at most %u chunks", META_INDEX_MAX + 1);
     } else {
-        propose_new(nm, ino, r->index, ev->to, fx);
+        open_new(nm, ino, r->index, ev->to, fx);
     }
 }
 
@@ -246,6 +245,14 @@ static void seal(struct nm *nm, uint64_t chunk, uint64_t ino)
     a = agreement_new(nm, ino, index, chunk);
     if (a != NULL)
         agree_start_seal(nm, a, &c);
+}
+
+void agree_unsettled(struct nm *nm, uint64_t chunk)
+{
+    uint64_t ino = meta_open_chunk(nm->meta, chunk);
+
+    if (ino != 0)
+        seal(nm, chunk, ino);
 }
 
 void agree_restarted(struct nm *nm, uint32_t server)

@@ -27,6 +27,8 @@ void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task
 void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx);
 /* This server is another process now: chunks that were open on it have to be agreed on. */
 void agree_restarted(struct nm *nm, uint32_t server);
+/* A server does not serve this chunk before its next version: it was restarted, or its lease was over for a while. */
+void agree_unsettled(struct nm *nm, uint64_t chunk);
 void agree_tick(struct nm *nm, struct effects *fx);
 void agree_refuse(struct nm *nm, struct effects *fx); /* leadership is gone */
 void agree_close(struct nm *nm);

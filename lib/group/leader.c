@@ -203,10 +203,8 @@ static void note_numbers(struct nm *nm, struct live *l, const struct meta_server
 {
     uint64_t moved = l->used > s->used ? l->used - s->used : s->used - l->used;
 
-    if (!s->up)
-        propose_state(nm, l, s, SERVER_UP);
-    else if (nm->now.mono - l->logged_at >= LOGGED_EVERY &&
-             (moved > l->capacity / LOGGED_SHARE || l->capacity != s->capacity))
+    if (!s->up || (nm->now.mono - l->logged_at >= LOGGED_EVERY &&
+                   (moved > l->capacity / LOGGED_SHARE || l->capacity != s->capacity)))
         propose_state(nm, l, s, SERVER_UP);
 }
 
@@ -223,6 +221,8 @@ static void note_disks(struct nm *nm, struct live *l, const struct msg_heartbeat
                h->damaged[i].version);
         repair_verify(nm, h->damaged[i].chunk, l->id, REASON_SUSPECT);
     }
+    for (uint32_t i = 0; i < h->n_unsettled; i++)
+        agree_unsettled(nm, h->unsettled[i].chunk);
 }
 
 static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)

@@ -217,7 +217,8 @@ void join_reply(struct nm *nm, const struct event *ev, struct effects *fx)
         return;
     if (ev->status != 0) {
         if (ev->status == DFS_ENOSPC && !nm->join_waits)
-            fx_log(fx, LOG_WARN, "nm.join_waits", "text=\"%.*s\"", STR_ARG(ev->msg != NULL ? ev->msg->error.text : STR("")));
+            fx_log(fx, LOG_WARN, "nm.join_waits", "text=\"%.*s\"",
+                   STR_ARG(ev->msg != NULL ? ev->msg->error.text : STR("")));
         nm->join_waits = ev->status == DFS_ENOSPC;
         if (ev->msg != NULL && !dfs_err_may_retry(ev->status) && ev->status != DFS_EUNKNOWN &&
             ev->status != DFS_ENOSPC) {

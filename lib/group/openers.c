@@ -51,7 +51,8 @@ static void sweep(struct openers *o, const struct meta *m, uint64_t mono)
     openers_close(&old);
 }
 
-bool openers_admit(struct openers *o, const struct meta *m, uint64_t nonce, const char *peer, uint32_t max, uint64_t mono)
+bool openers_admit(struct openers *o, const struct meta *m, uint64_t nonce, const char *peer, uint32_t max,
+                   uint64_t mono)
 {
     uint64_t host = hash_of_host(peer);
     if (u64map_get(&o->host, nonce) != 0)

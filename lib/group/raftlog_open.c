@@ -133,8 +133,7 @@ static int follow_first(struct scan *s, struct log_segment *seg, struct logreade
 
     if (r->error != 0)
         return read_failed(s, r);
-    if (p == NULL || !log_segment_get(p, &h, s->log->cfg.salt) || h.first_index > seg->number ||
-        h.first_index == 0)
+    if (p == NULL || !log_segment_get(p, &h, s->log->cfg.salt) || h.first_index > seg->number || h.first_index == 0)
         return fail(s, DFS_ECORRUPT, "%s: the header at offset 0 is damaged; restore the file from a backup", r->name);
     if (h.cluster_hi != s->log->cfg.cluster_hi || h.cluster_lo != s->log->cfg.cluster_lo)
         return fail(s, DFS_EIDENTITY, "%s belongs to another cluster", r->name);
@@ -264,7 +263,8 @@ static int judge_tail(struct scan *s, uint32_t last)
 int raftlog_open(const struct log_config *cfg, struct disk *disk, uint64_t covered, log_each each, void *arg,
                  struct raftlog *log, char *why, size_t why_len)
 {
-    struct scan s = {.log = log, .disk = disk, .each = each, .arg = arg, .why = why, .why_len = why_len, .covered = covered};
+    struct scan s = {
+        .log = log, .disk = disk, .each = each, .arg = arg, .why = why, .why_len = why_len, .covered = covered};
     uint32_t last = 0;
     int err;
 

@@ -238,7 +238,8 @@ static bool is_bad(int err)
 
 static void verify_ended(struct nm *nm, const struct nm_task *t, const struct wire_task_result *r)
 {
-    int err = r->version > t->version ? DFS_EAGAIN : -(int)r->error; /* a later one is being agreed on */
+    bool later = r->version > t->version && r->error == (uint16_t)-DFS_ESTALE; /* one that is being agreed on */
+    int err = later ? DFS_EAGAIN : -(int)r->error;
     struct meta_chunk_info c;
     bool mapped = meta_chunk_get(nm->meta, t->chunk, &c) && !c.removed && c.version == t->version;
     bool member = mapped && has_member(nm, &c, t->server);

@@ -63,9 +63,9 @@ bool report_held(struct nm *nm, uint32_t server, const struct wire_held *h)
         held_by_stranger(nm, live_get(nm, server), h, &c, &p);
         return false;
     }
-    /* a later version is being agreed on */
-    if (!c.open && h->version <= c.version &&
-        (h->version < c.version || h->length != c.length || h->flags & HELD_DAMAGED))
+    /* a later version is being agreed on, or was never logged */
+    if (!c.open &&
+        (h->version < c.version || (h->version == c.version && h->length != c.length) || h->flags & HELD_DAMAGED))
         repair_verify(nm, h->chunk, server, REASON_SUSPECT);
     return true;
 }

@@ -256,20 +256,20 @@ int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, 
 
 int dfs_readdir(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_READDIR, .path = path, .path2 = after, .limit = limit, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_READDIR, .path = path, .path2 = after, .limit = limit, .cb = cb, .arg = arg});
 }
 
 int dfs_mkdir(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_MKDIR, .path = path, .mode = mode, .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_MKDIR, .path = path, .mode = mode, .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_CREATE, .path = path, .mode = mode, .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_CREATE, .path = path, .mode = mode, .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg)
@@ -289,14 +289,15 @@ int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg)
 
 int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_RENAME, .path = from, .path2 = to, .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_RENAME, .path = from, .path2 = to, .flags = flags, .cb = cb, .arg = arg});
 }
 
-int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb, void *arg)
+int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb,
+                void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_SETATTR, .path = path, .set = *s, .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(
+        c, &(struct client_request){.kind = OP_SETATTR, .path = path, .set = *s, .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, void *arg)
@@ -306,33 +307,39 @@ int dfs_link(struct dfs_client *c, const char *path, const char *to, dfs_cb cb, 
 
 int dfs_usage(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_USAGE, .path = path, .path2 = after, .limit = limit, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_USAGE, .path = path, .path2 = after, .limit = limit, .cb = cb, .arg = arg});
 }
 
 int dfs_setxattr(struct dfs_client *c, const char *path, const char *name, const void *p, size_t len, unsigned flags,
                  dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_SETXATTR, .path = path, .path2 = name, .value = p,
-                                             .value_len = len, .flags = flags, .cb = cb, .arg = arg});
+    return start(c, &(struct client_request){.kind = OP_SETXATTR,
+                                             .path = path,
+                                             .path2 = name,
+                                             .value = p,
+                                             .value_len = len,
+                                             .flags = flags,
+                                             .cb = cb,
+                                             .arg = arg});
 }
 
 int dfs_getxattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_GETXATTR, .path = path, .path2 = name, .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_GETXATTR, .path = path, .path2 = name, .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_listxattr(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_LISTXATTR, .path = path, .path2 = "", .flags = flags, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_LISTXATTR, .path = path, .path2 = "", .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_removexattr(struct dfs_client *c, const char *path, const char *name, unsigned flags, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_REMOVEXATTR, .path = path, .path2 = name, .flags = flags,
-                                             .cb = cb, .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_REMOVEXATTR, .path = path, .path2 = name, .flags = flags, .cb = cb, .arg = arg});
 }
 
 int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg)
@@ -342,14 +349,14 @@ int dfs_remove(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb
 
 int dfs_trash_list(struct dfs_client *c, uint64_t after, uint32_t limit, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_TRASH_LIST, .path = "", .id = after, .limit = limit, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_TRASH_LIST, .path = "", .id = after, .limit = limit, .cb = cb, .arg = arg});
 }
 
 int dfs_trash_restore(struct dfs_client *c, uint64_t id, const char *to, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_TRASH_RESTORE, .id = id, .path = to ? to : "", .cb = cb,
-                                             .arg = arg});
+    return start(
+        c, &(struct client_request){.kind = OP_TRASH_RESTORE, .id = id, .path = to ? to : "", .cb = cb, .arg = arg});
 }
 
 int dfs_trash_empty(struct dfs_client *c, uint64_t id, dfs_cb cb, void *arg)
@@ -377,16 +384,18 @@ int dfs_health(struct dfs_client *c, dfs_cb cb, void *arg)
     return start(c, &(struct client_request){.kind = OP_HEALTH, .cb = cb, .arg = arg});
 }
 
-int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg)
+int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *after, uint32_t limit, dfs_cb cb,
+             void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_FSCK, .id = dir, .path = path, .path2 = after, .limit = limit,
-                                             .cb = cb, .arg = arg});
+    return start(c,
+                 &(struct client_request){
+                     .kind = OP_FSCK, .id = dir, .path = path, .path2 = after, .limit = limit, .cb = cb, .arg = arg});
 }
 
 int dfs_server_set(struct dfs_client *c, uint32_t id, unsigned action, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_SERVER_SET, .path = "", .limit = id, .mode = action, .cb = cb,
-                                             .arg = arg});
+    return start(c, &(struct client_request){
+                        .kind = OP_SERVER_SET, .path = "", .limit = id, .mode = action, .cb = cb, .arg = arg});
 }
 
 int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg)
@@ -419,8 +428,8 @@ int dfs_nm_backup(struct dfs_client *c, const struct dfs_sink *sink, dfs_cb cb, 
     return start(c, &(struct client_request){.kind = OP_BACKUP, .sink = *sink, .cb = cb, .arg = arg});
 }
 
-int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o, dfs_cb cb,
-            void *arg)
+int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src, const struct dfs_put_options *o,
+            dfs_cb cb, void *arg)
 {
     struct client_request r = {.kind = OP_PUT, .path = path, .source = *src, .cb = cb, .arg = arg};
     if (o)
@@ -428,9 +437,43 @@ int dfs_put(struct dfs_client *c, const char *path, const struct dfs_source *src
     return start(c, &r);
 }
 
-int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink, dfs_cb cb,
-            void *arg)
+int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
+            dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_GET, .path = path, .offset = offset, .length = length,
-                                             .sink = *sink, .cb = cb, .arg = arg});
+    return start(
+        c, &(struct client_request){
+               .kind = OP_GET, .path = path, .offset = offset, .length = length, .sink = *sink, .cb = cb, .arg = arg});
+}
+
+/* --- open files --- */
+
+int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mode, dfs_cb cb, void *arg)
+{
+    return start(
+        c, &(struct client_request){.kind = OP_OPEN, .path = path, .flags = flags, .mode = mode, .cb = cb, .arg = arg});
+}
+
+int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_CLOSE, .file = file, .cb = cb, .arg = arg});
+}
+
+int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void *p, size_t len, dfs_cb cb, void *arg)
+{
+    return start(
+        c, &(struct client_request){
+               .kind = OP_PWRITE, .file = file, .offset = offset, .value = p, .value_len = len, .cb = cb, .arg = arg});
+}
+
+int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
+              dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_GET,
+                                             .path = "",
+                                             .file = file,
+                                             .offset = offset,
+                                             .length = length,
+                                             .sink = *sink,
+                                             .cb = cb,
+                                             .arg = arg});
 }

@@ -245,3 +245,47 @@ int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len
     *got = err ? 0 : m.got;
     return err;
 }
+
+/* --- open files --- */
+
+static void take_file(void *arg, struct dfs_sync *s, const struct dfs_result *r)
+{
+    (void)s;
+    *(uint64_t *)arg = r->file;
+}
+
+int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uint32_t mode, uint64_t *file)
+{
+    s->take = take_file;
+    s->take_arg = file;
+    return finish(s, dfs_open(s->client, path, flags, mode, on_done, s));
+}
+
+int dfs_sync_file_close(struct dfs_sync *s, uint64_t file) { return finish(s, dfs_close(s->client, file, on_done, s)); }
+
+int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len)
+{
+    return finish(s, dfs_pwrite(s->client, file, offset, p, len, on_done, s));
+}
+
+struct range {
+    uint64_t offset;
+    struct memory m;
+};
+
+static int range_write(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    struct range *r = arg;
+    return memory_write(&r->m, offset - r->offset, p, len);
+}
+
+static void range_restart(void *arg) { ((struct range *)arg)->m.got = 0; }
+
+int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got)
+{
+    struct range r = {.offset = offset, .m = {.p = p, .len = len}};
+    int err = finish(
+        s, dfs_pread(s->client, file, offset, len, &(struct dfs_sink){range_write, range_restart, &r}, on_done, s));
+    *got = err ? 0 : r.m.got;
+    return err;
+}

@@ -29,9 +29,9 @@
 #define META_TRASH_KEEP_MAX_MS (100ULL * 365 * 86400 * 1000)
 #define META_MAX_SERVERS 4096u
 #define META_MAX_REPLICAS 16u
-#define META_DOMAIN_DEPTH 4u /* components of a failure domain that count */
+#define META_DOMAIN_DEPTH 4u     /* components of a failure domain that count */
 #define META_INDEX_MAX 0xfffffeu /* of a file's last chunk */
-#define META_MAX_MEMBERS 15u /* NameServers */
+#define META_MAX_MEMBERS 15u     /* NameServers */
 
 struct meta;
 
@@ -109,7 +109,7 @@ bool meta_find_chunk(const struct meta *m, uint64_t chunk, struct meta_removed *
 bool meta_session_exists(const struct meta *m, uint64_t session);
 /* May this session write through this handle, and to what? */
 bool meta_may_write(const struct meta *m, uint64_t session, uint64_t handle, uint64_t *ino);
-bool meta_is_written(const struct meta *m, uint64_t ino); /* somebody has it open for writing */
+bool meta_is_written(const struct meta *m, uint64_t ino);       /* somebody has it open for writing */
 bool meta_session_opened(const struct meta *m, uint64_t nonce); /* is there one that was opened with this nonce? */
 uint64_t meta_sessions(const struct meta *m);                   /* how many there are */
 /* Does this session still wait for the lock its ticket stands for? */
@@ -145,7 +145,7 @@ uint32_t meta_domains_shared(const struct meta_server *a, const struct meta_serv
 uint64_t meta_shape(const struct meta *m);
 
 struct meta_placement {
-    uint64_t chunks, bytes; /* mapped; one copy of each */
+    uint64_t chunks, bytes;              /* mapped; one copy of each */
     uint16_t servers[META_MAX_REPLICAS]; /* in rising order */
     uint8_t n;
     uint8_t goal;        /* in force */
@@ -169,6 +169,7 @@ struct meta_chunk_info {
 bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out); /* false: unknown */
 /* The index-th chunk of a file. False: there is none, or no such file. */
 bool meta_chunk_of(const struct meta *m, uint64_t ino, uint32_t index, struct meta_chunk_info *out);
+uint64_t meta_open_chunk(const struct meta *m, uint64_t chunk); /* its file; 0: it does not take writes */
 /* Chunks that take writes, in no order, from *position on (0 at first); false: no more. */
 bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chunk, uint64_t *ino);
 /* The servers of a known chunk, in the order of its chain; returns how many, 0 if it is unknown. */

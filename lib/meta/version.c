@@ -52,6 +52,8 @@ bool meta_chunk_index(const struct meta *m, uint64_t chunk, uint32_t *index)
     return c != NULL;
 }
 
+uint64_t meta_open_chunk(const struct meta *m, uint64_t chunk) { return u64map_get(&m->open_chunks, chunk); }
+
 bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chunk, uint64_t *ino)
 {
     while (*position < m->open_chunks.cap) {

@@ -4,8 +4,8 @@
  *   FENCE   takes no more writes in this version; what is under way becomes durable, or fails; what is here is told: the last
  *           write, the length, the CRC of all bytes. All histories of a version begin alike, for there was one head and there
  *           are no gaps; what was acknowledged is in each of them.
- *   STAMP   one that holds exactly what the leader says begins the next version: a record says so, durably, before the
- *           answer. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
+ *   STAMP   one that holds exactly what the leader says (nothing, of a new chunk) begins the next version: a record says
+ *           so, durably, before the answer. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
  *
  * A fence is not durable and need not be: after a start, as after a lapsed lease, no chunk takes writes in its version. */
 #include <stdlib.h>
@@ -81,6 +81,8 @@ void fence_settled(struct ss *ss, uint64_t chunk)
 static int stamp_check(struct ss *ss, const struct ss_task *t, const struct chunk *c)
 {
     const struct open_chunk *o = open_find(ss, t->chunk);
+    if (!c && t->version == 0 && t->length == 0)
+        return 1;
     if (!c || c->flags & CHUNK_DELETING)
         return DFS_ENOCHUNK;
     if (c->flags & CHUNK_DAMAGED || ss->stores[c->disk].failed)
@@ -95,20 +97,25 @@ static int stamp_check(struct ss *ss, const struct ss_task *t, const struct chun
     return o && o->pending ? DFS_EAGAIN : 1;
 }
 
-void stamp_start(struct ss *ss, struct ss_task *t)
+void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     const struct chunk *c = index_find(&ss->index, t->chunk);
+    struct store *st = c ? &ss->stores[c->disk] : NULL;
     int rv = stamp_check(ss, t, c);
+    if (rv > 0 && !c) {
+        int err = store_pick(ss, now.mono, &st);
+        rv = err ? err : rv;
+    }
     if (rv <= 0) {
         ss_task_end(ss, t, rv);
         return;
     }
-    struct write *w = write_new(ss, c->disk, CLASS_SMALL);
+    struct write *w = write_new(ss, st->number, CLASS_SMALL);
     w->record = (struct record){.kind = RECORD_TRUNCATE,
                                 .flags = t->flags & TASK_OPEN ? RECORD_OPEN : 0,
                                 .version = t->to,
-                                .chunk = c->id,
-                                .copy = c->copy,
+                                .chunk = t->chunk,
+                                .copy = c ? c->copy : ss->next_copy++,
                                 .offset = t->length};
     w->stamp = t;
     w->local_done = w->down_done = true;
@@ -143,6 +150,10 @@ void stamp_written(struct ss *ss, struct write *w, int err)
 {
     struct ss_task *t = w->stamp;
     struct chunk *c = index_find(&ss->index, t->chunk);
+    if (!err && !c && t->version == 0) {
+        c = index_add(&ss->index, t->chunk, w->record.copy, t->to, w->disk);
+        ss->stores[w->disk].chunks++;
+    }
     if (!err && (!c || c->copy != w->record.copy))
         err = DFS_ENOCHUNK;
     if (!err) {

@@ -108,6 +108,10 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
                 ss->identity.server, m->chunk, version, m->version);
         return NULL;
     }
+    if (m->flags & WRITE_MAPPED && !c) { /* those are made by a stamp, never by a write that comes late */
+        fx_fail(fx, ev->to, DFS_ENOCHUNK, "server=%u has no chunk %" PRIu64, ss->identity.server, m->chunk);
+        return NULL;
+    }
     if ((o ? o->broken || !open_current(ss, o) : c != NULL) ||
         (c && c->flags & (CHUNK_BROKEN | CHUNK_DAMAGED | CHUNK_DELETING))) {
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " takes no more writes in version %u",

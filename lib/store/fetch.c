@@ -115,7 +115,7 @@ static void fetch_fail(struct ss *ss, struct ss_task *t, int err)
 static void own_failed(struct ss *ss, struct ss_task *t, int err, struct effects *fx)
 {
     struct chunk *c = index_find(&ss->index, t->chunk);
-    if (c && c->version == t->version && (err == DFS_ECORRUPT || err == DFS_EIO))
+    if (c && chunk_holds(ss, c, t->version) && (err == DFS_ECORRUPT || err == DFS_EIO))
         chunk_damaged(ss, c, "found when it was read as a whole", fx);
     fetch_fail(ss, t, err);
 }
@@ -135,6 +135,7 @@ static void fetch_show(struct ss *ss, struct ss_task *t)
                                           .position = r->position,
                                           .order = order_of(r->version, r->sequence)});
     }
+    open_take_writers(ss, c, t->writers, t->n_writers);
 }
 
 static void fetch_finish(struct ss *ss, struct ss_task *t, struct effects *fx)
@@ -232,7 +233,7 @@ static void part_ask(struct ss *ss, struct part *p, struct effects *fx)
     p->state = PART_ASKED;
     if (t->own) {
         const struct chunk *c = index_find(&ss->index, t->chunk);
-        if (c && c->version == t->version && !(c->flags & CHUNK_DELETING))
+        if (c && chunk_holds(ss, c, t->version) && !(c->flags & CHUNK_DELETING))
             read_own(ss, c, p, fx);
         else
             part_answer(ss, p, DFS_ENOCHUNK, NULL, NULL, fx);
@@ -296,12 +297,23 @@ uint32_t crc_of_zeros(uint32_t length)
     return crc;
 }
 
+static void writers_take(struct ss_task *t, const struct msg_chunk_read_reply *m)
+{
+    free(t->writers);
+    t->writers = xcalloc(m->n_writers + 1, sizeof *t->writers);
+    t->n_writers = m->n_writers;
+    if (m->n_writers)
+        memcpy(t->writers, m->writers, m->n_writers * sizeof *t->writers);
+}
+
 /* A good answer. */
 static void part_take(struct ss *ss, struct part *p, const struct msg_chunk_read_reply *m, const struct payload *from,
                       struct effects *fx)
 {
     struct payload payload;
     uint8_t *crcs;
+    if (!p->task->own)
+        writers_take(p->task, m);
     if (m->n_pieces == 0 && (p->task->own || !is_last(p))) { /* a hole; the end is always written, to be known */
         p->crc = crc_of_zeros(p->length);
         part_done(ss, p, fx);

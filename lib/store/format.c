@@ -211,6 +211,8 @@ void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r)
     put_u64(out + 24, r->copy);
     put_u32(out + 32, r->offset);
     put_u32(out + 36, r->length);
+    put_u64(out + 40, r->session);
+    put_u64(out + 48, r->number);
 }
 
 void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r)
@@ -225,6 +227,8 @@ void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r)
         .copy = get_u64(p + 24),
         .offset = get_u32(p + 32),
         .length = get_u32(p + 36),
+        .session = get_u64(p + 40),
+        .number = get_u64(p + 48),
     };
 }
 

@@ -125,7 +125,7 @@ bool record_parse(const uint8_t p[RECORD_HEADER], const struct segment_header *h
 
 /* A sealed segment ends with a summary of its records, so that a start need not read them: [seal record][entries][zeros]
  * [trailer], up to the end of the file. Seal record and trailer both say where the records end. */
-#define SUMMARY_ENTRY 40u
+#define SUMMARY_ENTRY 56u
 #define SUMMARY_TRAILER 32u
 
 struct summary {   /* what the trailer says */
@@ -140,7 +140,7 @@ static inline uint64_t summary_size(uint32_t n)
     return RECORD_HEADER + (uint64_t)n * SUMMARY_ENTRY + SUMMARY_TRAILER;
 }
 
-/* Of r: position, kind, flags, version, sequence, chunk, copy, offset, length. */
+/* Of r: position, kind, flags, version, sequence, chunk, copy, offset, length, session, number. */
 void summary_put(uint8_t out[SUMMARY_ENTRY], const struct record *r);
 void summary_parse(const uint8_t p[SUMMARY_ENTRY], struct record *r);
 void trailer_put(uint8_t out[SUMMARY_TRAILER], const struct summary *m, uint64_t segment, uint32_t seed);

@@ -46,11 +46,12 @@
 #define REPORT_PAGE 4096u
 #define DELETES_INFLIGHT 256u
 #define ORDERS_MAX 65536u
-#define RECENT_WRITERS 16u
+#define RECENT_WRITERS 64u
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
 #define DAMAGED_PAGE 256u
+#define UNSETTLED_PAGE 256u
 /* Tasks taken on and not done; their results not told. */
 #define TASKS_MAX 4096u
 #define RESULTS_MAX (2 * TASKS_MAX)
@@ -76,9 +77,9 @@ enum token_kind {
     TOKEN_REGISTER,
     TOKEN_HEARTBEAT,
     TOKEN_REPORT,
-    TOKEN_CLEAN, /* b: which */
-    TOKEN_TASKS, /* b: TASKS_ASK or TASKS_TELL */
-    TOKEN_FETCH, /* b: slot of the part */
+    TOKEN_CLEAN,     /* b: which */
+    TOKEN_TASKS,     /* b: TASKS_ASK or TASKS_TELL */
+    TOKEN_FETCH,     /* b: slot of the part */
     TOKEN_INVENTORY, /* a: the slot */
     TOKEN_INVENTORY_SEND,
 };
@@ -212,9 +213,9 @@ struct ahead { /* a write ahead of its flush */
 
 struct lane { /* one class of segments of one disk */
     struct segment *active, *next;
-    struct list queue;  /* struct write.link: waiting for the next batch */
-    struct list early;  /* written ahead, or being so: the next flush covers them */
-    struct list flight; /* the flush under way covers them */
+    struct list queue;             /* struct write.link: waiting for the next batch */
+    struct list early;             /* written ahead, or being so: the next flush covers them */
+    struct list flight;            /* the flush under way covers them */
     struct ahead ahead[AHEAD_MAX]; /* what early is made of, in order */
     uint32_t n_ahead;
     uint32_t writing; /* of them, under way */
@@ -325,8 +326,9 @@ struct ss_task {          /* one task of the leader's */
     uint32_t undone;   /* parts that are not DONE … */
     uint32_t busy;     /* … and those of them that somebody works on */
     uint32_t sequence; /* of its last record */
+    struct wire_writer *writers;
+    uint32_t n_writers, suspect;
     int error;
-    uint32_t suspect;
 };
 
 /* WANTED --> ASKED --> WRITING --> DONE; the chunk's last one waits as HELD until all others are DONE. */
@@ -390,7 +392,9 @@ struct ss {
     uint64_t nm_next, nm_sent, backoff; /* when to call, when we called */
     bool nm_calling;
     uint64_t heartbeat_every, lease_until;
-    uint32_t lapses;  /* how often it was renewed too late */
+    uint32_t lapses;                 /* how often it was renewed too late; the start counts as the first */
+    struct wire_chunk_id *unsettled; /* open chunks that are not served before their next version */
+    uint32_t n_unsettled;
     uint64_t *report; /* ids of the report under way, sorted */
     uint32_t n_report, report_at, report_sent;
     uint64_t report_next;
@@ -472,10 +476,18 @@ struct open_chunk *open_add(struct ss *ss, uint64_t chunk); /* may forget an idl
 void open_forget(struct ss *ss, struct open_chunk *o);
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
+/* The chunk's last writers, oldest first; in the arena. */
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a);
+/* A copy that was made knows whom its source knew. It takes no writes before the next version begins. */
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n);
 void open_close(struct ss *ss);
+/* The bytes of that version: one that has begun and taken no write has those of the one before, perhaps still the map's. */
+bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version);
 /* Takes writes, and has done so without a break since its version began. */
 bool open_current(const struct ss *ss, const struct open_chunk *o);
-/* Whether a write over this range waits for servers further down. */
+void open_lapse(struct ss *ss); /* no lease, or just started: what is open is not served before its version has moved */
+uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
+/* Whether a write over this range may be seen further down and not here. */
 bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to);
 
 /* The folder with most free space that takes writes; the error if there is none. */
@@ -530,7 +542,7 @@ void write_show(struct ss *ss, struct write *w); /* what is durable here gets in
 /* agree.c */
 void fence_start(struct ss *ss, struct ss_task *t, struct now now);
 void fence_settled(struct ss *ss, uint64_t chunk); /* its last pending write has come back: the next turn goes on */
-void stamp_start(struct ss *ss, struct ss_task *t);
+void stamp_start(struct ss *ss, struct ss_task *t, struct now now);
 void stamp_written(struct ss *ss, struct write *w, int err);
 
 /* tasks.c */

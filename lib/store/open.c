@@ -81,16 +81,89 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
     list_push(&ss->open_lru, &o->lru);
 }
 
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a)
+{
+    const struct open_chunk *o = open_find(ss, chunk);
+    struct wire_writer *v = o ? arena_alloc(a, RECENT_WRITERS, sizeof *v) : NULL;
+    uint32_t n = 0;
+    for (uint32_t i = 0; v && i < RECENT_WRITERS; i++) {
+        const struct recent *k = &o->recent[(o->next_recent + i) % RECENT_WRITERS];
+        if (k->session)
+            v[n++] = (struct wire_writer){
+                .session = k->session, .number = k->number, .kind = k->kind, .offset = k->offset, .length = k->length};
+    }
+    *out = v;
+    return n;
+}
+
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n)
+{
+    struct open_chunk *o = n ? open_find(ss, c->id) : NULL;
+    if (!o)
+        o = n ? open_add(ss, c->id) : NULL;
+    if (!o)
+        return;
+    o->version = c->version;
+    o->sequence = c->sequence;
+    o->length = chunk_length(c);
+    o->copy = c->copy;
+    o->disk = c->disk;
+    o->steady = false;
+    o->fenced = true;
+    for (uint32_t i = 0; i < n; i++) {
+        struct record r = {.session = v[i].session,
+                           .number = v[i].number,
+                           .kind = v[i].kind,
+                           .offset = v[i].offset,
+                           .length = v[i].length};
+        open_note(ss, o, &r, NULL);
+    }
+}
+
+bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version)
+{
+    const struct open_chunk *o = c->version != version ? open_find(ss, c->id) : NULL;
+    return c->version == version || (c->version > version && c->sequence == 0 && (!o || o->sequence == 0));
+}
+
 bool open_current(const struct ss *ss, const struct open_chunk *o)
 {
     return o && o->steady && !o->fenced && o->lapse == ss->lapses;
+}
+
+void open_lapse(struct ss *ss)
+{
+    uint32_t at = 0, cap = 0;
+    ss->lapses++;
+    ss->n_unsettled = 0;
+    for (const struct chunk *c; (c = index_next(&ss->index, &at));) {
+        if (!(c->flags & CHUNK_OPEN))
+            continue;
+        if (ss->n_unsettled == cap) {
+            cap = cap ? cap * 2 : 64;
+            ss->unsettled = xrealloc(ss->unsettled, cap, sizeof *ss->unsettled);
+        }
+        ss->unsettled[ss->n_unsettled++] = (struct wire_chunk_id){.chunk = c->id, .version = c->version};
+    }
+}
+
+uint32_t open_unsettled(struct ss *ss)
+{
+    uint32_t kept = 0;
+    for (uint32_t i = 0; i < ss->n_unsettled; i++) {
+        const struct chunk *c = index_find(&ss->index, ss->unsettled[i].chunk);
+        if (c && c->flags & CHUNK_OPEN && !open_current(ss, open_find(ss, c->id)))
+            ss->unsettled[kept++] = ss->unsettled[i];
+    }
+    ss->n_unsettled = kept;
+    return kept < UNSETTLED_PAGE ? kept : UNSETTLED_PAGE;
 }
 
 bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to)
 {
     for (uint32_t i = 0; o && o->inflight && i < ss->writes.n; i++) {
         const struct write *w = ss->writes.v[i];
-        if (!w || w->open != o || w->down_done)
+        if (!w || w->open != o || !w->next_server) /* the tail's show when they are durable there, and nowhere before */
             continue;
         const struct extent e = record_extent(&w->record, 0);
         if (e.rec_off < to && from < e.rec_off + e.rec_len)

@@ -35,6 +35,7 @@ struct read {
     struct part *part; /* asked by us ourselves, for this; or NULL */
     uint64_t chunk;
     uint32_t length; /* of the chunk */
+    bool writers;    /* are told: it is to be copied */
     int error;
     uint32_t waiting, bytes, budget;
     struct piece *pieces;
@@ -249,7 +250,7 @@ static void zeros_crcs(const struct read *r, const struct piece *p, uint8_t *crc
     }
 }
 
-static int reply_build(struct read *r, struct msg *reply, struct payload *payload, struct arena *a)
+static int reply_build(struct ss *ss, struct read *r, struct msg *reply, struct payload *payload, struct arena *a)
 {
     struct msg_chunk_read_reply *m = &reply->chunk_read_reply;
     uint32_t n_crcs = 0;
@@ -262,6 +263,8 @@ static int reply_build(struct read *r, struct msg *reply, struct payload *payloa
     if (!crcs || !m->pieces)
         return DFS_ENOMEM;
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
+    if (r->writers)
+        m->n_writers = open_writers(ss, r->chunk, &m->writers, a);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         const struct piece *p = &r->pieces[i];
         struct record rec = {0};
@@ -285,7 +288,7 @@ static void answer(struct ss *ss, struct read *r, struct effects *fx)
 {
     struct msg reply = {.type = MSG_TYPE_chunk_read_reply};
     struct payload payload = {0};
-    int err = r->error ? r->error : reply_build(r, &reply, &payload, &fx->arena);
+    int err = r->error ? r->error : reply_build(ss, r, &reply, &payload, &fx->arena);
     if (r->part) {
         part_answer(ss, r->part, err, &reply.chunk_read_reply, &payload, fx);
         payload_drop(&payload);
@@ -355,6 +358,7 @@ static void read_start(struct ss *ss, const struct event *ev, const struct chunk
 {
     struct read *r = read_new(ss, c, ev->msg->chunk_read.offset, ev->msg->chunk_read.length);
     r->to = ev->to;
+    r->writers = ev->msg->chunk_read.flags & READ_REPAIR;
     if (!r->error && ss->n_reads > 1 && ss->read_bytes > INFLIGHT_READ_BYTES)
         r->error = DFS_EAGAIN;
     if (r->error || r->n_ios == 0)
@@ -379,6 +383,8 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
+    if (m->version < c->version)
+        return true; /* as it was sealed */
     if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
@@ -401,7 +407,7 @@ void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_EINVAL, "no chunk is that long");
     else if (!c || c->flags & CHUNK_DELETING)
         fx_fail(fx, ev->to, DFS_ENOCHUNK, "server=%u has no chunk %" PRIu64, self, m->chunk);
-    else if (c->version != m->version)
+    else if (!chunk_holds(ss, c, m->version))
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " is at version %u here, not %u", self, m->chunk,
                 c->version, m->version);
     else if (c->flags & CHUNK_DAMAGED)

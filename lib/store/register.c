@@ -83,6 +83,8 @@ static void send_heartbeat(struct ss *ss, struct effects *fx)
     m.heartbeat.n_disks = fill_disks(ss, disks);
     m.heartbeat.damaged = ss->damaged;
     m.heartbeat.n_damaged = ss->damaged_told = ss->n_damaged < DAMAGED_PAGE ? ss->n_damaged : DAMAGED_PAGE;
+    m.heartbeat.unsettled = ss->unsettled;
+    m.heartbeat.n_unsettled = open_unsettled(ss);
     fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_HEARTBEAT, 0, 0), CALL_TIMEOUT);
 }
 
@@ -124,7 +126,7 @@ static void renew(struct ss *ss, const struct event *ev, uint32_t lease_ms)
     ss->backoff = 0;
     ss->redirects = 0;
     if (ev->now.mono > ss->lease_until)
-        ss->lapses++; /* meanwhile chunks may have gone on without us (CONSISTENCY B11) */
+        open_lapse(ss); /* meanwhile chunks may have gone on without us (CONSISTENCY B11) */
     ss->lease_until = lease_ms ? ss->nm_sent + lease_ms * NS_PER_MS : UINT64_MAX;
     ss->nm_next = max_u64(ss->nm_sent + ss->heartbeat_every, ev->now.mono);
 }

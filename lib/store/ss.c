@@ -126,6 +126,7 @@ static int open_stores(struct ss *ss, char *why, size_t why_len)
     }
     if (!err)
         err = recover_finish(ss, why, why_len);
+    open_lapse(ss);
     if (!err)
         err = identity_create(ss, why, why_len);
     if (err && !why[0])
@@ -191,6 +192,7 @@ void ss_close(struct ss *ss)
     free((char *)ss->cfg.domain);
     free(ss->orders);
     free(ss->damaged);
+    free(ss->unsettled);
     free(ss->report);
     free(ss);
 }

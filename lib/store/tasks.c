@@ -35,6 +35,7 @@ static void task_free(struct ss_task *t)
     for (uint32_t i = 0; i < t->n_sources; i++)
         free(t->sources[i].addr);
     free(t->sources);
+    free(t->writers);
     slice_drop(&t->grant);
     free(t);
 }
@@ -119,7 +120,7 @@ static void run(struct ss *ss, struct ss_task *t, bool own, struct now now)
 static void copy_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     struct chunk *c = index_find(&ss->index, t->chunk);
-    bool same = c && c->version == t->version && chunk_length(c) == t->length && !(c->flags & CHUNK_DAMAGED) &&
+    bool same = c && chunk_holds(ss, c, t->version) && chunk_length(c) == t->length && !(c->flags & CHUNK_DAMAGED) &&
                 !ss->stores[c->disk].failed;
     if (!c || same)
         run(ss, t, same, now); /* one that is here already is believed when it was read */
@@ -135,8 +136,8 @@ static void task_start(struct ss *ss, struct ss_task *t, struct now now)
     else if (t->kind == TASK_FENCE)
         fence_start(ss, t, now);
     else if (t->kind == TASK_STAMP)
-        stamp_start(ss, t);
-    else if (c && c->version > t->version)
+        stamp_start(ss, t, now);
+    else if (c && c->version > t->version && !chunk_holds(ss, c, t->version))
         ss_task_end(ss, t, DFS_ESTALE);
     else if (is_open(ss, t->chunk) || (c && c->flags & CHUNK_DELETING))
         ss_task_end(ss, t, DFS_EAGAIN);

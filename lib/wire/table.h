@@ -22,8 +22,8 @@
 #include "wire/table_names.h"
 #include "wire/table_peers.h"
 #include "wire/table_repair.h"
-#include "wire/table_servers.h"
 #include "wire/table_rescue.h"
+#include "wire/table_servers.h"
 
 /* --- records inside messages --- */
 
@@ -44,8 +44,8 @@
     F(u32, gid)                                                                                                        \
     F(u32, nlink)                                                                                                      \
     F(u32, chunks)                                                                                                     \
-    F(u8, type) /* enum inode_type */                                                                                  \
-    F(u8, goal) /* in force */                                                                                         \
+    F(u8, type)        /* enum inode_type */                                                                           \
+    F(u8, goal)        /* in force */                                                                                  \
     F(u8, goal_chosen) /* 1: for this one, or for a directory it was made in; 0: it is the default */
 
 #define REC_dirent(F, R, L)                                                                                            \
@@ -177,6 +177,7 @@
     X(published)                                                                                                       \
     X(chunk_id)                                                                                                        \
     X(piece)                                                                                                           \
+    X(writer)                                                                                                          \
     X(held)                                                                                                            \
     X(task)                                                                                                            \
     X(task_result)                                                                                                     \
@@ -414,7 +415,8 @@
     F(u32, load) /* requests in flight */                                                                              \
     F(u8, disks_failed)                                                                                                \
     L(disk_info, disks, 32)                                                                                            \
-    L(chunk_id, damaged, 256) /* found since the last heartbeat that was answered */
+    L(chunk_id, damaged, 256)   /* found since the last heartbeat that was answered */                                 \
+    L(chunk_id, unsettled, 256) /* those that wait for their next version, as long as they do */
 #define MSG_heartbeat_reply(F, R, L)                                                                                   \
     F(u64, epoch)                                                                                                      \
     F(u32, lease_ms)                                                                                                   \
@@ -494,7 +496,8 @@
     F(blob, crcs)          /* one u32 per block of each piece, in order */                                             \
     F(u64, file)           /* of the last piece's record, as its writer said; for a copy of it */                      \
     F(u32, index)                                                                                                      \
-    F(u64, size)
+    F(u64, size)                                                                                                       \
+    L(writer, writers, 64) /* READ_REPAIR */
 
 /* X(name, number, class): the class says who may send it and what the NameServer does with it. */
 #define DFS_MESSAGES(X)                                                                                                \

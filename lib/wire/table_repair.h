@@ -11,6 +11,14 @@
     F(u32, length)                                                                                                     \
     F(u8, flags) /* HELD_DAMAGED */
 
+/* A write that was accepted not long ago: should it be repeated, it has been done (B14). A copy takes them along. */
+#define REC_writer(F, R, L)                                                                                            \
+    F(u64, session)                                                                                                    \
+    F(u64, number)                                                                                                     \
+    F(u8, kind) /* of the record */                                                                                    \
+    F(u32, offset)                                                                                                     \
+    F(u32, length)
+
 /* Something the leader wants done with a chunk. Doing it twice does no harm. */
 #define REC_task(F, R, L)                                                                                              \
     F(u8, kind) /* enum task_kind */                                                                                   \
@@ -20,8 +28,8 @@
     F(u32, crc)             /* CRC32C of the chunk's bytes */                                                          \
     L(replica, sources, 16) /* COPY: whom to fetch from, the best first */                                             \
     F(token, grant)         /* what to show the source */                                                              \
-    F(u32, to)              /* STAMP: the version that begins, … */                                                    \
-    F(u64, sequence)        /* … the last write of the one that ends; UINT64_MAX: whatever it was */                   \
+    F(u32, to)              /* STAMP: the version that begins, … */                                                  \
+    F(u64, sequence)        /* … the last write of the one that ends; UINT64_MAX: whatever it was */                 \
     F(u8, flags)            /* TASK_OPEN */
 
 #define REC_task_result(F, R, L)                                                                                       \

@@ -64,9 +64,8 @@ static void draw_own(struct actor *a, struct op *op)
     static const struct {
         enum client_op_kind kind;
         unsigned weight;
-    } mix[] = {{OP_PUT, 28},   {OP_GET, 22},   {OP_STAT, 9},  {OP_READDIR, 8}, {OP_MKDIR, 9},
-               {OP_UNLINK, 6}, {OP_RENAME, 9}, {OP_RMDIR, 2}, {OP_REMOVE, 2}, {OP_SYMLINK, 2},
-               {OP_SETATTR, 3}};
+    } mix[] = {{OP_PUT, 28},   {OP_GET, 22},  {OP_STAT, 9},   {OP_READDIR, 8}, {OP_MKDIR, 9},  {OP_UNLINK, 6},
+               {OP_RENAME, 9}, {OP_RMDIR, 2}, {OP_REMOVE, 2}, {OP_SYMLINK, 2}, {OP_SETATTR, 3}};
     struct sim *s = sim_of(a);
     unsigned pick = (unsigned)sim_below(s, 100), i = 0;
     while (i + 1 < ARRAY_LEN(mix) && pick >= mix[i].weight)
@@ -351,6 +350,7 @@ void work_init(struct work *w, struct cluster *c)
         a->call =
             (struct call){.work = w, .client = cluster_client(c, i % c->swarm.clients), .done = on_call_done, .arg = a};
     }
+    edit_init(w);
 }
 
 void work_start(struct work *w, uint32_t ops)
@@ -359,6 +359,7 @@ void work_start(struct work *w, uint32_t ops)
         w->actors[i].ops_left = ops;
         plan_next(&w->actors[i]);
     }
+    edit_start(w, ops);
 }
 
 void work_close(struct work *w)
@@ -368,6 +369,7 @@ void work_close(struct work *w)
         call_close(&w->actors[i].call);
     for (uint32_t i = 0; i < WORK_SHARED; i++)
         reg_close(&w->shared[i]);
+    edit_close(w);
     free(w->tainted);
 }
 
@@ -376,5 +378,5 @@ bool work_done(const struct work *w)
     for (uint32_t i = 0; i < w->n_actors; i++)
         if (w->actors[i].ops_left > 0 || w->actors[i].call.active)
             return false;
-    return true;
+    return edit_done(w);
 }

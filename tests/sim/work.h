@@ -4,6 +4,7 @@
 #ifndef DFS_SIM_WORK_H
 #define DFS_SIM_WORK_H
 
+#include "sim/edit.h"
 #include "sim/node.h"
 #include "sim/oracle.h"
 
@@ -53,6 +54,8 @@ struct work {
     struct reg shared[WORK_SHARED];
     struct tainted *tainted;
     uint32_t n_tainted;
+    struct edit_file edit_files[EDIT_FILES];
+    struct editor editors[EDITORS];
     struct call own; /* for call_wait */
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */

@@ -1,0 +1,305 @@
+/* SPDX-License-Identifier: MIT */
+/* Open files. The happy path of a write is: its chunks are opened at the NameServer, once; each frame goes to the head of
+ * its chain; when all are durable the size is committed if it has grown, one commit for all writes that wait (C18). Possible
+ * failures are: a server of the chain (the chunk is opened anew, in the next version, and the frame sent again under its
+ * number), too few servers (asked again until the timeout), the session (the handle is gone with it: EBADF). */
+#include "client/file.h"
+
+#include <stdlib.h>
+
+struct file *file_find(struct client *c, uint64_t id)
+{
+    for (struct list *e = c->files.next; e != &c->files; e = e->next) {
+        struct file *f = CONTAINER_OF(e, struct file, link);
+        if (f->id == id)
+            return f;
+    }
+    return NULL;
+}
+
+/* --- places --- */
+
+static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct place *p = CONTAINER_OF(r, struct place, rpc);
+    (void)a;
+    m->type = MSG_TYPE_chunk_open;
+    m->chunk_open =
+        (struct msg_chunk_open){.session = r->session, .handle = p->file->id, .index = p->index, .failed = p->failed};
+}
+
+static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
+{
+    if (m->n_replicas == 0 || m->chunk_size != FILE_CHUNK)
+        return false;
+    p->chunk = m->chunk;
+    p->version = m->version;
+    p->n = m->n_replicas;
+    for (uint32_t i = 0; i < p->n; i++) {
+        struct str addr = m->replicas[i].addr;
+        p->chain[i].server = m->replicas[i].server;
+        memcpy(p->chain[i].addr, addr.p, addr.len);
+        p->chain[i].addr[addr.len] = 0;
+    }
+    p->state = PLACE_KNOWN;
+    return true;
+}
+
+/* What waits for this chunk cannot be written, or not yet. */
+static void place_refused(struct place *p, int status, const struct event *ev)
+{
+    bool again = dfs_err_may_retry(status);
+    LIST_FOR_EACH (e, &p->waiting) {
+        struct task *t = CONTAINER_OF(e, struct task, link);
+        list_remove(&t->link);
+        if (again && !op_overdue(t->op))
+            task_sleep(t);
+        else
+            op_fail_rpc(t->op, status, ev);
+    }
+}
+
+static void on_open_chunk(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct place *p = CONTAINER_OF(r, struct place, rpc);
+    p->state = PLACE_UNKNOWN;
+    if (status == 0 && !place_take(p, &ev->msg->chunk_open_reply))
+        status = DFS_EPROTO;
+    if (status == 0 && p->file->session != r->session)
+        status = DFS_EBADF; /* the handle went with its session */
+    if (status == 0)
+        tasks_run(&p->waiting, fx);
+    else
+        place_refused(p, status, ev);
+}
+
+struct place *file_place_known(struct file *f, uint32_t index)
+{
+    struct place *p;
+    HASH_FIND(hh, f->places, &index, sizeof index, p);
+    return p;
+}
+
+static struct place *place_of(struct file *f, uint32_t index)
+{
+    struct place *p = file_place_known(f, index);
+    if (p)
+        return p;
+    p = xcalloc(1, sizeof *p);
+    p->file = f;
+    p->index = index;
+    list_init(&p->waiting);
+    rpc_init(&p->rpc, f->c, NULL, build_open_chunk, on_open_chunk);
+    p->rpc.needs_session = true;
+    HASH_ADD(hh, f->places, index, sizeof p->index, p);
+    return p;
+}
+
+struct place *file_place(struct file *f, struct frame *fr, struct effects *fx)
+{
+    struct place *p = place_of(f, fr->index);
+    if (p->state == PLACE_KNOWN)
+        return p;
+    list_push(&p->waiting, &fr->t.link);
+    if (p->state == PLACE_UNKNOWN) {
+        p->state = PLACE_ASKING;
+        rpc_start(&p->rpc, fx);
+    }
+    return NULL;
+}
+
+void place_failed(struct place *p, uint32_t version)
+{
+    if (!p || p->state != PLACE_KNOWN || p->version != version)
+        return; /* another frame has said so */
+    p->failed = version;
+    p->state = PLACE_UNKNOWN;
+}
+
+/* --- sizes --- */
+
+static void build_extend(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct file *f = CONTAINER_OF(r, struct file, extend);
+    (void)a;
+    m->type = MSG_TYPE_extend;
+    m->extend = (struct msg_extend){.id = rpc_id(r), .handle = f->id, .size = f->wanted};
+}
+
+static void extend_start(struct file *f, struct effects *fx)
+{
+    f->extending = true;
+    rpc_start(&f->extend, fx);
+}
+
+static uint64_t write_end(const struct pwrite *w) { return w->op->req.offset + w->op->req.value_len; }
+
+static void on_extend(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct file *f = CONTAINER_OF(r, struct file, extend);
+    f->extending = false;
+    if (status == 0) {
+        f->size = max_u64(f->size, ev->msg->extend_reply.attr.size);
+        f->dirty = false;
+    }
+    LIST_FOR_EACH (e, &f->committing) {
+        struct pwrite *w = CONTAINER_OF(e, struct pwrite, link);
+        if (status == 0 && write_end(w) > f->size)
+            continue; /* it came while this one was under way */
+        list_remove(&w->link);
+        w->op->result.bytes = w->op->req.value_len;
+        if (status == 0)
+            op_end_ok(w->op);
+        else
+            op_fail_rpc(w->op, status, ev);
+    }
+    if (!list_empty(&f->committing))
+        extend_start(f, fx);
+}
+
+void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
+{
+    f->dirty = true;
+    f->wanted = max_u64(f->wanted, write_end(w));
+    if (write_end(w) <= f->size) {
+        w->op->result.bytes = w->op->req.value_len;
+        op_end_ok(w->op);
+        return;
+    }
+    list_push(&f->committing, &w->link);
+    if (!f->extending)
+        extend_start(f, fx);
+}
+
+/* --- open, close --- */
+
+static void build_open(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct op *op = r->t.op;
+    const struct client_request *q = &op->req;
+    (void)a;
+    m->type = MSG_TYPE_open;
+    m->open =
+        (struct msg_open){.id = rpc_id(r),
+                          .dir = ROOT_INO,
+                          .path = str_of(q->path),
+                          .mode = q->mode,
+                          .uid = op->c->cfg.uid,
+                          .gid = op->c->cfg.gid,
+                          .flags = (q->flags & DFS_READ ? OPEN_READ : 0) | (q->flags & DFS_WRITE ? OPEN_WRITE : 0) |
+                                   (q->flags & DFS_CREATE ? OPEN_CREATE : 0) | (q->flags & DFS_EXCL ? OPEN_EXCL : 0)};
+}
+
+static void on_open(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    (void)fx;
+    if (op->ended)
+        return;
+    if (status != 0) {
+        op_fail_rpc(op, status, ev);
+        return;
+    }
+    const struct msg_open_reply *m = &ev->msg->open_reply;
+    struct file *f = xcalloc(1, sizeof *f);
+    f->c = op->c;
+    f->id = m->handle;
+    f->ino = m->attr.ino;
+    f->size = f->wanted = m->attr.size;
+    f->session = r->session;
+    f->may_write = op->req.flags & DFS_WRITE;
+    list_init(&f->committing);
+    rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
+    f->extend.mutation = f->extend.needs_session = true;
+    list_push(&f->c->files, &f->link);
+    hold_arm(f->c);
+    op->result.attr = attr_of(&m->attr);
+    op->result.file = f->id;
+    op_end_ok(op);
+}
+
+void file_open_begin(struct op *op, struct effects *fx)
+{
+    rpc_init(&op->rpc, op->c, op, build_open, on_open);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    rpc_start(&op->rpc, fx);
+}
+
+static void file_free(struct file *f)
+{
+    struct place *p, *next;
+    rpc_stop(&f->extend);
+    HASH_ITER(hh, f->places, p, next)
+    {
+        HASH_DELETE(hh, f->places, p);
+        rpc_stop(&p->rpc);
+        free(p);
+    }
+    list_remove(&f->link);
+    free(f);
+}
+
+/* A change of content that did not move the size is told with the close: the time of the last change. */
+static void build_close(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct file *f = file_find(r->t.c, r->t.op->req.file);
+    if (f && f->dirty) {
+        m->type = MSG_TYPE_extend;
+        m->extend = (struct msg_extend){.id = rpc_id(r), .handle = r->t.op->req.file};
+        return;
+    }
+    (void)a;
+    m->type = MSG_TYPE_close;
+    m->close = (struct msg_close){.id = rpc_id(r), .handle = r->t.op->req.file};
+}
+
+static void on_close(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    struct file *f = file_find(op->c, op->req.file);
+    if (op->ended)
+        return;
+    if (status == 0 && f && f->dirty) {
+        f->dirty = false;
+        rpc_start(r, fx);
+        return;
+    }
+    if (f)
+        file_free(f);
+    if (status == 0)
+        op_end_ok(op);
+    else
+        op_fail_rpc(op, status, ev);
+}
+
+static bool in_use(const struct client *c, const struct file *f)
+{
+    for (const struct list *e = c->running.next; e != &c->running; e = e->next) {
+        const struct op *op = CONTAINER_OF(e, struct op, link);
+        if (op->pwrite && op->pwrite->file == f)
+            return true;
+    }
+    return false;
+}
+
+void file_close_begin(struct op *op, struct effects *fx)
+{
+    const struct file *f = file_find(op->c, op->req.file);
+    if (!f) {
+        op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
+        return;
+    }
+    if (in_use(op->c, f)) {
+        op_end(op, DFS_EBUSY, "it is being written to");
+        return;
+    }
+    rpc_init(&op->rpc, op->c, op, build_close, on_close);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    rpc_start(&op->rpc, fx);
+}
+
+void files_close(struct client *c)
+{
+    while (!list_empty(&c->files))
+        file_free(CONTAINER_OF(list_first(&c->files), struct file, link));
+}

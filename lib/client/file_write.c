@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* One write to an open file: frames to the heads of its chunks' chains. A frame keeps its number when it is sent again,
+ * in whatever version, so that it takes effect once (B14). */
+#include <stdlib.h>
+
+#include "base/crc.h"
+#include "client/file.h"
+
+static void frame_run(struct task *t, struct effects *fx)
+{
+    struct frame *f = CONTAINER_OF(t, struct frame, t);
+    struct wire_replica chain[MAX_REPLICAS];
+    struct msg m;
+    if (t->op->ended)
+        return;
+    const struct place *p = file_place(f->write->file, f, fx);
+    if (!p)
+        return;
+    memset(&m, 0, sizeof m);
+    m.type = MSG_TYPE_chunk_write;
+    m.chunk_write = (struct msg_chunk_write){
+        .chunk = p->chunk,
+        .version = p->version,
+        .session = f->write->file->session,
+        .number = f->number,
+        .file = f->write->file->ino,
+        .index = f->index,
+        .offset = f->offset,
+        .length = f->data.len,
+        .crcs = {(const char *)f->crcs, f->n_crcs * 4},
+        .chain = chain,
+        .n_chain = p->n - 1,
+        .flags = WRITE_MAPPED,
+    };
+    for (uint32_t i = 1; i < p->n; i++)
+        chain[i - 1] = (struct wire_replica){.server = p->chain[i].server, .addr = str_of(p->chain[i].addr)};
+    struct payload payload = payload_of(slice_ref(f->data));
+    f->version = p->version;
+    task_send(t, p->chain[0].addr, &m, &payload, 2 * t->c->cfg.call_timeout, fx);
+}
+
+static void frame_free(struct frame *f)
+{
+    task_stop(&f->t);
+    list_remove(&f->link);
+    slice_drop(&f->data);
+    free(f);
+}
+
+static void frame_reply(struct task *t, const struct event *ev, struct effects *fx)
+{
+    struct frame *f = CONTAINER_OF(t, struct frame, t);
+    struct pwrite *w = f->write;
+    struct op *op = w->op;
+    if (op->ended)
+        return;
+    if (ev->status == 0) {
+        op->progress = op->c->now.mono;
+        frame_free(f);
+        if (list_empty(&w->frames))
+            file_commit(w->file, w, fx);
+        return;
+    }
+    if (op_overdue(op)) {
+        struct str text = error_text(ev->status, ev);
+        op_end(op, ev->status, "chunk %u cannot be written: %.*s", f->index, STR_ARG(text));
+        return;
+    }
+    if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY)
+        place_failed(file_place_known(w->file, f->index), f->version);
+    task_sleep(t);
+}
+
+/* CRC32C of each block of the chunk's grid that the frame touches, of its own bytes only. */
+static void frame_sum(struct frame *f)
+{
+    const uint8_t *p = slice_data(f->data);
+    uint32_t at = 0;
+    for (uint32_t i = 0; i < f->n_crcs; i++) {
+        uint32_t n = (uint32_t)min_u64(f->data.len - at, DFS_BLOCK - (f->offset + at) % DFS_BLOCK);
+        f->crcs[i] = crc32c(0, p + at, n);
+        at += n;
+    }
+}
+
+static void frame_add(struct pwrite *w, uint64_t offset, struct slice data, uint64_t chunk_size)
+{
+    uint32_t in_chunk = (uint32_t)(offset % chunk_size);
+    uint32_t n = blocks_count(in_chunk, data.len);
+    struct frame *f = xcalloc(1, sizeof *f + n * sizeof f->crcs[0]);
+    task_init(&f->t, w->op->c, w->op, frame_run, frame_reply);
+    f->write = w;
+    f->index = (uint32_t)(offset / chunk_size);
+    f->offset = in_chunk;
+    f->number = w->op->c->next_write++;
+    f->data = data;
+    f->n_crcs = n;
+    frame_sum(f);
+    list_push(&w->frames, &f->link);
+}
+
+void file_write_begin(struct op *op, struct effects *fx)
+{
+    struct file *f = file_find(op->c, op->req.file);
+    struct buf *b;
+    if (!f || !f->may_write || f->session != op->c->session) {
+        op_end(op, DFS_EBADF, "the file is not open for writing");
+        return;
+    }
+    if (op->req.value_len == 0) {
+        op_end_ok(op);
+        return;
+    }
+    b = buf_new((uint32_t)op->req.value_len);
+    if (!b) {
+        op_end(op, DFS_ENOMEM, "out of memory");
+        return;
+    }
+    memcpy(b->data, op->req.value, op->req.value_len);
+    struct pwrite *w = xcalloc(1, sizeof *w);
+    op->pwrite = w;
+    w->op = op;
+    w->file = f;
+    list_init(&w->frames);
+    list_init(&w->link);
+    for (uint64_t at = 0; at < op->req.value_len;) {
+        uint64_t offset = op->req.offset + at;
+        uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
+        n = min_u64(n, FILE_FRAME - offset % DFS_BLOCK);
+        frame_add(w, offset, slice_take(buf_ref(b), (uint32_t)at, (uint32_t)n), FILE_CHUNK);
+        at += n;
+    }
+    buf_unref(b);
+    LIST_FOR_EACH (e, &w->frames) {
+        if (op->ended)
+            return;
+        frame_run(&CONTAINER_OF(e, struct frame, link)->t, fx);
+    }
+}
+
+void file_write_free(struct op *op)
+{
+    struct pwrite *w = op->pwrite;
+    if (!w)
+        return;
+    list_remove(&w->link);
+    LIST_FOR_EACH (e, &w->frames)
+        frame_free(CONTAINER_OF(e, struct frame, link));
+    free(w);
+    op->pwrite = NULL;
+}

@@ -221,6 +221,16 @@ void dfs_set_deadline(struct dfs_client *c, uint64_t call, uint64_t ms);
 /* A source whose read(), or a sink whose write(), returned DFS_EAGAIN is asked again at once, not after its pause. */
 void dfs_resume(struct dfs_client *c, uint64_t call);
 
+/* Where paths start that do not begin with '/', and on whose behalf calls are made: what the working directory and the
+ * file system ids are to a process. An empty path is `dir` itself, which may then be anything, not only a directory. */
+struct dfs_context {
+    uint64_t dir, to_dir; /* inode numbers; 0: the root. to_dir: for the second path of rename and link */
+    bool owner;           /* uid and gid hold; otherwise they are the process's own */
+    uint32_t uid, gid;    /* of what is made; trusted until keys exist */
+};
+/* Holds for calls started from now on. NULL: as at first. */
+void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
+
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
 #define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */

@@ -190,6 +190,16 @@ static int request_check(const struct client_request *r)
     return err;
 }
 
+static void context_fill(const struct client *c, struct dfs_context *at)
+{
+    at->dir = at->dir ? at->dir : ROOT_INO;
+    at->to_dir = at->to_dir ? at->to_dir : ROOT_INO;
+    if (at->owner)
+        return;
+    at->uid = c->cfg.uid;
+    at->gid = c->cfg.gid;
+}
+
 int client_start(struct client *c, const struct client_request *r)
 {
     int err = request_check(r);
@@ -200,6 +210,7 @@ int client_start(struct client *c, const struct client_request *r)
     struct op *op = xcalloc(1, sizeof *op);
     op->c = c;
     op->req = *r;
+    context_fill(c, &op->req.at);
     op->req.path = xstrdup(r->path ? r->path : "");
     op->req.path2 = xstrdup(r->path2 ? r->path2 : "");
     op->req.value = r->value_len ? memcpy(xcalloc(r->value_len, 1), r->value, r->value_len) : NULL;

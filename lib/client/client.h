@@ -78,8 +78,9 @@ struct client_request {
     const char *path2; /* symlink: target; rename, link: to; readdir, usage, fsck: after; xattr: name */
     const void *value; /* setxattr */
     size_t value_len;
-    unsigned flags;       /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
-    uint32_t mode, limit; /* server_set: enum server_action, the server */
+    struct dfs_context at; /* its zeros are filled in by client_start */
+    unsigned flags;        /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
+    uint32_t mode, limit;  /* server_set: enum server_action, the server */
     struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;

@@ -181,11 +181,11 @@ static void build_open(struct rpc *r, struct msg *m, struct arena *a)
     m->type = MSG_TYPE_open;
     m->open =
         (struct msg_open){.id = rpc_id(r),
-                          .dir = ROOT_INO,
+                          .dir = q->at.dir,
                           .path = str_of(q->path),
                           .mode = q->mode,
-                          .uid = op->c->cfg.uid,
-                          .gid = op->c->cfg.gid,
+                          .uid = q->at.uid,
+                          .gid = q->at.gid,
                           .flags = (q->flags & DFS_READ ? OPEN_READ : 0) | (q->flags & DFS_WRITE ? OPEN_WRITE : 0) |
                                    (q->flags & DFS_CREATE ? OPEN_CREATE : 0) | (q->flags & DFS_EXCL ? OPEN_EXCL : 0)};
 }

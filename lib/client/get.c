@@ -51,7 +51,7 @@ static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
     const struct get *g = r->t.op->get;
     (void)a;
     m->type = MSG_TYPE_locate;
-    m->locate = (struct msg_locate){.dir = r->t.op->get->file ? r->t.op->get->file : ROOT_INO,
+    m->locate = (struct msg_locate){.dir = g->file ? g->file : r->t.op->req.at.dir,
                                     .path = str_of(r->t.op->req.path),
                                     .generation = g->generation,
                                     .first = g->page_first,

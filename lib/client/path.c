@@ -30,15 +30,15 @@ static void build_remove(struct rpc *r, struct msg *m, struct arena *a)
     const struct client_request *q = &op->req;
     if (q->kind == OP_REMOVE) {
         m->type = MSG_TYPE_remove;
-        m->remove = (struct msg_remove){rpc_id(r), ROOT_INO, path_of(op),
+        m->remove = (struct msg_remove){rpc_id(r), q->at.dir, path_of(op),
                                         (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0),
-                                        op->c->cfg.uid};
+                                        q->at.uid};
     } else if (q->kind == OP_TRASH_LIST) {
         m->type = MSG_TYPE_trash_list;
         m->trash_list = (struct msg_trash_list){q->id, q->limit ? q->limit : READDIR_PAGE};
     } else if (q->kind == OP_TRASH_RESTORE) {
         m->type = MSG_TYPE_trash_restore;
-        m->trash_restore = (struct msg_trash_restore){rpc_id(r), q->id, ROOT_INO, path_of(op)};
+        m->trash_restore = (struct msg_trash_restore){rpc_id(r), q->id, q->at.dir, path_of(op)};
     } else if (q->kind == OP_TRASH_EMPTY) {
         struct wire_trash_id *one = arena_alloc(a, 1, sizeof *one);
         if (!one)
@@ -63,14 +63,14 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
         servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
-        m->setattr = (struct msg_setattr){rpc_id(r), ROOT_INO, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
+        m->setattr = (struct msg_setattr){rpc_id(r), q->at.dir, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
                                           q->set.gid, q->set.mtime_ns, q->set.goal};
     } else if (q->kind == OP_LINK) {
         m->type = MSG_TYPE_link;
-        m->link = (struct msg_link){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op)};
+        m->link = (struct msg_link){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op)};
     } else if (q->kind == OP_USAGE) {
         m->type = MSG_TYPE_usage;
-        m->usage = (struct msg_usage){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
+        m->usage = (struct msg_usage){q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE};
     } else {
         build_remove(r, m, a);
     }
@@ -80,41 +80,41 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct op *op = r->t.op;
     const struct client_request *q = &op->req;
-    uint32_t uid = op->c->cfg.uid, gid = op->c->cfg.gid;
+    uint32_t uid = q->at.uid, gid = q->at.gid;
     switch (q->kind) {
     case OP_STAT:
         m->type = MSG_TYPE_lookup;
-        m->lookup = (struct msg_lookup){ROOT_INO, path_of(op), q->flags & DFS_NOFOLLOW ? LOOKUP_NOFOLLOW : 0};
+        m->lookup = (struct msg_lookup){q->at.dir, path_of(op), q->flags & DFS_NOFOLLOW ? LOOKUP_NOFOLLOW : 0};
         return;
     case OP_READDIR:
         m->type = MSG_TYPE_readdir;
-        m->readdir = (struct msg_readdir){ROOT_INO, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1};
+        m->readdir = (struct msg_readdir){q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1};
         return;
     case OP_MKDIR:
         m->type = MSG_TYPE_mkdir;
-        m->mkdir = (struct msg_mkdir){rpc_id(r), ROOT_INO, path_of(op), q->mode, uid, gid,
+        m->mkdir = (struct msg_mkdir){rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid,
                                       q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0};
         return;
     case OP_CREATE:
         m->type = MSG_TYPE_create;
-        m->create = (struct msg_create){rpc_id(r), ROOT_INO, path_of(op), q->mode, uid, gid, 0,
+        m->create = (struct msg_create){rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid, 0,
                                         q->flags & DFS_EXCL ? CREATE_EXCL : 0};
         return;
     case OP_SYMLINK:
         m->type = MSG_TYPE_symlink;
-        m->symlink = (struct msg_symlink){rpc_id(r), ROOT_INO, path_of(op), path2_of(op), uid, gid};
+        m->symlink = (struct msg_symlink){rpc_id(r), q->at.dir, path_of(op), path2_of(op), uid, gid};
         return;
     case OP_UNLINK:
         m->type = MSG_TYPE_unlink;
-        m->unlink = (struct msg_unlink){rpc_id(r), ROOT_INO, path_of(op)};
+        m->unlink = (struct msg_unlink){rpc_id(r), q->at.dir, path_of(op)};
         return;
     case OP_RMDIR:
         m->type = MSG_TYPE_rmdir;
-        m->rmdir = (struct msg_rmdir){rpc_id(r), ROOT_INO, path_of(op)};
+        m->rmdir = (struct msg_rmdir){rpc_id(r), q->at.dir, path_of(op)};
         return;
     case OP_RENAME:
         m->type = MSG_TYPE_rename;
-        m->rename = (struct msg_rename){rpc_id(r), ROOT_INO, path_of(op), ROOT_INO, path2_of(op),
+        m->rename = (struct msg_rename){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op),
                                         q->flags & DFS_EXCL ? RENAME_EXCL : 0};
         return;
     case OP_STATFS:

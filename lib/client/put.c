@@ -130,8 +130,8 @@ static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
     }
     m->type = MSG_TYPE_publish;
     m->publish = (struct msg_publish){
-        .id = rpc_id(r), .dir = ROOT_INO, .path = str_of(op->req.path), .mode = o->mode ? o->mode : 0644,
-        .uid = o->flags & DFS_OWNER ? o->uid : op->c->cfg.uid, .gid = o->flags & DFS_OWNER ? o->gid : op->c->cfg.gid,
+        .id = rpc_id(r), .dir = op->req.at.dir, .path = str_of(op->req.path), .mode = o->mode ? o->mode : 0644,
+        .uid = o->flags & DFS_OWNER ? o->uid : op->req.at.uid, .gid = o->flags & DFS_OWNER ? o->gid : op->req.at.gid,
         .goal = o->goal, .mtime_ns = o->mtime_ns, .size = size, .flags = o->flags & DFS_EXCL ? CREATE_EXCL : 0,
         .chunks = v, .n_chunks = p->n_chunks,
     };

@@ -11,19 +11,19 @@ void xattr_build(struct rpc *r, struct msg *m)
     switch (q->kind) {
     case OP_GETXATTR:
         m->type = MSG_TYPE_getxattr;
-        m->getxattr = (struct msg_getxattr){ROOT_INO, path, flags, name};
+        m->getxattr = (struct msg_getxattr){q->at.dir, path, flags, name};
         return;
     case OP_LISTXATTR:
         m->type = MSG_TYPE_listxattr;
-        m->listxattr = (struct msg_listxattr){ROOT_INO, path, flags};
+        m->listxattr = (struct msg_listxattr){q->at.dir, path, flags};
         return;
     case OP_SETXATTR:
         m->type = MSG_TYPE_setxattr;
-        m->setxattr = (struct msg_setxattr){rpc_id(r), ROOT_INO, path, flags, name, {q->value, (uint32_t)q->value_len}};
+        m->setxattr = (struct msg_setxattr){rpc_id(r), q->at.dir, path, flags, name, {q->value, (uint32_t)q->value_len}};
         return;
     default:
         m->type = MSG_TYPE_removexattr;
-        m->removexattr = (struct msg_removexattr){rpc_id(r), ROOT_INO, path, flags, name};
+        m->removexattr = (struct msg_removexattr){rpc_id(r), q->at.dir, path, flags, name};
         return;
     }
 }

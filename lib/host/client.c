@@ -20,6 +20,7 @@ struct dfs_client {
     struct net *net;
     struct link_self self;
     struct effects fx;
+    struct dfs_context at;
     uv_timer_t timer;
     uv_idle_t idle;
     bool turning, closing;
@@ -215,10 +216,17 @@ static int start(struct dfs_client *c, const struct client_request *r)
 {
     if (c->closing)
         return DFS_ECLOSING;
-    int err = client_start(c->core, r);
+    struct client_request q = *r;
+    q.at = c->at;
+    int err = client_start(c->core, &q);
     if (!err)
         turn_soon(c);
     return err;
+}
+
+void dfs_set_context(struct dfs_client *c, const struct dfs_context *x)
+{
+    c->at = x ? *x : (struct dfs_context){.dir = 0};
 }
 
 uint64_t dfs_last_call(const struct dfs_client *c) { return c->core ? client_last(c->core) : 0; }

@@ -293,14 +293,43 @@ static void bad_requests_never_call_back(void **state)
     fake_free(f);
 }
 
+/* The two ends of a link each have their directory; the owner is who is named, or the client. */
+static void paths_start_where_the_context_says(void **state)
+{
+    struct fake *f = fake_new();
+    struct dfs_context at = {.dir = 41, .to_dir = 42, .owner = true, .uid = 0, .gid = 7};
+    (void)state;
+    fake_start(f, (struct client_request){.kind = OP_LINK, .path = "", .path2 = "b", .at = at});
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    struct fake_call *k = fake_expect(f, MSG_TYPE_link, "nm1:1");
+    assert_int_equal(k->m.link.dir, 41);
+    assert_int_equal(k->m.link.to_dir, 42);
+    fake_refuse(f, k, DFS_EPERM, "no", "");
+    struct client_request r = mkdir_of("c");
+    r.at = at;
+    fake_start(f, r);
+    k = fake_expect(f, MSG_TYPE_mkdir, "nm1:1");
+    assert_int_equal(k->m.mkdir.dir, 41);
+    assert_int_equal(k->m.mkdir.uid, 0);
+    assert_int_equal(k->m.mkdir.gid, 7);
+    fake_refuse(f, k, DFS_EPERM, "no", "");
+    fake_start(f, mkdir_of("d"));
+    k = fake_expect(f, MSG_TYPE_mkdir, "nm1:1");
+    assert_int_equal(k->m.mkdir.dir, ROOT_INO);
+    assert_int_equal(k->m.mkdir.uid, 1000);
+    fake_refuse(f, k, DFS_EPERM, "no", "");
+    fake_free(f);
+}
+
 /* What the caller gave may be gone before the call leaves. */
 static void a_value_is_the_clients_own(void **state)
 {
     struct fake *f = fake_new();
     char value[] = "blue", name[] = "user.colour";
     (void)state;
-    fake_start(f, (struct client_request){.kind = OP_SETXATTR, .path = "/a", .path2 = name, .value = value,
-                                          .value_len = 4, .flags = DFS_REPLACE});
+    fake_start(
+        f, (struct client_request){
+               .kind = OP_SETXATTR, .path = "/a", .path2 = name, .value = value, .value_len = 4, .flags = DFS_REPLACE});
     memset(value, 'x', 4);
     memset(name, 'x', 5);
     fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
@@ -321,7 +350,9 @@ static void what_is_asked_of_the_names_is_what_is_sent(void **state)
 {
     struct fake *f = fake_new();
     (void)state;
-    fake_start(f, (struct client_request){.kind = OP_SETATTR, .path = "/a", .flags = DFS_NOFOLLOW,
+    fake_start(f, (struct client_request){.kind = OP_SETATTR,
+                                          .path = "/a",
+                                          .flags = DFS_NOFOLLOW,
                                           .set = {.what = DFS_SET_GID | DFS_SET_MTIME, .gid = 5, .mtime_ns = -7}});
     fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
     struct fake_call *k = fake_expect(f, MSG_TYPE_setattr, "nm1:1");
@@ -371,6 +402,7 @@ int main(void)
         cmocka_unit_test(a_directory_comes_with_names_and_attributes),
         cmocka_unit_test(freeing_cancels),
         cmocka_unit_test(bad_requests_never_call_back),
+        cmocka_unit_test(paths_start_where_the_context_says),
         cmocka_unit_test(a_value_is_the_clients_own),
         cmocka_unit_test(what_is_asked_of_the_names_is_what_is_sent),
     };

@@ -165,6 +165,17 @@ struct dfs_server_change { /* what came of it */
     uint8_t goal;           /* default goal in force */
 };
 
+/* An advisory lock, or a range to be unlocked or asked about. It belongs to a file, the client, and the owner within it: two
+ * owners exclude each other, one owner's locks replace each other. Locks of the whole file (flock) and of ranges (fcntl) do
+ * not see each other. */
+enum dfs_lock_type { DFS_LOCK_SHARED = 1, DFS_LOCK_EXCLUSIVE = 2 };
+struct dfs_lock {
+    uint64_t owner;
+    uint64_t start, end; /* of a range: first and last byte; UINT64_MAX: as far as a file may ever go */
+    uint8_t type;        /* enum dfs_lock_type */
+    bool range;          /* false: the whole file, start and end say nothing */
+};
+
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error; /* with a status: a sentence naming what failed and where; never NULL */
@@ -195,6 +206,8 @@ struct dfs_result {
     const struct dfs_recovery *recovery; /* recover */
     struct dfs_statfs fs;                /* statfs */
     uint64_t file;                       /* open: what names the file from now on */
+    struct dfs_lock lock;                /* lock_query: the first that is in the way; its type is 0 if there is none */
+    bool lock_here;                      /* lock_query: this client has it */
     uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
@@ -240,6 +253,7 @@ void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 #define DFS_READ 128u   /* open: to read from it, … */
 #define DFS_WRITE 256u  /* … to write to it; one of the two must be there */
 #define DFS_CREATE 512u /* open: make it if it is not there; with DFS_EXCL only then */
+#define DFS_WAIT 4096u  /* lock: wait for it */
 #define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
@@ -371,8 +385,25 @@ int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void 
 /* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
               dfs_cb cb, void *arg);
-/* DFS_EBUSY while writes to it are under way. */
+/* DFS_EBUSY while writes to it are under way. Locks taken through it are given up, and what waits for one ends with
+ * DFS_ECANCELED. */
 int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
+
+/* Locks keep nobody from reading or writing; they keep out those who lock. One that is taken may be counted on until it is
+ * given up, the file is closed, or the client is gone: when the NameServers have not heard of it for 30 s, whoever waits
+ * gets the lock, and from before that moment on no write of the old holder takes effect any more: its file is gone
+ * (DFS_EBADF). Writes under the lock are to be acknowledged before it is given up.
+ *
+ * Without DFS_WAIT a lock that others hold ends with DFS_ELOCKED. With it the call waits, however long, in the order of
+ * asking, through changes of the leader as well; dfs_cancel and dfs_set_deadline end that. If the lock came just then the
+ * call ends with 0 all the same, and it is held. DFS_EDEADLK: the owner of a range would wait for somebody who waits for it.
+ * Another type for what is held already is a change in place; for a whole file that others hold shared it gives up the
+ * old one while it waits, as flock does. */
+int dfs_lock(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, unsigned flags, dfs_cb cb, void *arg);
+/* Gives up what the owner holds of it, through whichever open file; calls of its that wait for it end with DFS_ECANCELED. */
+int dfs_unlock(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, dfs_cb cb, void *arg);
+/* Whether it could be had now: the first that is in the way, in result.lock. */
+int dfs_lock_query(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, dfs_cb cb, void *arg);
 
 /* A consistent copy of the namespace and the chunk map, with all that was acknowledged before the call, for dfs nm restore.
  * Its bytes come in order from 0; restart() is called if they have to come again. DFS_EAGAIN of write() ends it, as any other
@@ -408,6 +439,11 @@ int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uin
 int dfs_sync_file_close(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len);
 int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got);
+/* ms: how long to wait for it; 0: not at all, UINT64_MAX: without an end. DFS_ELOCKED, DFS_ETIMEDOUT. */
+int dfs_sync_lock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l, uint64_t ms);
+int dfs_sync_unlock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l);
+/* out->type is 0 if nothing is in the way. */
+int dfs_sync_lock_query(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l, struct dfs_lock *out);
 /* Whole small files from and to memory. */
 int dfs_sync_put_bytes(struct dfs_sync *s, const char *path, const void *p, size_t len);
 int dfs_sync_get_bytes(struct dfs_sync *s, const char *path, void *p, size_t len, size_t *got);

@@ -51,6 +51,7 @@ static void op_free(struct op *op)
     put_free(op);
     get_free(op);
     file_write_free(op);
+    lock_free(op);
     list_remove(&op->link);
     list_remove(&op->dated);
     arena_close(&op->arena);
@@ -156,6 +157,11 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_PWRITE:
         file_write_begin(op, fx);
         return;
+    case OP_LOCK:
+    case OP_UNLOCK:
+    case OP_LOCK_QUERY:
+        lock_begin(op, fx);
+        return;
     default:
         path_begin(op, fx);
         return;
@@ -167,6 +173,13 @@ static int path_check(const char *path)
     if (!path)
         return DFS_EINVAL;
     return strlen(path) > WIRE_PATH_MAX ? DFS_ENAMETOOLONG : 0;
+}
+
+static int lock_check(const struct client_request *r)
+{
+    const struct dfs_lock *l = &r->lock;
+    bool typed = l->type == DFS_LOCK_SHARED || l->type == DFS_LOCK_EXCLUSIVE;
+    return (!typed && r->kind != OP_UNLOCK) || (l->range && l->start > l->end) ? DFS_EINVAL : 0;
 }
 
 static int request_check(const struct client_request *r)
@@ -181,6 +194,8 @@ static int request_check(const struct client_request *r)
         err = path_check(r->path2);
     if (!err && r->kind == OP_PWRITE)
         return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
+    if (!err && r->kind >= OP_LOCK && r->kind <= OP_LOCK_QUERY)
+        err = lock_check(r);
     if (!err && r->value_len > WIRE_BLOB_MAX)
         err = DFS_ETOOBIG;
     if (!err && r->kind == OP_PUT && (!r->source.read || r->put.goal > MAX_REPLICAS))

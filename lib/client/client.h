@@ -69,6 +69,9 @@ enum client_op_kind {
     OP_OPEN,
     OP_CLOSE,
     OP_PWRITE,
+    OP_LOCK,
+    OP_UNLOCK,
+    OP_LOCK_QUERY,
 };
 
 /* What to do. Strings are copied by client_start. */
@@ -86,7 +89,8 @@ struct client_request {
     struct dfs_source source;
     struct dfs_sink sink;
     uint64_t offset, length; /* of a get; the offset of a pwrite of `value` */
-    uint64_t file;           /* close, pwrite; get: 0, or the open file instead of the path */
+    struct dfs_lock lock;    /* lock (flags: DFS_WAIT), unlock, lock_query */
+    uint64_t file;           /* close, pwrite, locks; get: 0, or the open file instead of the path */
     uint64_t
         id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;

@@ -23,7 +23,7 @@ uint64_t client_last(const struct client *c) { return c->last_op; }
 void client_cancel(struct client *c, uint64_t number)
 {
     struct op *op = op_find(c, number);
-    if (op)
+    if (op && !lock_give_up(op, DFS_ECANCELED))
         op_end(op, DFS_ECANCELED, "canceled");
 }
 
@@ -62,6 +62,8 @@ void ops_expire(struct client *c)
         if (op->deadline > c->now.mono)
             continue;
         list_remove(&op->dated);
+        if (lock_give_up(op, DFS_ETIMEDOUT))
+            continue;
         /* a change that is on its way may take effect yet */
         bool unknown = op->rpc.mutation && (op->rpc.t.token || op->rpc.uncertain);
         op_end(op, unknown ? DFS_EUNKNOWN : DFS_ETIMEDOUT,

@@ -293,6 +293,7 @@ void file_close_begin(struct op *op, struct effects *fx)
         op_end(op, DFS_EBUSY, "it is being written to");
         return;
     }
+    locks_end(op->c, op->req.file);
     rpc_init(&op->rpc, op->c, op, build_close, on_close);
     op->rpc.mutation = op->rpc.needs_session = true;
     rpc_start(&op->rpc, fx);

@@ -4,7 +4,7 @@
  * Three layers, each using only the one above it:
  *   task   one thing that sends a call, waits for its answer, or sleeps before trying again      (task.c)
  *   rpc    a task towards the NameServers: leader, session, numbers, retry                       (rpc.c, session.c)
- *   op     what the user asked for: path operations (path.c), put (put*.c, hold.c), get (get*.c), backup.c
+ *   op     what the user asked for: path operations (path.c), put (put*.c, hold.c), get (get*.c), files (file*.c, lock.c), backup.c
  *
  *                    client_start            turn               last answer              end of the step
  *   op:   (caller) --------------> starting ------> running ---------------------> ended -----------------> callback, freed
@@ -84,6 +84,7 @@ struct op {
     struct put *put;
     struct get *get;
     struct pwrite *pwrite;
+    struct locking *locking;
     struct list dated; /* in c->dated if there is a deadline */
     uint64_t number;   /* names it to the program */
     uint64_t deadline;
@@ -254,6 +255,15 @@ const char *server_state_word(uint8_t s);
 /* --- backup.c --- */
 void backup_begin(struct op *op, struct effects *fx);
 void recover_answer(struct op *op, const struct msg_recover_reply *m);
+
+/* --- lock.c --- */
+void lock_begin(struct op *op, struct effects *fx);
+void lock_free(struct op *op);
+/* The op waits no more, as soon as the NameServer has said whether it has the lock. False: it is not one that locks, or was
+ * told before. */
+bool lock_give_up(struct op *op, int status);
+/* What waits for a lock through this file ends. */
+void locks_end(struct client *c, uint64_t file);
 
 /* --- path.c, put.c, get.c: first step and cleanup of an op --- */
 void path_begin(struct op *op, struct effects *fx);

@@ -42,7 +42,9 @@ void lockwait_turn(struct nm *nm, struct effects *fx)
         bool waiting = meta_lock_waits(nm->meta, c->session, c->ticket);
         struct msg reply = {.type = MSG_TYPE_lock_wait_reply, .lock_wait_reply = {.waiting = waiting}};
 
-        if (!waiting || nm->now.mono >= c->until) {
+        if (!meta_session_exists(nm->meta, c->session)) {
+            fx_fail(fx, c->to, DFS_ESESSION, "the session has expired, and its locks with it");
+        } else if (!waiting || nm->now.mono >= c->until) {
             fx_reply(fx, c->to, &reply, NULL);
         } else {
             lw->next = min_u64(lw->next, c->until);

@@ -66,6 +66,7 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     case MSG_TYPE_session_close:
     case MSG_TYPE_close:
     case MSG_TYPE_unlock:
+    case MSG_TYPE_lock_cancel:
     case MSG_TYPE_ss_register:
     case MSG_TYPE_quarantine_drop:
         return 0;

@@ -485,3 +485,25 @@ int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t len
                                              .cb = cb,
                                              .arg = arg});
 }
+
+static int start_lock(struct dfs_client *c, enum client_op_kind kind, uint64_t file, const struct dfs_lock *l,
+                      unsigned flags, dfs_cb cb, void *arg)
+{
+    return start(
+        c, &(struct client_request){.kind = kind, .file = file, .lock = *l, .flags = flags, .cb = cb, .arg = arg});
+}
+
+int dfs_lock(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, unsigned flags, dfs_cb cb, void *arg)
+{
+    return start_lock(c, OP_LOCK, file, l, flags, cb, arg);
+}
+
+int dfs_unlock(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, dfs_cb cb, void *arg)
+{
+    return start_lock(c, OP_UNLOCK, file, l, 0, cb, arg);
+}
+
+int dfs_lock_query(struct dfs_client *c, uint64_t file, const struct dfs_lock *l, dfs_cb cb, void *arg)
+{
+    return start_lock(c, OP_LOCK_QUERY, file, l, 0, cb, arg);
+}

@@ -289,3 +289,29 @@ int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, 
     *got = err ? 0 : r.m.got;
     return err;
 }
+
+int dfs_sync_lock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l, uint64_t ms)
+{
+    int err = dfs_lock(s->client, file, l, ms ? DFS_WAIT : 0, on_done, s);
+    if (!err && ms > 0 && ms < UINT64_MAX)
+        dfs_set_deadline(s->client, dfs_last_call(s->client), ms);
+    return finish(s, err);
+}
+
+int dfs_sync_unlock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l)
+{
+    return finish(s, dfs_unlock(s->client, file, l, on_done, s));
+}
+
+static void take_lock(void *arg, struct dfs_sync *s, const struct dfs_result *r)
+{
+    (void)s;
+    *(struct dfs_lock *)arg = r->lock;
+}
+
+int dfs_sync_lock_query(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l, struct dfs_lock *out)
+{
+    s->take = take_lock;
+    s->take_arg = out;
+    return finish(s, dfs_lock_query(s->client, file, l, on_done, s));
+}

@@ -62,6 +62,7 @@ void meta_chunk_closed(struct meta *m, uint64_t id, struct chunk *c);
 
 int meta_op_lock(struct meta *m, const struct msg_lock *r, struct msg *reply);
 int meta_op_unlock(struct meta *m, const struct msg_unlock *r, struct msg *reply);
+int meta_op_lock_cancel(struct meta *m, const struct msg_lock_cancel *r, struct msg *reply);
 int meta_read_lock(const struct meta *m, const struct msg_lock_query *r, struct msg *reply);
 /* Gives up all that was locked or waited for through this handle. */
 void meta_locks_drop(struct meta *m, uint64_t handle);

@@ -388,6 +388,19 @@ int meta_op_unlock(struct meta *m, const struct msg_unlock *r, struct msg *reply
     return 0;
 }
 
+int meta_op_lock_cancel(struct meta *m, const struct msg_lock_cancel *r, struct msg *reply)
+{
+    bool waits = meta_lock_waits(m, r->id.session, r->ticket);
+    if (waits) {
+        uint64_t ino = waiting_at(m, r->ticket)->ino;
+        wait_remove(m, r->ticket);
+        free_if_empty(m, ino);
+    }
+    reply->type = MSG_TYPE_lock_cancel_reply;
+    reply->lock_cancel_reply.waited = waits;
+    return 0;
+}
+
 void meta_locks_drop(struct meta *m, uint64_t handle)
 {
     const struct handle *h = meta_handle(m, handle);

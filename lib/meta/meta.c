@@ -219,6 +219,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_lock(m, &cmd->lock, reply);
     case MSG_TYPE_unlock:
         return meta_op_unlock(m, &cmd->unlock, reply);
+    case MSG_TYPE_lock_cancel:
+        return meta_op_lock_cancel(m, &cmd->lock_cancel, reply);
     case MSG_TYPE_ss_register:
         return meta_apply_register(m, &cmd->ss_register, reply);
     case MSG_TYPE_nm_join:

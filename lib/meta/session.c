@@ -40,6 +40,7 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     case MSG_TYPE_extend: return &cmd->extend.id;
     case MSG_TYPE_lock: return &cmd->lock.id;
     case MSG_TYPE_unlock: return &cmd->unlock.id;
+    case MSG_TYPE_lock_cancel: return &cmd->lock_cancel.id;
     case MSG_TYPE_server_set: return &cmd->server_set.id;
     default: return NULL;
     }

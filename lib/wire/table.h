@@ -543,6 +543,7 @@
     X(lock_wait, 0x0146, LEADER)                                                                                       \
     X(server_set, 0x0130, MUTATION)                                                                                    \
     X(chunk_open, 0x0147, LEADER)                                                                                      \
+    X(lock_cancel, 0x0150, MUTATION)                                                                                   \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

@@ -86,6 +86,12 @@
     F(u64, end)
 #define MSG_unlock_reply(F, R, L) F(u8, reserved)
 
+/* Gives up waiting. What is locked by then stays locked, and the answer says so. */
+#define MSG_lock_cancel(F, R, L)                                                                                       \
+    R(request_id, id)                                                                                                  \
+    F(u64, ticket)
+#define MSG_lock_cancel_reply(F, R, L) F(u8, waited) /* 1: it was still waited for */
+
 /* Is there a lock that would keep this one out? */
 #define MSG_lock_query(F, R, L)                                                                                        \
     F(u64, handle)                                                                                                     \

@@ -237,6 +237,36 @@ static void locks_exclude_and_are_handed_on(void **state)
     world_stop(w);
 }
 
+static bool f_cancel(struct world *w, struct client *c, uint64_t ticket)
+{
+    struct msg m = {.type = MSG_TYPE_lock_cancel};
+    m.lock_cancel = (struct msg_lock_cancel){.id = next_id(c), .ticket = ticket};
+    assert_int_equal(world_apply(w, &m), 0);
+    return w->reply.lock_cancel_reply.waited;
+}
+
+static void giving_up_takes_only_what_is_waited_for(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t ticket;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 0, 9, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 0, 9, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 9, LOCK_WAIT, &ticket), 0);
+    assert_false(f_cancel(w, &t.b, ticket)); /* not its ticket */
+    assert_true(f_cancel(w, &t.a, ticket));
+    assert_false(f_cancel(w, &t.a, ticket));
+    assert_int_equal(f_query(w, t.hb, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 9), LOCK_SHARED); /* what it had before */
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 9, LOCK_WAIT, &ticket), 0);
+    assert_int_equal(f_unlock(w, &t.b, t.hb, 1, LOCK_RANGE, 0, 9), 0);
+    assert_false(f_cancel(w, &t.a, ticket)); /* too late: it has it, and keeps it */
+    assert_int_equal(f_query(w, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 0, 9), LOCK_EXCLUSIVE);
+    verify(w);
+    world_stop(w);
+}
+
 static void locks_that_make_no_sense_are_refused(void **state)
 {
     (void)state;
@@ -351,6 +381,7 @@ int main(void)
         cmocka_unit_test(what_is_open_outlives_its_names),
         cmocka_unit_test(a_session_takes_its_handles_along),
         cmocka_unit_test(locks_exclude_and_are_handed_on),
+        cmocka_unit_test(giving_up_takes_only_what_is_waited_for),
         cmocka_unit_test(locks_that_make_no_sense_are_refused),
         cmocka_unit_test(a_circle_of_waiting_owners_is_refused),
         cmocka_unit_test(random_locks_are_those_of_a_model),

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* The client and advisory locks: asked for, waited for, given up, lost with the session. */
+#include "client_fake.h"
+
+#define HANDLE 77u
+#define TICKET 5u
+
+static void open_file(struct fake *f)
+{
+    struct msg m = {.type = MSG_TYPE_open_reply};
+    fake_start(f, (struct client_request){.kind = OP_OPEN, .path = "/f", .flags = DFS_READ | DFS_WRITE});
+    fake_session(f, fake_find(f, MSG_TYPE_session_open));
+    m.open_reply.handle = HANDLE;
+    m.open_reply.attr = (struct wire_attr){.ino = f->ino, .type = INODE_FILE};
+    fake_reply(f, fake_find(f, MSG_TYPE_open), &m, NULL);
+    assert_int_equal(f->status, 0);
+}
+
+static struct client_request lock_of(unsigned flags)
+{
+    return (struct client_request){
+        .kind = OP_LOCK,
+        .file = HANDLE,
+        .flags = flags,
+        .lock = {.owner = 3, .type = DFS_LOCK_EXCLUSIVE, .range = true, .start = 10, .end = 19}};
+}
+
+static void answer_lock(struct fake *f, uint64_t ticket)
+{
+    struct msg m = {.type = MSG_TYPE_lock_reply, .lock_reply = {.ticket = ticket}};
+    fake_reply(f, fake_find(f, MSG_TYPE_lock), &m, NULL);
+}
+
+static void answer_wait(struct fake *f, bool waiting)
+{
+    struct msg m = {.type = MSG_TYPE_lock_wait_reply, .lock_wait_reply = {.waiting = waiting}};
+    struct fake_call *k = fake_find(f, MSG_TYPE_lock_wait);
+    assert_int_equal(k->m.lock_wait.session, f->session);
+    assert_int_equal(k->m.lock_wait.ticket, TICKET);
+    fake_reply(f, k, &m, NULL);
+}
+
+static void answer_cancel(struct fake *f, bool waited)
+{
+    struct msg m = {.type = MSG_TYPE_lock_cancel_reply, .lock_cancel_reply = {.waited = waited}};
+    struct fake_call *k = fake_find(f, MSG_TYPE_lock_cancel);
+    assert_int_equal(k->m.lock_cancel.ticket, TICKET);
+    fake_reply(f, k, &m, NULL);
+}
+
+static void start_waiting(struct fake *f)
+{
+    open_file(f);
+    fake_start(f, lock_of(DFS_WAIT));
+    answer_lock(f, TICKET);
+    assert_int_equal(f->ended, 0);
+}
+
+static void a_free_lock_takes_one_call(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    open_file(f);
+    fake_start(f, lock_of(0));
+    const struct msg_lock *l = &fake_find(f, MSG_TYPE_lock)->m.lock;
+    assert_true(l->handle == HANDLE && l->owner == 3 && l->space == LOCK_RANGE && l->type == LOCK_EXCLUSIVE);
+    assert_true(l->start == 10 && l->end == 19 && l->flags == 0);
+    answer_lock(f, 0);
+    assert_true(f->ended == 1 && f->status == 0);
+    fake_start(f, lock_of(0));
+    fake_refuse(f, fake_find(f, MSG_TYPE_lock), DFS_ELOCKED, "", "");
+    assert_true(f->ended == 1 && f->status == DFS_ELOCKED);
+    fake_free(f);
+}
+
+static void who_waits_asks_again_and_again(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    start_waiting(f);
+    for (int i = 0; i < 50; i++) { /* longer than any time-out */
+        f->now.mono += 2 * NS_PER_SEC;
+        answer_wait(f, true);
+    }
+    fake_break(f, fake_find(f, MSG_TYPE_lock_wait), DFS_ECONNLOST); /* the leader is gone: another one has the queue */
+    while (f->n_calls == 0 || !fake_next(f) || fake_next(f)->m.type == MSG_TYPE_hold)
+        if (fake_next(f))
+            fake_answer(f, fake_next(f));
+        else
+            fake_sleep(f);
+    assert_int_equal(f->ended, 0);
+    answer_wait(f, false);
+    assert_true(f->ended == 1 && f->status == 0);
+    fake_free(f);
+}
+
+static void giving_up_says_which_of_the_two_it_was(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    start_waiting(f);
+    client_cancel(f->c, client_last(f->c));
+    fake_turn(f);
+    assert_int_equal(f->ended, 0); /* the NameServer knows whether it came just now */
+    answer_cancel(f, true);
+    assert_true(f->ended == 1 && f->status == DFS_ECANCELED);
+    fake_start(f, lock_of(DFS_WAIT));
+    answer_lock(f, TICKET);
+    client_set_deadline(f->c, client_last(f->c), f->now.mono + NS_PER_SEC);
+    f->now.mono += NS_PER_SEC;
+    fake_turn(f);
+    answer_cancel(f, false);
+    assert_true(f->ended == 1 && f->status == 0);
+    fake_start(f, lock_of(DFS_WAIT)); /* before there is a ticket */
+    client_set_deadline(f->c, client_last(f->c), f->now.mono + NS_PER_SEC);
+    f->now.mono += NS_PER_SEC;
+    fake_turn(f);
+    answer_lock(f, TICKET);
+    answer_cancel(f, true);
+    assert_true(f->ended == 1 && f->status == DFS_ETIMEDOUT);
+    fake_free(f);
+}
+
+static void giving_up_ends_though_nobody_answers(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    start_waiting(f);
+    client_cancel(f->c, client_last(f->c));
+    fake_turn(f);
+    for (int i = 0; i < 20 && !f->ended; i++)
+        fake_sleep(f);
+    assert_true(f->ended == 1 && f->status == DFS_ECANCELED);
+    fake_free(f);
+}
+
+static void unlock_and_close_end_what_waits(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    struct client_request unlock = lock_of(0);
+    start_waiting(f);
+    unlock.kind = OP_UNLOCK;
+    unlock.lock.start = 0;
+    unlock.lock.end = 9;
+    fake_start(f, unlock); /* another range */
+    struct msg m = {.type = MSG_TYPE_unlock_reply};
+    fake_reply(f, fake_find(f, MSG_TYPE_unlock), &m, NULL);
+    assert_int_equal(f->ended, 1); /* the unlock alone */
+    unlock.lock.end = 10;
+    fake_start(f, unlock);
+    assert_true(f->ended == 1 && f->status == DFS_ECANCELED);
+    fake_reply(f, fake_find(f, MSG_TYPE_unlock), &m, NULL);
+    assert_int_equal(f->ended, 2);
+    fake_start(f, lock_of(DFS_WAIT));
+    f->ended = 0;
+    fake_start(f, (struct client_request){.kind = OP_CLOSE, .file = HANDLE});
+    assert_true(f->ended == 1 && f->status == DFS_ECANCELED);
+    fake_free(f);
+}
+
+/* Who hears that the session has expired has no lock, whatever the queue says. */
+static void a_session_that_expired_has_no_locks(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    start_waiting(f);
+    fake_refuse(f, fake_find(f, MSG_TYPE_lock_wait), DFS_ESESSION, "", "");
+    assert_true(f->ended == 1 && f->status == DFS_EBADF);
+    fake_start(f, lock_of(0));
+    assert_true(f->ended == 1 && f->status == DFS_EBADF);
+    fake_free(f);
+}
+
+static void what_makes_no_sense_is_not_started(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    struct client_request r = lock_of(0);
+    r.cb = fake_on_done;
+    r.arg = f;
+    r.lock.type = 3;
+    assert_int_equal(client_start(f->c, &r), DFS_EINVAL);
+    r.lock.type = DFS_LOCK_SHARED;
+    r.lock.end = 9;
+    assert_int_equal(client_start(f->c, &r), DFS_EINVAL);
+    fake_free(f);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_free_lock_takes_one_call),
+        cmocka_unit_test(who_waits_asks_again_and_again),
+        cmocka_unit_test(giving_up_says_which_of_the_two_it_was),
+        cmocka_unit_test(giving_up_ends_though_nobody_answers),
+        cmocka_unit_test(unlock_and_close_end_what_waits),
+        cmocka_unit_test(a_session_that_expired_has_no_locks),
+        cmocka_unit_test(what_makes_no_sense_is_not_started),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -10,6 +10,11 @@ pkg_check_modules(CRYPTO REQUIRED IMPORTED_TARGET libcrypto)
 
 pkg_check_modules(INIH REQUIRED IMPORTED_TARGET inih)
 
+pkg_check_modules(FUSE IMPORTED_TARGET fuse3>=3.10)
+if(NOT FUSE_FOUND)
+    message(STATUS "libfuse3 was not found (Debian package libfuse3-dev): everything but dfs-mount is built.")
+endif()
+
 pkg_check_modules(RAFT REQUIRED IMPORTED_TARGET raft)
 if(NOT RAFT_VERSION VERSION_EQUAL "0.22.1")
     message(FATAL_ERROR

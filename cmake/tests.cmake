@@ -62,7 +62,7 @@ target_link_libraries(dfs_fault PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(dfs_fault PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/e2e/*.sh)
-list(FILTER scripts EXCLUDE REGEX "/lib\\.sh$") # what the others source
+list(FILTER scripts EXCLUDE REGEX "/(mount_)?lib\\.sh$") # what the others source
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)
     add_test(NAME e2e_${name} COMMAND sh ${script})

@@ -77,6 +77,8 @@ static void offer_verbs(const char *typed)
 {
     for (size_t i = 0; i < n_verbs; i++)
         offer(verbs[i].name, typed);
+    offer("mount", typed);
+    offer("umount", typed);
     offer("up", typed);
     offer("help", typed);
     offer("version", typed);
@@ -153,7 +155,7 @@ int complete(const char *const *words, size_t n)
                 complete_verb(&cli, v, words, n, i);
             else if (strcmp(words[i], "help") == 0)
                 offer_verbs(words[n - 1]);
-            else if (strcmp(words[i], "up") == 0)
+            else if (strcmp(words[i], "up") == 0 || strcmp(words[i], "mount") == 0 || strcmp(words[i], "umount") == 0)
                 puts(":files");
             return 0;
         }

@@ -7,6 +7,7 @@
 #include "cli.h"
 #include "complete.h"
 #include "help.h"
+#include "mount.h"
 #include "settings.h"
 #include "up.h"
 
@@ -114,6 +115,10 @@ static int help(int argc, char **argv, int at)
         return help_verb(v);
     if (about && strcmp(about, "up") == 0)
         return verb_up(2, (char *[]){argv[at + 1], (char[]){"--help"}, NULL});
+    if (about && strcmp(about, "mount") == 0)
+        return verb_mount((char *[]){argv[at + 1], (char[]){"--help"}, NULL});
+    if (about && strcmp(about, "umount") == 0)
+        return verb_umount(2, (char *[]){argv[at + 1], (char[]){"--help"}, NULL});
     if (about && strcmp(about, "help") != 0)
         return usage("there is no verb \"%s\" (try \"dfs help\")", about);
     return help_all();
@@ -133,6 +138,11 @@ int main(int argc, char **argv)
     const char *name = argv[at];
     if (strcmp(name, "up") == 0)
         return at == 1 ? verb_up(argc - at, argv + at) : usage("\"%s\" comes first, and its options after it", name);
+    if (strcmp(name, "mount") == 0 || strcmp(name, "umount") == 0) {
+        if (at != 1)
+            return usage("\"%s\" comes first, and its options after it", name);
+        return strcmp(name, "mount") == 0 ? verb_mount(argv + at) : verb_umount(argc - at, argv + at);
+    }
     if (strcmp(name, "version") == 0)
         return printf("dfs %s\n", DFS_VERSION) < 0;
     if (strcmp(name, "complete") == 0)

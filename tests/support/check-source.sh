@@ -49,6 +49,8 @@ only() {
     layer apps/ss "base wire host"
     layer apps/dfs "base host"
     layer apps/bench "base"
+    layer apps/mount "base"
+    only fuse_lowlevel.h apps/mount
     only raft.h lib/group
     only ini.h lib/host
     only uv.h lib/uv lib/host apps

@@ -57,3 +57,8 @@ printf '\n## dfs\n\n'
 "$bin/dfs" help --print-reference
 printf '\n### dfs up DIR\n\nRun a whole cluster on this machine, for trying out.\n\n'
 "$bin/dfs" up --print-reference
+for verb in mount umount; do
+    printf '\n### dfs %s\n\n```\n' $verb
+    "$bin/dfs" $verb --help
+    printf '```\n'
+done

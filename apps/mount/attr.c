@@ -1,0 +1,203 @@
+/* SPDX-License-Identifier: MIT */
+/* Attributes. What waits to be written counts: the size the kernel is told is never below it. An answer that was under way
+ * while something of ours became durable may be from before that; it is asked for again. */
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+
+#include "mount.h"
+
+#define BLOCK_SIZE 65536u /* what programs read and write at a time, if they ask */
+#define STAT_TRIES 8u
+
+static struct timespec timespec_of(int64_t ns)
+{
+    int64_t s = ns / 1000000000, rest = ns % 1000000000;
+    if (rest < 0) {
+        s--;
+        rest += 1000000000;
+    }
+    return (struct timespec){.tv_sec = s, .tv_nsec = (long)rest};
+}
+
+static mode_t type_of(uint8_t type)
+{
+    static const mode_t table[] = {0, S_IFREG, S_IFDIR, S_IFLNK};
+    return type < ARRAY_LEN(table) ? table[type] : 0;
+}
+
+void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st)
+{
+    const struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
+    uint64_t size = n ? max_u64(a->size, node_end(n)) : a->size;
+    memset(st, 0, sizeof *st);
+    st->st_ino = a->ino;
+    st->st_mode = type_of(a->type) | (a->mode & 07777);
+    st->st_nlink = a->nlink;
+    st->st_uid = a->uid;
+    st->st_gid = a->gid;
+    st->st_size = (off_t)(a->type == DFS_DIRECTORY ? 4096 : size);
+    st->st_blksize = BLOCK_SIZE;
+    st->st_blocks = (blkcnt_t)((size + 511) / 512);
+    st->st_mtim = timespec_of(n && n->written_ns > a->mtime_ns ? n->written_ns : a->mtime_ns);
+    st->st_ctim = timespec_of(n && n->written_ns > a->ctime_ns ? n->written_ns : a->ctime_ns);
+    st->st_atim = st->st_mtim;
+}
+
+void attr_entry(const struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e)
+{
+    memset(e, 0, sizeof *e);
+    e->ino = a->ino;
+    e->generation = 1; /* inode numbers are never used again */
+    e->attr_timeout = (double)m->opt.attr_ms / 1000;
+    e->entry_timeout = (double)m->opt.entry_ms / 1000;
+    attr_stat(m, a, &e->attr);
+}
+
+void on_entry(struct call *k, int status, const struct dfs_result *r)
+{
+    struct fuse_entry_param e;
+    if (status == 0) {
+        attr_entry(k->m, &r->attr, &e);
+        if (node_find(k->m, r->attr.ino))
+            e.attr_timeout = 0; /* it may be from before something of ours */
+        fuse_reply_entry(k->req, &e);
+    } else {
+        fuse_reply_err(k->req, call_errno(k, status));
+    }
+    call_free(k);
+}
+
+static void stat_again(struct call *k);
+
+static void on_attr(struct call *k, int status, const struct dfs_result *r)
+{
+    const struct node *n = node_find(k->m, k->ino);
+    struct stat st;
+    if (status == 0 && n && n->changes != k->changes && ++k->tries < STAT_TRIES) {
+        stat_again(k);
+        return;
+    }
+    if (status == 0) {
+        attr_stat(k->m, &r->attr, &st);
+        fuse_reply_attr(k->req, &st, n && n->n_extents ? 0 : (double)k->m->opt.attr_ms / 1000);
+    } else {
+        fuse_reply_err(k->req, call_errno(k, status));
+    }
+    call_free(k);
+}
+
+static void stat_again(struct call *k)
+{
+    const struct node *n = node_find(k->m, k->ino);
+    k->changes = n ? n->changes : 0;
+    k->done = on_attr;
+    call_at(k->m, k->req, k->ino, k->ino);
+    call_go(k, dfs_stat(k->m->client, "", DFS_NOFOLLOW, on_call, k));
+}
+
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    (void)fi;
+    stat_again(call_new(fuse_req_userdata(req), req, ino, on_attr));
+}
+
+static void on_statfs(struct call *k, int status, const struct dfs_result *r)
+{
+    if (status == 0) {
+        const struct dfs_statfs *f = &r->fs;
+        uint64_t total = f->capacity / 4096, room = (f->capacity - min_u64(f->used, f->capacity)) / 4096;
+        struct statvfs v = {.f_bsize = 4096,
+                            .f_frsize = 4096,
+                            .f_blocks = total,
+                            .f_bfree = room,
+                            .f_bavail = room,
+                            .f_files = f->files + f->directories + room,
+                            .f_ffree = room,
+                            .f_favail = room,
+                            .f_namemax = 255};
+        fuse_reply_statfs(k->req, &v);
+    } else {
+        fuse_reply_err(k->req, call_errno(k, status));
+    }
+    call_free(k);
+}
+
+void op_statfs(fuse_req_t req, fuse_ino_t ino)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_statfs);
+    call_go(k, dfs_statfs(m->client, on_call, k));
+}
+
+/* --- changes --- */
+
+static int64_t ns_of(struct timespec t) { return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec; }
+
+struct set_later {
+    struct waiter w;
+    struct call *k;
+};
+
+static void on_set(struct call *k, int status, const struct dfs_result *r)
+{
+    if (k->node) {
+        k->node->changes++;
+        if (status == 0 && k->set.what & (DFS_SET_MTIME | DFS_SET_MTIME_NOW))
+            k->node->written_ns = 0;
+        node_unuse(k->node);
+        k->node = NULL;
+    }
+    on_attr(k, status, r);
+}
+
+static void set_now(struct call *k)
+{
+    struct mount *m = k->m;
+    if (!k->set.what) {
+        stat_again(k);
+        return;
+    }
+    k->done = on_set;
+    call_at(m, k->req, k->ino, k->ino);
+    call_go(k, dfs_setattr(m->client, "", &k->set, DFS_NOFOLLOW, on_call, k));
+}
+
+static void set_later(struct waiter *w)
+{
+    struct set_later *s = CONTAINER_OF(w, struct set_later, w);
+    set_now(s->k);
+    free(s);
+}
+
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_attr);
+    (void)fi;
+    k->set = (struct dfs_setattr){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
+    k->set.what = (set & FUSE_SET_ATTR_MODE ? DFS_SET_MODE : 0) | (set & FUSE_SET_ATTR_UID ? DFS_SET_UID : 0) |
+                  (set & FUSE_SET_ATTR_GID ? DFS_SET_GID : 0);
+    if (set & FUSE_SET_ATTR_MTIME_NOW)
+        k->set.what |= DFS_SET_MTIME_NOW;
+    else if (set & FUSE_SET_ATTR_MTIME)
+        k->set.what |= DFS_SET_MTIME;
+    k->set.mtime_ns = ns_of(st->st_mtim);
+    if (set & FUSE_SET_ATTR_SIZE) {
+        fuse_reply_err(req, EOPNOTSUPP);
+        call_free(k);
+        return;
+    }
+    struct node *n = node_find(m, k->ino);
+    if (!n) {
+        set_now(k);
+        return;
+    }
+    /* What was written before must not move the time that is set now. */
+    struct set_later *s = xcalloc(1, sizeof *s);
+    k->node = n;
+    n->users++;
+    s->k = k;
+    s->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = set_later};
+    node_wait(n, &s->w);
+}

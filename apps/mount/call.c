@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: MIT */
+/* One request of the kernel and the library's call for it.
+ *
+ * A signal to a process that waits for us comes as an interrupt. Most signals are no wish to end (a timer, a child that
+ * exited), and open() or mkdir() that fail with EINTR surprise programs; so an interrupted call has two more seconds, after
+ * which it is plain that it waits for servers that are gone. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "mount.h"
+
+#define INTERRUPT_GRACE_MS 2000u
+
+int errno_of(int err)
+{
+    static const struct {
+        int dfs, posix;
+    } table[] = {
+        {DFS_EIO, EIO},
+        {DFS_ENOMEM, ENOMEM},
+        {DFS_EINVAL, EINVAL},
+        {DFS_ENOENT, ENOENT},
+        {DFS_EEXIST, EEXIST},
+        {DFS_ENOTDIR, ENOTDIR},
+        {DFS_EISDIR, EISDIR},
+        {DFS_ENOTEMPTY, ENOTEMPTY},
+        {DFS_ENAMETOOLONG, ENAMETOOLONG},
+        {DFS_ELOOP, ELOOP},
+        {DFS_EACCES, EACCES},
+        {DFS_ENOSPC, ENOSPC},
+        {DFS_EROFS, EROFS},
+        {DFS_EXDEV, EXDEV},
+        {DFS_EFBIG, EFBIG},
+        {DFS_ENOTSUP, EOPNOTSUPP},
+        {DFS_EBUSY, EBUSY},
+        {DFS_EMFILE, ENFILE},
+        {DFS_EPERM, EPERM},
+        {DFS_EMLINK, EMLINK},
+        {DFS_ENODATA, ENODATA},
+        {DFS_EBADF, ESTALE},
+        {DFS_ELOCKED, EAGAIN},
+        {DFS_EDEADLK, EDEADLK},
+        {DFS_ETOOBIG, E2BIG},
+        {DFS_ETIMEDOUT, ETIMEDOUT},
+        {DFS_EUNREACH, EHOSTUNREACH},
+        {DFS_EREPLACED, ESTALE},
+        {DFS_ENOSERVERS, ENOSPC},
+        {DFS_ECANCELED, EINTR},
+    };
+    for (size_t i = 0; i < ARRAY_LEN(table); i++)
+        if (table[i].dfs == err)
+            return table[i].posix;
+    return err ? EIO : 0;
+}
+
+int call_errno(const struct call *k, int status)
+{
+    if (k->interrupted && (status == DFS_ETIMEDOUT || status == DFS_EUNKNOWN))
+        return EINTR;
+    return errno_of(status);
+}
+
+void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to)
+{
+    struct dfs_context at = {.dir = ino_of(m, dir), .to_dir = ino_of(m, to)};
+    if (req) {
+        const struct fuse_ctx *who = fuse_req_ctx(req);
+        at.owner = true;
+        at.uid = who->uid;
+        at.gid = who->gid;
+    }
+    dfs_set_context(m->client, &at);
+}
+
+struct call *call_new(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done)
+{
+    struct call *k = xcalloc(1, sizeof *k);
+    k->m = m;
+    k->req = req;
+    k->ino = ino_of(m, ino);
+    k->done = done;
+    m->calls++;
+    call_at(m, req, ino, ino);
+    return k;
+}
+
+void call_free(struct call *k)
+{
+    k->m->calls--;
+    free(k->buf);
+    free(k);
+}
+
+void on_call(void *arg, int status, const struct dfs_result *r)
+{
+    struct call *k = arg;
+    k->number = 0;
+    k->done(k, status, r);
+}
+
+static void on_interrupt(fuse_req_t req, void *arg)
+{
+    struct call *k = arg;
+    (void)req;
+    k->interrupted = true;
+    if (k->number)
+        dfs_set_deadline(k->m->client, k->number, INTERRUPT_GRACE_MS);
+}
+
+void call_go(struct call *k, int err)
+{
+    if (err) {
+        static const struct dfs_result none = {.error = ""};
+        k->done(k, err, &none);
+        return;
+    }
+    k->number = dfs_last_call(k->m->client);
+    fuse_req_interrupt_func(k->req, on_interrupt, k);
+}
+
+void on_done(struct call *k, int status, const struct dfs_result *r)
+{
+    (void)r;
+    fuse_reply_err(k->req, call_errno(k, status));
+    call_free(k);
+}

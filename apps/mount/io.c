@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/* Reads of open files. What waits to be written in the range is waited for; what the cluster does not have yet below what
+ * waits elsewhere is a hole, and read as zeros. */
+#include <errno.h>
+#include <string.h>
+
+#include "mount.h"
+
+struct reading {
+    struct waiter w;
+    struct call *k;
+};
+
+static int take(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    struct call *k = arg;
+    uint64_t at = offset - k->offset;
+    if (at > k->size || len > k->size - at)
+        return DFS_EPROTO;
+    memcpy(k->buf + at, p, len);
+    return 0;
+}
+
+static void start_anew(void *arg) { (void)arg; /* the same bytes are written over */ }
+
+static void on_read(struct call *k, int status, const struct dfs_result *r)
+{
+    struct node *n = k->node;
+    if (status == 0) {
+        uint64_t end = node_end(n), got = r->bytes;
+        if (end > k->offset + got) {
+            uint64_t want = min_u64(k->size, end - k->offset);
+            memset(k->buf + got, 0, want - got);
+            got = want;
+        }
+        fuse_reply_buf(k->req, (const char *)k->buf, got);
+    } else {
+        fuse_reply_err(k->req, call_errno(k, status));
+    }
+    node_unuse(n);
+    call_free(k);
+}
+
+static void read_now(struct waiter *w)
+{
+    struct reading *s = CONTAINER_OF(w, struct reading, w);
+    struct call *k = s->k;
+    struct dfs_sink sink = {.write = take, .restart = start_anew, .arg = k};
+    uint64_t file = node_file(k->node, false);
+    free(s);
+    k->buf = malloc(k->size);
+    call_go(k, !k->buf ? DFS_ENOMEM : dfs_pread(k->m->client, file, k->offset, k->size, &sink, on_call, k));
+}
+
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_read);
+    struct reading *s = xcalloc(1, sizeof *s);
+    k->node = handle_of(fi)->node;
+    k->node->users++;
+    k->size = size;
+    k->offset = (uint64_t)off;
+    s->k = k;
+    s->w = (struct waiter){.start = k->offset, .end = k->offset + size, .run = read_now};
+    node_wait(k->node, &s->w);
+}

@@ -1,0 +1,191 @@
+/* SPDX-License-Identifier: MIT */
+/* dfs-mount: a folder of the cluster as a folder of this machine, by FUSE.
+ *
+ * One thread: libfuse's low-level requests are read from its descriptor on the libuv loop, each becomes a call of the
+ * library, whose callback answers the kernel. The kernel's inode numbers are the cluster's (but 1, which is whatever is
+ * mounted), so nothing is remembered of names the kernel knows, and nothing is to be forgotten.
+ *
+ *   session.c  requests in, the table of operations      call.c   one request and its call
+ *   name.c     operations on names                       attr.c   attributes, statfs; how they look to the kernel
+ *   dir.c      directories                               xattr.c  extended attributes
+ *   node.c     files that are open                       io.c     reading them
+ *   write.c    what was written and is not in the cluster yet */
+#ifndef DFS_APPS_MOUNT_H
+#define DFS_APPS_MOUNT_H
+
+#define FUSE_USE_VERSION 35
+#include <fuse_lowlevel.h>
+#include <stdlib.h>
+#include <uthash.h>
+#include <uv.h>
+
+#include "base/base.h"
+#include "base/list.h"
+#include "dfs/dfs.h"
+#include "options.h"
+
+struct mount;
+struct node;
+struct call;
+
+/* Answers the request; r is valid if status is 0. The call is freed afterwards. */
+typedef void (*call_done)(struct call *k, int status, const struct dfs_result *r);
+
+struct call {
+    struct mount *m;
+    fuse_req_t req;
+    call_done done;
+    uint64_t number; /* the library's */
+    uint64_t ino;    /* the cluster's */
+    struct node *node;
+    uint64_t changes; /* of the node, when this one began */
+    struct fuse_file_info fi;
+    size_t size;
+    uint64_t offset;
+    struct dir *dir;
+    uint8_t *buf;
+    bool plus, wants_write, interrupted;
+    unsigned tries;
+    struct dfs_setattr set;
+};
+
+/* A file that is open, or has something not written yet: one for each inode, however often it is open. */
+struct node {
+    UT_hash_handle hh;
+    struct mount *m;
+    uint64_t ino;
+    uint32_t users; /* open files and calls */
+    struct open_file {
+        uint64_t file; /* the library's; 0: none */
+        uint32_t users;
+    } open[2];           /* to read; to read and write */
+    uint64_t changes;    /* rises when the cluster's attributes move by something of ours */
+    int64_t written_ns;  /* when something was last written; 0: the cluster knows the time */
+    struct list extents; /* not durable yet, in the order they were written */
+    uint32_t n_extents, in_flight;
+    int error;           /* errno of the last write that failed … */
+    uint64_t errors;     /* … and how many did */
+    struct list waiting; /* struct waiter */
+};
+
+/* One open() of a file. */
+struct handle {
+    struct node *node;
+    unsigned kind;   /* index into node.open */
+    uint64_t errors; /* of the node, that were told through this one or were before it */
+};
+
+/* Something that goes on when a node's extents in a range, or all, are durable (or lost: node.errors). */
+struct waiter {
+    struct list link;
+    uint64_t start, end;
+    void (*run)(struct waiter *w);
+};
+
+struct mount {
+    struct mount_options opt;
+    uv_loop_t loop;
+    uv_poll_t poll;
+    uv_signal_t signals[3];
+    struct fuse_session *se;
+    struct fuse_buf buf;
+    struct dfs_client *client;
+    uint64_t root; /* what the kernel calls FUSE_ROOT_ID */
+    struct node *nodes;
+    struct seen *seen;   /* what files were like when they were opened (node.c) */
+    uint32_t calls;      /* under way */
+    uint64_t dirty;      /* bytes in extents */
+    struct list writers; /* requests that wait for room: struct delayed */
+    bool ready, ending;  /* the kernel has said hello; we are to go */
+    uv_timer_t leave;
+    uint64_t leave_at; /* ms; what is not written by then is lost */
+    int told;          /* a pipe to who started us, until we are ready; -1: nobody waits */
+    int status;        /* to exit with */
+};
+
+/* --- call.c --- */
+struct call *call_new(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done);
+void call_free(struct call *k);
+/* The library's callback: arg is the call. */
+void on_call(void *arg, int status, const struct dfs_result *r);
+/* err: what the library said when it was called; if it refused, the kernel is told and the call freed. */
+void call_go(struct call *k, int err);
+int call_errno(const struct call *k, int status);
+/* Paths of the next calls start at this inode (the second one at `to`), on behalf of who made the request. */
+void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to);
+int errno_of(int err); /* positive */
+/* For calls whose outcome is that alone. */
+void on_done(struct call *k, int status, const struct dfs_result *r);
+
+static inline uint64_t ino_of(const struct mount *m, fuse_ino_t ino) { return ino == FUSE_ROOT_ID ? m->root : ino; }
+
+/* --- attr.c --- */
+void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st);
+void attr_entry(const struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e);
+void on_entry(struct call *k, int status, const struct dfs_result *r);
+void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi);
+void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* --- name.c --- */
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_readlink(fuse_req_t req, fuse_ino_t ino);
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode);
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev);
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name);
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name);
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *to_name, unsigned flags);
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *name);
+
+/* --- dir.c --- */
+void op_opendir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_readdir(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_readdirplus(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+void op_releasedir(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+
+/* --- xattr.c --- */
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags);
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size);
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name);
+
+/* --- node.c --- */
+struct node *node_find(const struct mount *m, uint64_t ino); /* NULL: not open */
+void node_unuse(struct node *n);
+static inline struct handle *handle_of(const struct fuse_file_info *fi) { return (struct handle *)(uintptr_t)fi->fh; }
+/* The library's name of the open file to read from, or to write to; 0: it is not open so. */
+uint64_t node_file(const struct node *n, bool write);
+void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+
+/* --- io.c --- */
+void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi);
+
+/* --- write.c --- */
+void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t off, struct fuse_file_info *fi);
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
+/* Runs w once nothing in its range waits to be written; at once if that is so. */
+void node_wait(struct node *n, struct waiter *w);
+/* How far what waits to be written reaches; 0: nothing waits. */
+uint64_t node_end(const struct node *n);
+/* The error to be told through this handle, once; 0: none. */
+int handle_error(struct handle *h);
+
+/* --- session.c --- */
+/* Mounts, and answers from now on. False: that failed, and was said. */
+bool session_start(struct mount *m);
+/* Takes the mount away, once; what is open loses its connection. */
+void session_end(struct mount *m);
+
+/* --- main.c --- */
+/* The kernel has said hello: who started us may go on. */
+void mount_ready(struct mount *m);
+/* Writes what is left, takes the mount away, and ends the loop. */
+void mount_leave(struct mount *m);
+void say(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+#endif

@@ -1,0 +1,90 @@
+/* SPDX-License-Identifier: MIT */
+/* Operations on names. The kernel has checked permissions (default_permissions), and that a name is no longer than 255 bytes
+ * is for the NameServer to say. */
+#include <errno.h>
+#include <linux/fs.h>
+
+#include "mount.h"
+
+void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, parent, on_entry);
+    call_go(k, dfs_stat(m->client, name, DFS_NOFOLLOW, on_call, k));
+}
+
+static void on_target(struct call *k, int status, const struct dfs_result *r)
+{
+    if (status == 0)
+        fuse_reply_readlink(k->req, r->target);
+    else
+        fuse_reply_err(k->req, call_errno(k, status));
+    call_free(k);
+}
+
+void op_readlink(fuse_req_t req, fuse_ino_t ino)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_target);
+    call_go(k, dfs_stat(m->client, "", DFS_NOFOLLOW, on_call, k));
+}
+
+void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, parent, on_entry);
+    call_go(k, dfs_mkdir(m->client, name, mode & 07777, 0, on_call, k));
+}
+
+void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
+{
+    struct mount *m = fuse_req_userdata(req);
+    (void)rdev;
+    if (!S_ISREG(mode)) {
+        fuse_reply_err(req, EPERM);
+        return;
+    }
+    struct call *k = call_new(m, req, parent, on_entry);
+    call_go(k, dfs_create(m->client, name, mode & 07777, DFS_EXCL, on_call, k));
+}
+
+void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, parent, on_done);
+    call_go(k, dfs_unlink(m->client, name, on_call, k));
+}
+
+void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, parent, on_done);
+    call_go(k, dfs_rmdir(m->client, name, on_call, k));
+}
+
+void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, parent, on_entry);
+    call_go(k, dfs_symlink(m->client, target, name, on_call, k));
+}
+
+void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *to_name, unsigned flags)
+{
+    struct mount *m = fuse_req_userdata(req);
+    if (flags & ~(unsigned)RENAME_NOREPLACE) {
+        fuse_reply_err(req, EINVAL);
+        return;
+    }
+    struct call *k = call_new(m, req, parent, on_done);
+    call_at(m, req, parent, to);
+    call_go(k, dfs_rename(m->client, name, to_name, flags & RENAME_NOREPLACE ? DFS_EXCL : 0, on_call, k));
+}
+
+void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_entry);
+    call_at(m, req, ino, to);
+    call_go(k, dfs_link(m->client, "", name, on_call, k));
+}

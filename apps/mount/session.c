@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: MIT */
+/* The kernel's side: requests are read from FUSE's descriptor when libuv says that there are some, and handed to libfuse, which
+ * calls our operations. When the folder is unmounted, reading says so. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "mount.h"
+
+#define REQUEST_MAX (1024u * 1024) /* bytes of a read or a write */
+#define BACKGROUND_MAX 64u         /* requests of read-ahead under way */
+/* Requests taken before the loop looks at anything else. */
+#define TURN_MAX 16u
+
+static void op_init(void *arg, struct fuse_conn_info *conn)
+{
+    struct mount *m = arg;
+    conn->max_write = REQUEST_MAX;
+    conn->max_readahead = REQUEST_MAX;
+    conn->max_background = BACKGROUND_MAX;
+    conn->time_gran = 1;
+    conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
+    conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS);
+    m->ready = true;
+    mount_ready(m);
+}
+
+static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
+{
+    (void)ino;
+    (void)n;
+    fuse_reply_none(req);
+}
+
+static void op_forget_multi(fuse_req_t req, size_t count, struct fuse_forget_data *forgets)
+{
+    (void)count;
+    (void)forgets;
+    fuse_reply_none(req);
+}
+
+static const struct fuse_lowlevel_ops operations = {
+    .init = op_init,
+    .lookup = op_lookup,
+    .forget = op_forget,
+    .forget_multi = op_forget_multi,
+    .getattr = op_getattr,
+    .setattr = op_setattr,
+    .readlink = op_readlink,
+    .mknod = op_mknod,
+    .mkdir = op_mkdir,
+    .unlink = op_unlink,
+    .rmdir = op_rmdir,
+    .symlink = op_symlink,
+    .rename = op_rename,
+    .link = op_link,
+    .open = op_open,
+    .create = op_create,
+    .read = op_read,
+    .write_buf = op_write_buf,
+    .flush = op_flush,
+    .fsync = op_fsync,
+    .release = op_release,
+    .opendir = op_opendir,
+    .readdir = op_readdir,
+    .readdirplus = op_readdirplus,
+    .releasedir = op_releasedir,
+    .fsyncdir = op_fsyncdir,
+    .statfs = op_statfs,
+    .setxattr = op_setxattr,
+    .getxattr = op_getxattr,
+    .listxattr = op_listxattr,
+    .removexattr = op_removexattr,
+};
+
+static void on_request(uv_poll_t *h, int status, int events)
+{
+    struct mount *m = h->data;
+    (void)events;
+    for (unsigned i = 0; i < TURN_MAX && status == 0; i++) {
+        int n = fuse_session_receive_buf(m->se, &m->buf);
+        if (n == -EAGAIN || n == -EINTR)
+            return;
+        if (n <= 0)
+            status = UV_EOF;
+        else
+            fuse_session_process_buf(m->se, &m->buf);
+    }
+    if (status != 0) {
+        uv_poll_stop(h);
+        mount_leave(m);
+    }
+}
+
+/* A comma in it would end the option; FUSE takes a backslash before it. */
+static void escape(char *out, size_t len, const char *text)
+{
+    size_t n = 0;
+    for (; *text && n + 3 < len; text++) {
+        if (*text == ',' || *text == '\\')
+            out[n++] = '\\';
+        out[n++] = *text;
+    }
+    out[n] = 0;
+}
+
+static bool open_session(struct mount *m)
+{
+    const struct mount_options *o = &m->opt;
+    char name[1024], words[2048];
+    bool others = o->allow_other || (geteuid() == 0 && !o->no_allow_other);
+    escape(name, sizeof name, o->source);
+    snprintf(words, sizeof words, "default_permissions,fsname=%s,subtype=dfs%s%s%s%s", name,
+             others ? ",allow_other" : "", o->read_only ? ",ro" : "", *o->passed ? "," : "", o->passed);
+    char *argv[] = {(char[]){"dfs-mount"}, (char[]){"-o"}, words, NULL};
+    struct fuse_args args = FUSE_ARGS_INIT(3, argv);
+    m->se = fuse_session_new(&args, &operations, sizeof operations, m);
+    return m->se != NULL;
+}
+
+bool session_start(struct mount *m)
+{
+    if (!open_session(m))
+        return false; /* libfuse has said why */
+    if (fuse_session_mount(m->se, m->opt.dir) != 0) {
+        fuse_session_destroy(m->se);
+        m->se = NULL;
+        return false;
+    }
+    int fd = fuse_session_fd(m->se);
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    uv_poll_init(&m->loop, &m->poll, fd);
+    m->poll.data = m;
+    uv_poll_start(&m->poll, UV_READABLE, on_request);
+    return true;
+}
+
+void session_end(struct mount *m)
+{
+    if (!m->se)
+        return;
+    uv_close((uv_handle_t *)&m->poll, NULL);
+    uv_run(&m->loop, UV_RUN_NOWAIT);
+    fuse_session_unmount(m->se);
+    fuse_session_destroy(m->se);
+    free(m->buf.mem);
+    m->se = NULL;
+}

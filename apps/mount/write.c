@@ -1,0 +1,331 @@
+/* SPDX-License-Identifier: MIT */
+/* Writes. The kernel is answered when the bytes are here; they go to the cluster at once if little is on its way, and
+ * gather otherwise, so that small writes in a row become large ones. close() and fsync() wait for all of a file and tell what
+ * failed, through every handle that was open then.
+ *
+ *   write() -> extent: gathering -> under way -> durable: gone
+ *
+ * The library lets writes that are under way together take effect in any order. So an extent is sent only when none that
+ * was written before it overlaps it. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "mount.h"
+
+#define EXTENT_MAX (1024u * 1024)
+/* Extents of a file under way at a time; what is not full gathers when so many are. */
+#define FLIGHT_MAX 16u
+#define FLIGHT_EAGER 2u
+/* Extents a file may have: each is compared with those before it. */
+#define EXTENTS_MAX 256u
+
+struct extent {
+    struct list link;
+    struct node *node;
+    uint64_t offset;
+    size_t len, room;
+    bool sent;
+    uint8_t *buf;
+};
+
+struct delayed { /* a write that waits for room */
+    struct list link;
+    struct node *node;
+    fuse_req_t req;
+    int flags;
+    uint64_t offset;
+    size_t len;
+    uint8_t data[];
+};
+
+static uint64_t extent_end(const struct extent *e) { return e->offset + e->len; }
+
+static int64_t now_ns(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+uint64_t node_end(const struct node *n)
+{
+    uint64_t end = 0;
+    for (const struct list *l = n->extents.next; l != &n->extents; l = l->next)
+        end = max_u64(end, extent_end(CONTAINER_OF(l, struct extent, link)));
+    return end;
+}
+
+int handle_error(struct handle *h)
+{
+    if (h->errors == h->node->errors)
+        return 0;
+    h->errors = h->node->errors;
+    return h->node->error;
+}
+
+/* --- to the cluster --- */
+
+static void pump(struct node *n);
+static void writers_run(struct mount *m);
+
+static bool overlaps(const struct node *n, uint64_t start, uint64_t end, const struct list *before)
+{
+    for (const struct list *l = n->extents.next; l != before; l = l->next) {
+        const struct extent *e = CONTAINER_OF(l, struct extent, link);
+        if (e->offset < end && extent_end(e) > start)
+            return true;
+    }
+    return false;
+}
+
+static void waiters_run(struct node *n)
+{
+    struct list ready;
+    list_init(&ready);
+    LIST_FOR_EACH (l, &n->waiting) {
+        struct waiter *w = CONTAINER_OF(l, struct waiter, link);
+        if (overlaps(n, w->start, w->end, &n->extents))
+            continue;
+        list_remove(l);
+        list_push(&ready, l);
+    }
+    while (!list_empty(&ready)) {
+        struct waiter *w = CONTAINER_OF(list_first(&ready), struct waiter, link);
+        list_remove(&w->link);
+        w->run(w);
+    }
+}
+
+/* Out of the list, durable or lost. */
+static void extent_drop(struct extent *e, int status)
+{
+    struct node *n = e->node;
+    n->m->dirty -= e->len;
+    n->n_extents--;
+    n->in_flight--;
+    n->changes++;
+    if (status != 0) {
+        n->error = errno_of(status);
+        n->errors++;
+    }
+    list_remove(&e->link);
+    free(e->buf);
+    free(e);
+}
+
+static void on_written(void *arg, int status, const struct dfs_result *r)
+{
+    struct extent *e = arg;
+    struct node *n = e->node;
+    struct mount *m = n->m;
+    if (status != 0)
+        say("inode %llu: %zu bytes written at %llu are lost: %s", (unsigned long long)n->ino, e->len,
+            (unsigned long long)e->offset, r->error);
+    extent_drop(e, status);
+    waiters_run(n);
+    pump(n);
+    node_unuse(n);
+    writers_run(m);
+}
+
+/* False: it could not even be tried, and is gone. */
+static bool extent_send(struct extent *e)
+{
+    struct node *n = e->node;
+    e->sent = true;
+    n->in_flight++;
+    int err = dfs_pwrite(n->m->client, node_file(n, true), e->offset, e->buf, e->len, on_written, e);
+    if (err)
+        extent_drop(e, err);
+    return err == 0;
+}
+
+static bool worth_sending(const struct node *n, const struct extent *e)
+{
+    bool last = e->link.next == &n->extents;
+    return !last || n->in_flight < FLIGHT_EAGER || !list_empty(&n->waiting) || extent_end(e) % EXTENT_MAX == 0;
+}
+
+static void pump(struct node *n)
+{
+    uint32_t lost = 0;
+    LIST_FOR_EACH (l, &n->extents) {
+        struct extent *e = CONTAINER_OF(l, struct extent, link);
+        if (n->in_flight >= FLIGHT_MAX)
+            break;
+        if (!e->sent && worth_sending(n, e) && !overlaps(n, e->offset, extent_end(e), l))
+            lost += !extent_send(e);
+    }
+    if (lost == 0)
+        return;
+    n->users++;
+    waiters_run(n);
+    n->users -= lost;
+    node_unuse(n);
+}
+
+void node_wait(struct node *n, struct waiter *w)
+{
+    if (!overlaps(n, w->start, w->end, &n->extents)) {
+        w->run(w);
+        return;
+    }
+    list_push(&n->waiting, &w->link);
+    pump(n);
+}
+
+/* --- from the kernel --- */
+
+/* Adds to the extent written last, if it goes on there or lies within. */
+static bool merge(struct node *n, uint64_t offset, const uint8_t *p, size_t len)
+{
+    if (list_empty(&n->extents))
+        return false;
+    struct extent *e = CONTAINER_OF(n->extents.prev, struct extent, link);
+    if (e->sent || offset < e->offset || offset > extent_end(e))
+        return false;
+    uint64_t end = max_u64(offset + len, extent_end(e));
+    if (end > (e->offset / EXTENT_MAX + 1) * EXTENT_MAX)
+        return false;
+    if (end - e->offset > e->room) {
+        size_t room = end - e->offset > 256u * 1024 ? EXTENT_MAX : 2 * (end - e->offset);
+        uint8_t *more = realloc(e->buf, room);
+        if (!more)
+            return false;
+        e->buf = more;
+        e->room = room;
+    }
+    memcpy(e->buf + (offset - e->offset), p, len);
+    n->m->dirty += end - extent_end(e);
+    e->len = end - e->offset;
+    return true;
+}
+
+static int add(struct node *n, uint64_t offset, const uint8_t *p, size_t len)
+{
+    if (merge(n, offset, p, len))
+        return 0;
+    struct extent *e = xcalloc(1, sizeof *e);
+    e->buf = malloc(len);
+    if (!e->buf) {
+        free(e);
+        return DFS_ENOMEM;
+    }
+    memcpy(e->buf, p, len);
+    e->node = n;
+    e->offset = offset;
+    e->len = e->room = len;
+    n->users++;
+    n->n_extents++;
+    n->m->dirty += len;
+    list_push(&n->extents, &e->link);
+    return 0;
+}
+
+struct synced { /* an answer that waits until the bytes are durable */
+    struct waiter w;
+    struct node *node;
+    struct handle *handle; /* NULL: the node's errors before … */
+    uint64_t errors;
+    fuse_req_t req;
+    size_t len; /* of a write; 0: it is no write */
+};
+
+static void on_synced(struct waiter *w)
+{
+    struct synced *s = CONTAINER_OF(w, struct synced, w);
+    int err = s->handle ? handle_error(s->handle) : s->errors != s->node->errors ? s->node->error : 0;
+    if (err || !s->len)
+        fuse_reply_err(s->req, err);
+    else
+        fuse_reply_write(s->req, s->len);
+    node_unuse(s->node);
+    free(s);
+}
+
+static void sync_node(struct node *n, struct handle *h, fuse_req_t req, uint64_t start, size_t len)
+{
+    struct synced *s = xcalloc(1, sizeof *s);
+    *s = (struct synced){.node = n, .handle = h, .errors = n->errors, .req = req, .len = len};
+    s->w = (struct waiter){.start = len ? start : 0, .end = len ? start + len : UINT64_MAX, .run = on_synced};
+    n->users++;
+    node_wait(n, &s->w);
+}
+
+static void take(struct node *n, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len)
+{
+    int err = add(n, offset, p, len);
+    if (err) {
+        fuse_reply_err(req, errno_of(err));
+        return;
+    }
+    n->written_ns = now_ns();
+    n->changes++;
+    if (flags & (O_SYNC | O_DSYNC)) {
+        sync_node(n, NULL, req, offset, len);
+        return;
+    }
+    fuse_reply_write(req, len);
+    pump(n);
+}
+
+static bool has_room(const struct node *n, size_t len)
+{
+    return n->n_extents < EXTENTS_MAX && (n->m->dirty == 0 || n->m->dirty + len <= n->m->opt.cache);
+}
+
+static void writers_run(struct mount *m)
+{
+    while (!list_empty(&m->writers)) {
+        struct delayed *d = CONTAINER_OF(list_first(&m->writers), struct delayed, link);
+        if (!has_room(d->node, d->len))
+            return;
+        list_remove(&d->link);
+        take(d->node, d->req, d->flags, d->offset, d->data, d->len);
+        node_unuse(d->node);
+        free(d);
+    }
+}
+
+void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t off, struct fuse_file_info *fi)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct node *n = handle_of(fi)->node;
+    size_t len = in->buf[0].size; /* one piece of memory: nothing is spliced */
+    (void)ino;
+    if (list_empty(&m->writers) && has_room(n, len)) {
+        take(n, req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
+        return;
+    }
+    struct delayed *d = xcalloc(1, sizeof *d + len);
+    d->node = n;
+    d->req = req;
+    d->flags = fi->flags;
+    d->offset = (uint64_t)off;
+    d->len = len;
+    memcpy(d->data, in->buf[0].mem, len);
+    n->users++;
+    list_push(&m->writers, &d->link);
+    pump(n);
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct handle *h = handle_of(fi);
+    (void)ino;
+    if (h->kind == 0 || h->node->m->opt.relaxed)
+        fuse_reply_err(req, handle_error(h));
+    else
+        sync_node(h->node, h, req, 0, 0);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    struct handle *h = handle_of(fi);
+    (void)ino;
+    (void)datasync;
+    sync_node(h->node, h, req, 0, 0);
+}

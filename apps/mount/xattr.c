@@ -1,0 +1,110 @@
+/* SPDX-License-Identifier: MIT */
+/* Extended attributes. Only "user." is kept; before each write the kernel asks for security.capability, which must not cost a
+ * call. */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/xattr.h>
+#include <unistd.h>
+
+#include "mount.h"
+
+/* For dfs umount, which waits until the process that answers this has ended. */
+#define PID_NAME "dfs.pid"
+
+static bool is_ours(const char *name) { return strncmp(name, "user.", 5) == 0; }
+
+void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
+{
+    struct mount *m = fuse_req_userdata(req);
+    if (!is_ours(name)) {
+        fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    struct call *k = call_new(m, req, ino, on_done);
+    unsigned how = (flags & XATTR_CREATE ? DFS_EXCL : 0) | (flags & XATTR_REPLACE ? DFS_REPLACE : 0);
+    call_go(k, dfs_setxattr(m->client, "", name, value, size, how | DFS_NOFOLLOW, on_call, k));
+}
+
+static void on_value(struct call *k, int status, const struct dfs_result *r)
+{
+    if (status != 0)
+        fuse_reply_err(k->req, call_errno(k, status));
+    else if (k->size == 0)
+        fuse_reply_xattr(k->req, r->value_len);
+    else if (r->value_len > k->size)
+        fuse_reply_err(k->req, ERANGE);
+    else
+        fuse_reply_buf(k->req, r->value, r->value_len);
+    call_free(k);
+}
+
+static void tell_pid(fuse_req_t req, size_t size)
+{
+    char text[16];
+    size_t len = (size_t)snprintf(text, sizeof text, "%d", (int)getpid());
+    if (size == 0)
+        fuse_reply_xattr(req, len);
+    else if (len > size)
+        fuse_reply_err(req, ERANGE);
+    else
+        fuse_reply_buf(req, text, len);
+}
+
+void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
+{
+    struct mount *m = fuse_req_userdata(req);
+    if (ino == FUSE_ROOT_ID && strcmp(name, PID_NAME) == 0) {
+        tell_pid(req, size);
+        return;
+    }
+    if (!is_ours(name)) {
+        fuse_reply_err(req, ENODATA);
+        return;
+    }
+    struct call *k = call_new(m, req, ino, on_value);
+    k->size = size;
+    call_go(k, dfs_getxattr(m->client, "", name, DFS_NOFOLLOW, on_call, k));
+}
+
+static void on_list(struct call *k, int status, const struct dfs_result *r)
+{
+    size_t len = 0, at = 0;
+    for (size_t i = 0; status == 0 && i < r->n_xattrs; i++)
+        len += strlen(r->xattrs[i].name) + 1;
+    if (status != 0) {
+        fuse_reply_err(k->req, call_errno(k, status));
+    } else if (k->size == 0) {
+        fuse_reply_xattr(k->req, len);
+    } else if (len > k->size) {
+        fuse_reply_err(k->req, ERANGE);
+    } else {
+        char *names = xcalloc(len + 1, 1);
+        for (size_t i = 0; i < r->n_xattrs; i++) {
+            strcpy(names + at, r->xattrs[i].name);
+            at += strlen(r->xattrs[i].name) + 1;
+        }
+        fuse_reply_buf(k->req, names, len);
+        free(names);
+    }
+    call_free(k);
+}
+
+void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
+{
+    struct mount *m = fuse_req_userdata(req);
+    struct call *k = call_new(m, req, ino, on_list);
+    k->size = size;
+    call_go(k, dfs_listxattr(m->client, "", DFS_NOFOLLOW, on_call, k));
+}
+
+void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
+{
+    struct mount *m = fuse_req_userdata(req);
+    if (!is_ours(name)) {
+        fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    struct call *k = call_new(m, req, ino, on_done);
+    call_go(k, dfs_removexattr(m->client, "", name, DFS_NOFOLLOW, on_call, k));
+}

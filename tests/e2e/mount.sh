@@ -1,0 +1,119 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The cluster as a folder: names, contents, attributes, what other clients see, and how mounting fails.
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/mount_lib.sh"
+
+start_cluster 2
+mount_dfs "$T/mnt"
+M=$T/mnt
+
+say "names"
+mkdir -p "$M/a/b/c"
+echo one >"$M/a/one"
+[ "$(cat "$M/a/one")" = one ] || fail "one"
+[ "$(dfs cat /a/one)" = one ] || fail "the cluster does not have one"
+mv "$M/a/one" "$M/a/b/two"
+[ ! -e "$M/a/one" ] && [ "$(cat "$M/a/b/two")" = one ] || fail "mv"
+ln "$M/a/b/two" "$M/a/three"
+[ "$(stat -c %h "$M/a/three")" = 2 ] || fail "ln"
+ln -s b/two "$M/a/link"
+[ "$(readlink "$M/a/link")" = b/two ] && [ "$(cat "$M/a/link")" = one ] || fail "ln -s"
+rm "$M/a/three"
+rmdir "$M/a/b/c"
+rmdir "$M/a" 2>/dev/null && fail "a directory that is not empty went"
+long=$(printf '%0255d' 0)
+echo long >"$M/$long"
+[ "$(cat "$M/$long")" = long ] || fail "a name of 255 bytes"
+touch "$M/${long}0" 2>/dev/null && fail "a name of 256 bytes"
+rm "$M/$long"
+
+say "contents"
+random_file "$T/big" 150000000 # three chunks
+cp "$T/big" "$M/big"
+cmp "$T/big" "$M/big" || fail "big as it was written"
+[ "$(dfs cat /big | sha256sum)" = "$(sha256sum <"$T/big")" ] || fail "big in the cluster"
+dd if="$T/big" of="$M/odd" bs=12345 count=1000 2>/dev/null
+head -c 12345000 "$T/big" | cmp - "$M/odd" || fail "odd writes"
+dd if=/dev/zero of="$M/odd" bs=1000 seek=77 count=3 conv=notrunc 2>/dev/null
+head -c 77000 "$T/big" | cmp - "$M/odd" -n 77000 || fail "before what was overwritten"
+cmp -n 3000 -i 77000:0 "$M/odd" /dev/zero || fail "what was overwritten"
+cmp -n 1000000 -i 80000:80000 "$M/odd" "$T/big" || fail "behind what was overwritten"
+dfs put "$T/big" /put
+cmp "$T/big" "$M/put" || fail "what was put"
+
+say "trees"
+mkdir "$T/tree"
+i=0
+while [ $i -lt 300 ]; do
+    mkdir -p "$T/tree/d$((i % 7))"
+    head -c $((i * 37)) "$T/big" >"$T/tree/d$((i % 7))/f$i"
+    i=$((i + 1))
+done
+ln -s d0/f7 "$T/tree/link"
+cp -a "$T/tree" "$M/tree"
+same_tree "$T/tree" "$M/tree" "cp -a"
+[ "$(stat -c %Y "$T/tree/d3/f3")" = "$(stat -c %Y "$M/tree/d3/f3")" ] || fail "cp -a lost a time"
+diff -r "$T/tree" "$M/tree" || fail "diff -r"
+rm -r "$M/tree"
+[ ! -e "$M/tree" ] || fail "rm -r"
+mkdir "$M/many"
+(cd "$M/many" && seq 2500 | xargs touch) # more than a page of the listing
+[ "$(ls "$M/many" | wc -l)" = 2500 ] || fail "a listing of several pages"
+rm -r "$M/many"
+
+say "attributes"
+echo x >"$M/x"
+chmod 4751 "$M/x"
+chown 12:34 "$M/x"
+[ "$(stat -c '%a %u:%g %s' "$M/x")" = "751 12:34 2" ] || fail "chmod, chown: $(stat -c '%a %u:%g %s' "$M/x")"
+touch -d 2001-02-03T04:05:06.789 "$M/x"
+[ "$(stat -c %y "$M/x" | cut -c 1-23)" = "2001-02-03 04:05:06.789" ] || fail "touch: $(stat -c %y "$M/x")"
+[ "$(df -P "$M" | wc -l)" = 2 ] || fail "df"
+
+say "another mount"
+mount_dfs "$T/mnt2" -o attr_timeout=0,entry_timeout=0
+echo first >"$M/shared"
+[ "$(cat "$T/mnt2/shared")" = first ] || fail "what was closed here is not seen there"
+echo second, longer >"$T/mnt2/new"
+[ "$(cat "$M/new")" = "second, longer" ] || fail "what was closed there is not seen here"
+printf X | dd of="$T/mnt2/shared" conv=notrunc 2>/dev/null
+[ "$(cat "$M/shared")" = Xirst ] || fail "an overwrite there is not seen here: $(cat "$M/shared")"
+umount_dfs "$T/mnt2"
+
+say "part of the cluster, read only"
+mount_dfs_of "/a" "$T/mnt2" -o ro
+[ "$(cat "$T/mnt2/b/two")" = one ] || fail "a folder of the cluster"
+touch "$T/mnt2/b/new" 2>/dev/null && fail "a read-only mount was written to"
+umount_dfs "$T/mnt2"
+
+say "what cannot be mounted"
+refused() { # refused WORDS COMMAND...
+    words=$1
+    shift
+    "$@" >"$T/refused" 2>&1 && fail "$*: it went well"
+    grep -q "$words" "$T/refused" || fail "$*: $(cat "$T/refused")"
+}
+refused "No such file" dfs mount "$DFS_NM" "$T/nowhere"
+refused "Not a directory" dfs mount "$DFS_NM" "$T/big"
+refused "cannot be reached" dfs mount 127.0.0.1:1 "$T/mnt2"
+refused "no such file" dfs mount "$DFS_NM/no/such" "$T/mnt2"
+refused "not a directory" dfs mount "$DFS_NM/big" "$T/mnt2"
+refused "not a size" dfs mount "$DFS_NM" "$T/mnt2" -o cache=much
+refused "has put nothing there" dfs umount "$T/mnt2"
+
+say "open files, and the end of the process"
+exec 9<"$M/big"
+refused "files in it are open" dfs umount "$M"
+exec 9<&-
+umount_dfs "$M"
+mount_dfs "$M"
+echo kept >"$M/kept"
+kill -9 $MOUNT_PID
+wait_for 5 "the mount to lose its process" sh -c "! stat '$M/kept' >/dev/null 2>&1"
+refused "whose process is gone" dfs mount "$DFS_NM" "$M"
+dfs umount "$M"
+mount_dfs "$M"
+[ "$(cat "$M/kept")" = kept ] || fail "what was closed was lost with the process"
+umount_dfs "$M"
+pass

@@ -49,6 +49,8 @@ static int parse(struct options *o, int argc, char **argv)
          "how long a StorageServer may be gone before its copies are made elsewhere", "1m"},
         {"reader-grace", 0, FLAG_DURATION, &nm->reader_grace, "TIME", "how long replaced chunks live on", "10m"},
         {"session-ttl", 0, FLAG_DURATION, &nm->session_ttl, "TIME", "when an idle session is forgotten", "10m"},
+        {"lock-ttl", 0, FLAG_DURATION, &nm->lock_ttl, "TIME",
+         "when a client that is not heard of loses its locks, and what it had open with them", "30s"},
         {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE", "log written between two snapshots",
          "64m"},
         DAEMON_FLAGS(o->common),

@@ -9,6 +9,7 @@
 #include "client/internal.h"
 
 #define HOLDS_PER_LIFETIME 6u
+#define HOLDS_PER_LOCK 3u /* of the time after which those that hold locks expire */
 /* Open files keep the session alive in the same way, also where nothing was ever granted. */
 #define FILE_HOLD (60 * NS_PER_SEC)
 
@@ -58,7 +59,8 @@ void hold_arm(struct client *c)
 {
     if (c->hold_busy || !list_empty(&c->hold_timer.link))
         return;
-    c->hold_timer.wake = c->now.mono + (c->grant_lifetime ? c->grant_lifetime : FILE_HOLD) / HOLDS_PER_LIFETIME;
+    uint64_t every = (c->grant_lifetime ? c->grant_lifetime : FILE_HOLD) / HOLDS_PER_LIFETIME;
+    c->hold_timer.wake = c->now.mono + (c->lock_ttl ? min_u64(every, c->lock_ttl / HOLDS_PER_LOCK) : every);
     list_push(&c->sleeping, &c->hold_timer.link);
 }
 

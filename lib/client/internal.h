@@ -142,6 +142,7 @@ struct client {
     bool contacted;     /* some NameServer answered once */
 
     uint64_t session, next_number, session_nonce;
+    uint64_t lock_ttl; /* ns, as last told: how long locks outlive silence */
     struct rpc session_rpc;
     bool session_busy;
     struct list need_session, need_window, numbered;

@@ -86,6 +86,19 @@ static void tell(struct nm *nm, struct reply_to to, const struct meta_chunk_info
     fx_reply(fx, to, &reply, NULL);
 }
 
+/* One whose session ended meanwhile is not told: this version is not fenced against it. */
+static void tell_callers(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c, struct effects *fx)
+{
+    uint64_t ino;
+
+    for (uint32_t i = 0; i < a->n_callers; i++)
+        if (meta_may_write(nm->meta, a->callers[i].session, a->callers[i].handle, &ino))
+            tell(nm, a->callers[i].to, c, fx);
+        else
+            fx_fail(fx, a->callers[i].to, DFS_EBADF, "the file is not open for writing");
+    a->n_callers = 0;
+}
+
 static void fail_callers(struct agreement *a, int err, const char *why, struct effects *fx)
 {
     for (uint32_t i = 0; i < a->n_callers; i++)
@@ -93,13 +106,16 @@ static void fail_callers(struct agreement *a, int err, const char *why, struct e
     a->n_callers = 0;
 }
 
-static bool add_caller(struct nm *nm, struct agreement *a, struct reply_to to)
+static bool add_caller(struct nm *nm, struct agreement *a, const struct event *ev)
 {
     if (a->n_callers == CALLERS_MAX)
         return false;
     if ((a->n_callers & (a->n_callers - 1)) == 0)
         a->callers = xrealloc(a->callers, a->n_callers == 0 ? 1 : a->n_callers * 2, sizeof *a->callers);
-    a->callers[a->n_callers++] = (struct caller){.to = to, .until = nm->now.mono + CALLER_PATIENCE};
+    a->callers[a->n_callers++] = (struct caller){.to = ev->to,
+                                                 .session = ev->msg->chunk_open.session,
+                                                 .handle = ev->msg->chunk_open.handle,
+                                                 .until = nm->now.mono + CALLER_PATIENCE};
     return true;
 }
 
@@ -122,9 +138,7 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
         return;
     there = meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c) && c.chunk == a->chunk;
     if (there && c.open && begin) {
-        for (uint32_t i = 0; i < a->n_callers; i++)
-            tell(nm, a->callers[i].to, &c, fx);
-        a->n_callers = 0;
+        tell_callers(nm, a, &c, fx);
     } else if (there && !c.open && !begin && a->n_callers > 0) {
         if (agree_start_open(nm, a, &c)) {
             agree_step(nm, a, fx);
@@ -137,24 +151,24 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
 
 /* --- requests --- */
 
-static void open_new(struct nm *nm, uint64_t ino, uint32_t index, struct reply_to to, struct effects *fx)
+static void open_new(struct nm *nm, uint64_t ino, const struct event *ev, struct effects *fx)
 {
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = leader_place(nm, meta_file_goal(nm->meta, ino), servers);
     struct agreement *a;
 
     if (n < agree_min_replicas(nm, ino)) {
-        fx_fail(fx, to, DFS_ENOSERVERS, "%u storage servers can take a new chunk; at least %u are needed", n,
+        fx_fail(fx, ev->to, DFS_ENOSERVERS, "%u storage servers can take a new chunk; at least %u are needed", n,
                 agree_min_replicas(nm, ino));
         return;
     }
     if (nm->lead.next_serial >= meta_reserved(nm->meta)) {
-        fx_fail(fx, to, DFS_EAGAIN, "more chunk ids are being reserved");
+        fx_fail(fx, ev->to, DFS_EAGAIN, "more chunk ids are being reserved");
         return;
     }
-    a = agreement_new(nm, ino, index, nm->lead.next_serial);
+    a = agreement_new(nm, ino, ev->msg->chunk_open.index, nm->lead.next_serial);
     if (a == NULL) {
-        fx_fail(fx, to, DFS_EAGAIN, "too many chunks are being opened");
+        fx_fail(fx, ev->to, DFS_EAGAIN, "too many chunks are being opened");
         return;
     }
     nm->lead.next_serial++;
@@ -164,25 +178,26 @@ static void open_new(struct nm *nm, uint64_t ino, uint32_t index, struct reply_t
     a->n = n;
     for (uint32_t i = 0; i < n; i++)
         a->m[i] = (struct member){.server = servers[i], .sequence = UINT64_MAX};
-    add_caller(nm, a, to);
+    add_caller(nm, a, ev);
     agree_step(nm, a, fx);
 }
 
-static void open_existing(struct nm *nm, uint64_t ino, const struct msg_chunk_open *r, const struct meta_chunk_info *c,
-                          struct reply_to to, struct effects *fx)
+static void open_existing(struct nm *nm, uint64_t ino, const struct event *ev, const struct meta_chunk_info *c,
+                          struct effects *fx)
 {
+    const struct msg_chunk_open *r = &ev->msg->chunk_open;
     struct agreement *a;
 
     if (c->open && c->version > r->failed) {
-        tell(nm, to, c, fx);
+        tell(nm, ev->to, c, fx);
         return;
     }
     a = agreement_new(nm, ino, r->index, c->chunk);
     if (a == NULL) {
-        fx_fail(fx, to, DFS_EAGAIN, "too many chunks are being opened");
+        fx_fail(fx, ev->to, DFS_EAGAIN, "too many chunks are being opened");
         return;
     }
-    add_caller(nm, a, to);
+    add_caller(nm, a, ev);
     if (c->open) {
         agree_start_seal(nm, a, c);
     } else if (!agree_start_open(nm, a, c)) {
@@ -203,17 +218,17 @@ void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_EBADF, "the file is not open for writing");
         return;
     }
-    leader_note_session(&nm->lead, r->session, nm->now.mono);
+    sessions_note(nm, r->session);
     a = find_place(nm, ino, r->index);
     if (a != NULL) {
-        if (!add_caller(nm, a, ev->to))
+        if (!add_caller(nm, a, ev))
             fx_fail(fx, ev->to, DFS_EAGAIN, "too many wait for this chunk");
     } else if (meta_chunk_of(nm->meta, ino, r->index, &c)) {
-        open_existing(nm, ino, r, &c, ev->to, fx);
+        open_existing(nm, ino, ev, &c, fx);
     } else if (r->index > META_INDEX_MAX) {
         fx_fail(fx, ev->to, DFS_EFBIG, "a file has at most %u chunks", META_INDEX_MAX + 1);
     } else {
-        open_new(nm, ino, r->index, ev->to, fx);
+        open_new(nm, ino, ev, fx);
     }
 }
 

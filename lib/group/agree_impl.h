@@ -21,6 +21,7 @@ struct member {
 
 struct caller {
     struct reply_to to;
+    uint64_t session, handle;
     uint64_t until;
 };
 

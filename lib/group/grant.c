@@ -215,7 +215,7 @@ void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_ESESSION, "the session is not known or has expired");
         return;
     }
-    leader_note_session(&nm->lead, g->session, nm->now.mono);
+    sessions_note(nm, g->session);
     if (count == 0) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "more chunk ids are being reserved");
         return;

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The leader's clockwork: heartbeats, who is down, the grant horizon, reaping, sessions. */
+/* The leader's clockwork: heartbeats, who is down, the grant horizon, reaping. */
 #include <stdlib.h>
-#include <uthash.h>
 
 #include "base/log.h"
 #include "group/group.h"
@@ -9,7 +8,6 @@
 /* Numbers of a server are logged when they moved by more than 1/LOGGED_SHARE of its capacity, at most this often. */
 #define LOGGED_SHARE 20u
 #define LOGGED_EVERY (10 * NS_PER_SEC)
-#define EXPIRE_MAX 1024u /* sessions a command */
 #define REAP_LIMIT 1024u
 /* Inodes freed by one command, and the time between two: other requests come first. */
 #define RECLAIM_LIMIT 1024u
@@ -18,14 +16,6 @@
 #define CLOCK_SET (1 * (int64_t)NS_PER_SEC)
 /* Ahead of the last leader's by more than this, and how long its last entry was on its way. */
 #define CLOCK_AHEAD (5 * (int64_t)NS_PER_SEC)
-
-struct session_use {
-    uint64_t session;
-    uint64_t at;         /* mono ns */
-    uint64_t hold;       /* serial the horizon does not pass … */
-    uint64_t hold_until; /* … before this, mono ns */
-    UT_hash_handle hh;
-};
 
 void leader_init(struct leader *l, uint64_t seed)
 {
@@ -46,19 +36,6 @@ static void forget_servers(struct leader *l)
     l->n_live = 0;
 }
 
-static void forget_sessions(struct leader *l, uint64_t before)
-{
-    struct session_use *u, *next;
-
-    HASH_ITER(hh, l->uses, u, next)
-    {
-        if (u->at >= before)
-            continue;
-        HASH_DEL(l->uses, u);
-        free(u);
-    }
-}
-
 void leader_close(struct nm *nm)
 {
     struct leader *l = &nm->lead;
@@ -67,7 +44,7 @@ void leader_close(struct nm *nm)
     repair_forget(nm);
     reports_refuse(nm, NULL);
     forget_servers(l);
-    forget_sessions(l, UINT64_MAX);
+    sessions_forget(nm);
     openers_close(&l->openers);
     free(l->live);
     l->live = NULL;
@@ -90,7 +67,7 @@ void leader_open(struct nm *nm)
     repair_open(nm);
     recovery_forget(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
-    forget_sessions(l, UINT64_MAX);
+    sessions_forget(nm);
     openers_close(&l->openers);
     l->opened = now;
     l->next_serial = meta_first_grantable(nm->meta);
@@ -99,14 +76,14 @@ void leader_open(struct nm *nm)
     l->n_marks = 1;
     l->next_tick = now;
     l->next_mark = now + nm->cfg.grant_lifetime / (HORIZON_MARKS / 2);
-    l->next_expire = l->expire_from = now + nm->cfg.session_ttl;
+    sessions_open(nm);
     /* Stamps of before may be from a clock that was behind ours: nobody knows how long ago it was. The trash is not held up
      * by what may have happened before a start, or it would never be emptied where the machine is off every night. */
     l->reap_from = now + nm->cfg.reader_grace;
     l->trash_from = l->clock_ahead ? now + (uint64_t)meta_trash_keep(nm->meta) : now;
     l->next_reclaim = now;
     l->skew = nm->now.wall - (int64_t)now;
-    l->reserve_pending = l->horizon_pending = l->reap_pending = l->expire_pending = false;
+    l->reserve_pending = l->horizon_pending = l->reap_pending = false;
     l->reclaim_pending = l->level_pending = false;
 }
 
@@ -280,30 +257,11 @@ static void on_suspect(struct nm *nm, const struct event *ev, struct effects *fx
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
-static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono);
-
-static void on_hold(struct nm *nm, const struct event *ev, struct effects *fx)
-{
-    const struct msg_hold *h = &ev->msg->hold;
-    struct msg reply = {.type = MSG_TYPE_hold_reply};
-    struct session_use *u;
-
-    if (!meta_session_exists(nm->meta, h->session)) {
-        fx_fail(fx, ev->to, DFS_ESESSION, "the session is not known or has expired");
-        return;
-    }
-    u = note_session(&nm->lead, h->session, nm->now.mono);
-    u->hold = h->oldest & CHUNK_SERIAL_MASK;
-    u->hold_until = nm->now.mono + nm->cfg.grant_lifetime;
-    reply.hold_reply.lifetime_ms = (uint32_t)min_u64(nm->cfg.grant_lifetime / NS_PER_MS, UINT32_MAX);
-    fx_reply(fx, ev->to, &reply, NULL);
-}
-
 void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     switch (ev->msg->type) {
     case MSG_TYPE_hold:
-        on_hold(nm, ev, fx);
+        sessions_hold(nm, ev, fx);
         return;
     case MSG_TYPE_grant:
         leader_grant(nm, ev, fx);
@@ -350,18 +308,6 @@ static void mark_horizon(struct nm *nm)
     }
 }
 
-/* The lowest serial a session still holds; UINT64_MAX if none does. */
-static uint64_t held_serial(const struct nm *nm)
-{
-    uint64_t lowest = UINT64_MAX;
-    struct session_use *u, *next;
-
-    HASH_ITER(hh, nm->lead.uses, u, next)
-    if (u->hold_until > nm->now.mono)
-        lowest = min_u64(lowest, u->hold);
-    return lowest;
-}
-
 /* Grants older than their lifetime are dead, unless they are held. The first mark is the epoch's opening, so that what
  * an earlier leader granted lives its full lifetime too, and who holds it has the time to say so (B15). */
 static void propose_horizon(struct nm *nm)
@@ -374,7 +320,7 @@ static void propose_horizon(struct nm *nm)
         old++;
     if (old == 0 || l->horizon_pending)
         return;
-    cmd.horizon.chunks_below = min_u64(l->mark[old - 1].serial, held_serial(nm));
+    cmd.horizon.chunks_below = min_u64(l->mark[old - 1].serial, sessions_held(nm));
     if (cmd.horizon.chunks_below > meta_horizon(nm->meta)) {
         l->horizon_pending = batch_propose(nm, &cmd);
         if (!l->horizon_pending)
@@ -416,58 +362,6 @@ static void propose_reclaim(struct nm *nm)
     l->reclaim_pending = batch_propose(nm, &cmd);
 }
 
-static struct session_use *note_session(struct leader *l, uint64_t session, uint64_t mono)
-{
-    struct session_use *u;
-
-    HASH_FIND(hh, l->uses, &session, sizeof session, u);
-    if (u == NULL) {
-        u = xcalloc(1, sizeof *u);
-        u->session = session;
-        HASH_ADD(hh, l->uses, session, sizeof u->session, u);
-    }
-    u->at = mono;
-    return u;
-}
-
-void leader_note_session(struct leader *l, uint64_t session, uint64_t mono) { note_session(l, session, mono); }
-
-static void propose_expire(struct nm *nm)
-{
-    struct leader *l = &nm->lead;
-    uint64_t now = nm->now.mono, ttl = nm->cfg.session_ttl;
-    struct wire_session *idle;
-    struct msg cmd = {.type = MSG_TYPE_expire};
-    uint32_t n, kept = 0;
-
-    if (now < l->next_expire || l->expire_pending)
-        return;
-    l->next_expire = now + max_u64(ttl / 16, NS_PER_MS);
-    if (now < l->expire_from)
-        return;
-    forget_sessions(l, now - min_u64(ttl, now));
-    arena_reset(&nm->arena);
-    idle = arena_alloc(&nm->arena, EXPIRE_MAX, sizeof *idle);
-    if (idle == NULL)
-        return;
-    n = meta_idle_sessions(nm->meta, l->expire_after, nm->now.wall - (int64_t)ttl, idle, EXPIRE_MAX);
-    l->expire_after = n == EXPIRE_MAX ? idle[n - 1].id : 0;
-    if (n == EXPIRE_MAX) /* the round goes on with the next tick */
-        l->next_expire = now;
-    for (uint32_t i = 0; i < n; i++) {
-        struct session_use *u;
-
-        HASH_FIND(hh, l->uses, &idle[i].id, sizeof idle[i].id, u);
-        if (u == NULL)
-            idle[kept++] = idle[i];
-    }
-    if (kept == 0)
-        return;
-    cmd.expire.sessions = idle;
-    cmd.expire.n_sessions = kept;
-    l->expire_pending = batch_propose(nm, &cmd);
-}
-
 /* Ages are measured with logged wall-clock stamps. If the clock was set, they are waited for in full again: reaping or
  * expiring early would break a promise, late only keeps something longer. */
 static void watch_clock(struct nm *nm)
@@ -477,7 +371,7 @@ static void watch_clock(struct nm *nm)
 
     if (skew - l->skew > CLOCK_SET) {
         l->reap_from = nm->now.mono + nm->cfg.reader_grace;
-        l->expire_from = nm->now.mono + nm->cfg.session_ttl;
+        sessions_clock_set(nm);
         l->trash_from = nm->now.mono + (uint64_t)meta_trash_keep(nm->meta);
     }
     l->skew = skew;
@@ -489,6 +383,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
 
     reports_turn(nm, fx);
     repair_turn(nm, fx);
+    sessions_turn(nm);
     tasks_turn(nm, fx);
     if (meta_can_reclaim(nm->meta))
         propose_reclaim(nm);
@@ -502,7 +397,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
     propose_horizon(nm);
     propose_reap(nm);
     propose_reclaim(nm);
-    propose_expire(nm);
+    sessions_tick(nm);
     leader_reserve(nm);
     agree_tick(nm, fx);
     level_tick(nm);
@@ -561,7 +456,8 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
         repair_moved(nm, &cmd->chunk_servers);
         break;
     case MSG_TYPE_expire:
-        l->expire_pending = false;
+    case MSG_TYPE_session_fenced:
+        sessions_applied(nm, cmd);
         break;
     case MSG_TYPE_chunk_begin:
     case MSG_TYPE_chunk_seal:

@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "group/agree.h"
 #include "group/openers.h"
+#include "group/sessions.h"
 #include "group/repair.h"
 #include "group/tasks.h"
 #include "meta/meta.h"
@@ -64,17 +65,16 @@ struct leader {
         uint64_t at, serial;
     } mark[HORIZON_MARKS]; /* everything below serial was granted before at */
     uint32_t n_marks;
-    bool reserve_pending, horizon_pending, reap_pending, expire_pending, reclaim_pending, level_pending;
-    uint64_t next_tick, next_mark, next_expire, next_reclaim;
-    uint64_t expire_after; /* sessions up to this one were looked at in this round */
+    bool reserve_pending, horizon_pending, reap_pending, reclaim_pending, level_pending;
+    uint64_t next_tick, next_mark, next_reclaim;
     int64_t skew;                                /* wall - mono, to notice a clock that was set */
     bool clock_ahead;                            /* of that of the leader before */
-    uint64_t reap_from, expire_from, trash_from; /* mono ns: not before */
+    uint64_t reap_from, trash_from; /* mono ns: not before */
     struct tasks tasks;
     struct agreements agree;
     struct openers openers;
     struct repair repair;
-    struct session_use *uses; /* uthash: sessions that were granted chunks, and when */
+    struct sessions sessions;
 };
 
 void leader_init(struct leader *l, uint64_t seed);
@@ -108,6 +108,5 @@ uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REP
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Asks for more chunk serials when less than half of the reserve is left. */
 void leader_reserve(struct nm *nm);
-void leader_note_session(struct leader *l, uint64_t session, uint64_t mono);
 
 #endif

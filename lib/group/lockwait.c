@@ -24,7 +24,7 @@ void lockwait_request(struct nm *nm, const struct event *ev, struct effects *fx)
                                         .session = ev->msg->lock_wait.session,
                                         .ticket = ev->msg->lock_wait.ticket,
                                         .until = nm->now.mono + LOCK_CALL};
-    leader_note_session(&nm->lead, ev->msg->lock_wait.session, nm->now.mono);
+    sessions_note(nm, ev->msg->lock_wait.session);
     lw->looked_at = 0; /* it may be over already */
 }
 

@@ -130,7 +130,8 @@ void nm_set_timers(struct nm *nm)
 {
     struct meta_timers t = {.heartbeat_ms = in_ms(nm->cfg.heartbeat),
                             .lease_ms = in_ms(nm->cfg.serve_lease),
-                            .session_ttl_ms = in_ms(nm->cfg.session_ttl)};
+                            .session_ttl_ms = in_ms(nm->cfg.session_ttl),
+                            .lock_ttl_ms = in_ms(nm->cfg.lock_ttl)};
 
     meta_set_timers(nm->meta, &t);
 }

@@ -173,6 +173,7 @@ static int open_core(struct nm_server *s, const struct nm_options *o, char *why,
         .grant_lifetime = o->grant_lifetime,
         .reader_grace = o->reader_grace,
         .session_ttl = o->session_ttl,
+        .lock_ttl = o->lock_ttl,
         .snapshot_log_bytes = o->snapshot_log_bytes,
     };
     int err = want_init(s, o->init, &cfg.init, why, why_len);

@@ -17,7 +17,8 @@ struct nm_options {
     const char *join; /* "HOST:PORT[,…]": join their cluster; NULL: do not */
     uint32_t max_conns;
     bool relaxed;
-    uint64_t heartbeat, serve_lease, down_after, repair_grace, grant_lifetime, reader_grace, session_ttl, snapshot_log_bytes;
+    uint64_t heartbeat, serve_lease, down_after, repair_grace, grant_lifetime, reader_grace, session_ttl, lock_ttl,
+        snapshot_log_bytes;
 };
 
 struct nm_server;

@@ -15,6 +15,9 @@ static void drop_sessions(struct meta *m, const struct stamp *st)
 {
     struct wire_session idle[64];
     uint32_t n;
+    uint64_t ended;
+    for (size_t at = 0; (ended = meta_ended_next(m, &at)) != 0; at = 0)
+        meta_session_drop(m, st, ended);
     while (m->sessions.count > 0) {
         n = meta_idle_sessions(m, 0, INT64_MAX, idle, ARRAY_LEN(idle));
         if (n == 0)

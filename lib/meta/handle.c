@@ -20,7 +20,7 @@ bool meta_is_written(const struct meta *m, uint64_t ino) { return u64map_get(&m-
 bool meta_may_write(const struct meta *m, uint64_t session, uint64_t handle, uint64_t *ino)
 {
     const struct handle *h = find(m, handle);
-    if (h == NULL || h->session != session || !(h->flags & OPEN_WRITE))
+    if (h == NULL || h->session != session || !(h->flags & OPEN_WRITE) || !meta_session_exists(m, session))
         return false;
     *ino = h->ino;
     return true;
@@ -81,6 +81,17 @@ void meta_handles_drop(struct meta *m, const struct stamp *st, uint64_t session)
     const struct session *s = idmap_find(&m->sessions, session);
     while (s->handles != 0)
         drop(m, st, s->handles);
+}
+
+bool meta_locks_outlive(struct meta *m, const struct session *s)
+{
+    bool held = false, writes = false;
+    for (uint64_t id = s->handles; id != 0; id = find(m, id)->next) {
+        meta_lock_waits_drop(m, id);
+        held = held || find(m, id)->locks > 0;
+        writes = writes || (find(m, id)->flags & OPEN_WRITE);
+    }
+    return held && writes;
 }
 
 /* The file to open: w->ino is 0 if it is to be made. */

@@ -468,6 +468,8 @@ static void load_session(struct meta *m, struct loader *l, uint64_t *last)
     s->who = w.len > 0 ? xstrndup(w.p, w.len) : NULL;
     m->heap_bytes += s->who ? heap_cost(w.len + 1) : 0;
     u64map_put(&m->nonces, v.nonce, id);
+    if (v.active_ns == SESSION_ENDED)
+        u64map_put(&m->ended, id, 1);
     uint64_t last_result = 0;
     for (uint32_t i = 0; i < n && l->err == 0; i++)
         load_result(m, l, s, &last_result);

@@ -401,6 +401,15 @@ int meta_op_lock_cancel(struct meta *m, const struct msg_lock_cancel *r, struct 
     return 0;
 }
 
+void meta_lock_waits_drop(struct meta *m, uint64_t handle)
+{
+    const struct handle *h = meta_handle(m, handle);
+    if (h->locks == 0)
+        return;
+    drop_waits(m, h->ino, handle, NULL);
+    free_if_empty(m, h->ino);
+}
+
 void meta_locks_drop(struct meta *m, uint64_t handle)
 {
     const struct handle *h = meta_handle(m, handle);

@@ -5,7 +5,8 @@
 
 #include "meta/state.h"
 
-static const struct meta_timers default_timers = {.heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000};
+static const struct meta_timers default_timers = {.heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000,
+                                                 .lock_ttl_ms = 30000};
 
 struct meta *meta_new(void)
 {
@@ -15,6 +16,7 @@ struct meta *meta_new(void)
     idmap_init(&m->chunks, sizeof(struct chunk));
     idmap_init(&m->sessions, sizeof(struct session));
     u64map_init(&m->nonces);
+    u64map_init(&m->ended);
     u64map_init(&m->also);
     u64map_init(&m->xattrs);
     idmap_init(&m->trash, sizeof(struct trashed));
@@ -79,6 +81,7 @@ void meta_free(struct meta *m)
     free(m->reaped);
     names_close(&m->names);
     u64map_close(&m->nonces);
+    u64map_close(&m->ended);
     bytes_close(&m->out);
     arena_close(&m->arena);
     free(m);
@@ -125,7 +128,7 @@ static void open_epoch(struct meta *m, const struct stamp *st, const struct msg_
 
 static int close_session(struct meta *m, const struct stamp *st, const struct msg_session_close *c, struct msg *reply)
 {
-    meta_session_drop(m, st, c->id.session);
+    meta_session_end(m, st, c->id.session);
     reply->type = MSG_TYPE_session_close_reply;
     reply->session_close_reply.reserved = 0;
     return 0;
@@ -147,6 +150,7 @@ static int dispatch_own(struct meta *m, const struct stamp *st, const struct msg
     case MSG_TYPE_expire:
         meta_apply_expire(m, st, &cmd->expire);
         return 0;
+    case MSG_TYPE_session_fenced: meta_apply_session_fenced(m, st, &cmd->session_fenced); return 0;
     case MSG_TYPE_chunk_begin: meta_apply_chunk_begin(m, st, &cmd->chunk_begin); return 0;
     case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
     case MSG_TYPE_reclaim:

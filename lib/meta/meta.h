@@ -80,7 +80,7 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
 
 /* What replies tell about timers (ss_register, session_open). No part of the state; defaults are CONSISTENCY E's. */
 struct meta_timers {
-    uint32_t heartbeat_ms, lease_ms, session_ttl_ms;
+    uint32_t heartbeat_ms, lease_ms, session_ttl_ms, lock_ttl_ms;
 };
 void meta_set_timers(struct meta *m, const struct meta_timers *t);
 /* Bytes allocated for the tables (allocator overhead estimated), scratch memory left out. */
@@ -117,6 +117,14 @@ bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
 /* Sessions above `after` whose last logged activity is before t, in order, at most max; returns how many. */
 uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before_ns, struct wire_session *out,
                             uint32_t max);
+/* The same of those that hold locks, one for each file they do, from *position on (0 at first, and at the end). */
+uint32_t meta_idle_lockers(const struct meta *m, size_t *position, int64_t before_ns, struct wire_session *out,
+                           uint32_t max);
+/* Sessions that have ended and hold locks still, from *position on (0 at first); 0: no more. */
+uint64_t meta_ended_next(const struct meta *m, size_t *position);
+/* The chunks an ended session could write to: those that take writes, of all files it has open for writing. */
+void meta_ended_chunks(const struct meta *m, uint64_t session, void (*fn)(void *arg, uint64_t chunk, uint32_t version),
+                       void *arg);
 uint8_t meta_default_goal(const struct meta *m);
 
 struct meta_server {

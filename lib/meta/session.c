@@ -10,7 +10,13 @@
 
 static struct session *find(const struct meta *m, uint64_t id) { return idmap_find(&m->sessions, id); }
 
-bool meta_session_exists(const struct meta *m, uint64_t session) { return find(m, session) != NULL; }
+static bool is_ended(const struct session *s) { return s->active_ns == SESSION_ENDED; }
+
+bool meta_session_exists(const struct meta *m, uint64_t session)
+{
+    const struct session *s = find(m, session);
+    return s != NULL && !is_ended(s);
+}
 
 bool meta_session_opened(const struct meta *m, uint64_t nonce) { return u64map_get(&m->nonces, nonce) != 0; }
 
@@ -74,7 +80,7 @@ int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t
                        const struct session_result **again)
 {
     struct session *s = find(m, id->session);
-    if (s == NULL)
+    if (s == NULL || is_ended(s))
         return DFS_ESESSION;
     if (id->number == 0)
         return DFS_EINVAL;
@@ -129,7 +135,7 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
                                                    const void *head, uint32_t len)
 {
     struct session *s = find(m, id->session);
-    if (s == NULL)
+    if (s == NULL || is_ended(s))
         return NULL; /* session_close took it away */
     struct session_result *r = xcalloc(1, sizeof *r + len);
     r->type = type;
@@ -160,9 +166,11 @@ int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct
         m->heap_bytes += s->who ? heap_cost(o->who.len + 1) : 0;
         u64map_put(&m->nonces, o->nonce, id);
     }
-    s->active_ns = st->time_ns;
+    if (!is_ended(s)) /* one that has is not called back by an old request */
+        s->active_ns = st->time_ns;
     reply->type = MSG_TYPE_session_open_reply;
-    reply->session_open_reply = (struct msg_session_open_reply){.session = id, .ttl_ms = m->timers.session_ttl_ms};
+    reply->session_open_reply = (struct msg_session_open_reply){
+        .session = id, .ttl_ms = m->timers.session_ttl_ms, .lock_ttl_ms = m->timers.lock_ttl_ms};
     return 0;
 }
 
@@ -187,7 +195,54 @@ void meta_session_drop(struct meta *m, const struct stamp *st, uint64_t id)
         m->heap_bytes -= heap_cost(strlen(s->who) + 1);
     meta_session_free_content(s);
     u64map_remove(&m->nonces, s->nonce);
+    u64map_remove(&m->ended, id);
     idmap_remove(&m->sessions, id);
+}
+
+void meta_session_end(struct meta *m, const struct stamp *st, uint64_t id)
+{
+    struct session *s = find(m, id);
+    if (s == NULL || is_ended(s))
+        return;
+    if (!meta_locks_outlive(m, s)) {
+        meta_session_drop(m, st, id);
+        return;
+    }
+    raise_floor(m, s, s->floor + s->ring_cap);
+    s->active_ns = SESSION_ENDED;
+    u64map_put(&m->ended, id, 1);
+}
+
+void meta_apply_session_fenced(struct meta *m, const struct stamp *st, const struct msg_session_fenced *f)
+{
+    const struct session *s = find(m, f->session);
+    if (s != NULL && is_ended(s))
+        meta_session_drop(m, st, f->session);
+}
+
+uint64_t meta_ended_next(const struct meta *m, size_t *position)
+{
+    for (; *position < m->ended.cap; ++*position)
+        if (m->ended.slots[*position].value != 0)
+            return m->ended.slots[(*position)++].key;
+    return 0;
+}
+
+void meta_ended_chunks(const struct meta *m, uint64_t session, void (*fn)(void *arg, uint64_t chunk, uint32_t version),
+                       void *arg)
+{
+    const struct session *s = find(m, session);
+    uint64_t id = s != NULL ? s->handles : 0;
+    for (; id != 0; id = meta_handle(m, id)->next) {
+        const struct handle *h = meta_handle(m, id);
+        const struct inode *in = meta_inode(m, h->ino);
+        for (uint32_t i = 0; (h->flags & OPEN_WRITE) && i < in->n; i++) {
+            uint64_t chunk = meta_file_chunk(in, i);
+            const struct chunk *c = meta_chunk(m, chunk);
+            if (c->open)
+                fn(arg, chunk, c->version);
+        }
+    }
 }
 
 void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_expire *e)
@@ -195,7 +250,7 @@ void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_
     for (uint32_t i = 0; i < e->n_sessions; i++) {
         const struct session *s = find(m, e->sessions[i].id);
         if (s != NULL && s->active_ns <= e->sessions[i].idle_since_ns)
-            meta_session_drop(m, st, e->sessions[i].id);
+            meta_session_end(m, st, e->sessions[i].id);
     }
 }
 
@@ -208,8 +263,26 @@ uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before
     const struct session *s;
     if (idmap_iter_init(&it, &m->sessions) == 0)
         while (n < max && (s = idmap_iter_next(&it, &id)) != NULL)
-            if (id > after && s->active_ns < before_ns)
+            if (id > after && s->active_ns < before_ns && !is_ended(s))
                 out[n++] = (struct wire_session){.id = id, .idle_since_ns = s->active_ns};
     idmap_iter_close(&it);
+    return n;
+}
+
+uint32_t meta_idle_lockers(const struct meta *m, size_t *position, int64_t before_ns, struct wire_session *out,
+                           uint32_t max)
+{
+    uint32_t n = 0;
+    for (; *position < m->locks.cap; ++*position) {
+        const struct locks *l = (const struct locks *)(uintptr_t)m->locks.slots[*position].value;
+        for (uint32_t i = 0; l != NULL && i < l->n; i++) {
+            const struct session *s = find(m, l->v[i].session);
+            if (n == max)
+                return n;
+            if (s->active_ns < before_ns && !is_ended(s) && (n == 0 || out[n - 1].id != l->v[i].session))
+                out[n++] = (struct wire_session){.id = l->v[i].session, .idle_since_ns = s->active_ns};
+        }
+    }
+    *position = 0;
     return n;
 }

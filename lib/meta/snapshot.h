@@ -19,7 +19,7 @@
  *   name     u64 directory, u64 inode, u8 length, bytes; in order of directory and name. Links, parents, counts and
  *            totals of directories follow from these.
  *   trashed  u64 number, i64 time, u32 uid, text16 path; in order of number, and of time
- *   session  u64 id, nonce, i64 active, u64 floor, text16 who, u32 results,
+ *   session  u64 id, nonce, i64 active (INT64_MIN: it has ended, and its locks must not pass on yet), u64 floor, text16 who, u32 results,
  *            { u64 number, u16 type, u32 length, bytes }… in order; in id order
  *   handle   u64 id, session, inode, u32 flags, locks held, lock…; in id order
  *   wait     u64 ticket, handle, lock; in order of ticket

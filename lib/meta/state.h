@@ -109,9 +109,11 @@ struct session_result { /* a remembered reply */
     uint8_t head[];
 };
 
+/* An ended session is known as long as its locks must not pass on. */
+#define SESSION_ENDED INT64_MIN
 struct session {
     uint64_t nonce;
-    int64_t active_ns;
+    int64_t active_ns;            /* SESSION_ENDED: nothing is done for it any more */
     uint64_t floor;               /* results of numbers below this are forgotten */
     struct session_result **ring; /* the result of number n at n % ring_cap; owned */
     char *who;                    /* owned; NULL: empty */
@@ -135,6 +137,7 @@ struct meta {
     struct u64map nonces; /* session nonce -> id */
     uint64_t next_handle, next_ticket;
     struct idmap handles, waits; /* struct handle; ticket -> struct lock_wait */
+    struct u64map ended;         /* sessions that are, and wait to be fenced */
     struct u64map opens;         /* inode -> its handles, how many, and above HANDLE_WRITER those that may write */
     struct u64map open_chunks;   /* those that take writes -> inode */
     struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
@@ -287,6 +290,9 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
 int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
                             struct msg *reply);
 void meta_session_drop(struct meta *m, const struct stamp *st, uint64_t id);
+/* Drops it, or, where its locks protect what it may be writing, lets it wait for its fence. */
+void meta_session_end(struct meta *m, const struct stamp *st, uint64_t id);
+void meta_apply_session_fenced(struct meta *m, const struct stamp *st, const struct msg_session_fenced *f);
 void meta_session_free_content(struct session *s);
 void meta_apply_expire(struct meta *m, const struct stamp *st, const struct msg_expire *e);
 const struct session_result *meta_session_result(const struct session *s, uint64_t number);

@@ -209,15 +209,19 @@ static int check_sessions(struct verify *v)
     struct idmap_iter it;
     uint64_t id;
     const struct session *s;
+    size_t ended = 0;
     int rv = idmap_iter_init(&it, &v->m->sessions);
     while (rv == 0 && (s = idmap_iter_next(&it, &id)) != NULL) {
         uint32_t results = 0;
+        ended += s->active_ns == SESSION_ENDED && u64map_get(&v->m->ended, id) != 0;
         for (uint32_t i = 0; i < s->ring_cap; i++)
             results += s->ring[i] != NULL;
         if (u64map_get(&v->m->nonces, s->nonce) != id || results != s->n_results || id >= v->m->next_session)
             rv = BAD(v, "session %" PRIu64 " is not what its indexes say", id);
     }
     idmap_iter_close(&it);
+    if (rv == 0 && ended != v->m->ended.count)
+        rv = BAD(v, "sessions that have ended are miscounted");
     if (rv == 0 && v->m->nonces.count != v->m->sessions.count)
         rv = BAD(v, "nonces without a session");
     return rv;

@@ -317,7 +317,8 @@
     F(text, who)  /* for humans: host and program */
 #define MSG_session_open_reply(F, R, L)                                                                                \
     F(u64, session)                                                                                                    \
-    F(u32, ttl_ms) /* without a request for so long it expires */
+    F(u32, ttl_ms) /* without a request for so long it expires */                                                      \
+    F(u32, lock_ttl_ms) /* while it has locks, without one for so long */
 
 #define MSG_session_close(F, R, L) R(request_id, id)
 #define MSG_session_close_reply(F, R, L) F(u8, reserved)
@@ -578,6 +579,7 @@
     X(reclaim, 0x0310)                                                                                                 \
     X(chunk_begin, 0x0311)                                                                                             \
     X(chunk_seal, 0x0312)                                                                                              \
+    X(session_fenced, 0x0318)                                                                                          \
     X(nm_level, 0x0320)                                                                                                \
     X(recover_file, 0x0330)
 

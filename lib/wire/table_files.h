@@ -62,6 +62,10 @@
     F(u32, crc)                                                                                                        \
     L(server_id, servers, 16)
 
+/* Command of the leader: what this ended session had open for writing is in other versions now, so that its locks may pass
+ * on (C19). */
+#define MSG_session_fenced(F, R, L) F(u64, session)
+
 /* Advisory locks belong to an owner within a session (a process, or an open file description), and to the handle they were
  * taken through. Space LOCK_FILE is flock's: one lock for the whole file; LOCK_RANGE is fcntl's. The two do not see each
  * other. A lock replaces what its owner had of the range. */

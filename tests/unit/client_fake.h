@@ -225,7 +225,7 @@ static inline void fake_refuse(struct fake *f, struct fake_call *k, int err, con
 static inline void fake_session(struct fake *f, struct fake_call *k)
 {
     struct msg m = {.type = MSG_TYPE_session_open_reply};
-    m.session_open_reply = (struct msg_session_open_reply){f->session, 600000};
+    m.session_open_reply = (struct msg_session_open_reply){f->session, 600000, 30000};
     fake_reply(f, k, &m, NULL);
 }
 

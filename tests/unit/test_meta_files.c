@@ -312,6 +312,98 @@ static void a_circle_of_waiting_owners_is_refused(void **state)
     world_stop(w);
 }
 
+static void expire(struct world *w, const struct client *c)
+{
+    struct wire_session gone = {.id = c->session, .idle_since_ns = w->now};
+    struct msg m = {.type = MSG_TYPE_expire, .expire = {.sessions = &gone, .n_sessions = 1}};
+    assert_int_equal(world_apply(w, &m), 0);
+}
+
+static void fence(struct world *w, const struct client *c)
+{
+    struct msg m = {.type = MSG_TYPE_session_fenced, .session_fenced = {.session = c->session}};
+    assert_int_equal(world_apply(w, &m), 0);
+}
+
+/* C19. */
+static void locks_of_a_writer_outlive_its_session(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t ticket, ino, waiting;
+    size_t at = 0;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 0, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 0, LOCK_WAIT, &waiting), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &ticket), 0);
+    fence(w, &t.a); /* too early: it is there */
+    assert_true(meta_may_write(w->m, t.a.session, t.ha, &ino));
+    expire(w, &t.a);
+    verify(w);
+    assert_survives_restart(w->m);
+    assert_false(meta_session_exists(w->m, t.a.session));
+    assert_false(meta_may_write(w->m, t.a.session, t.ha, &ino));
+    assert_int_equal(f_extend(w, &t.a, t.ha, 100), DFS_ESESSION);
+    assert_true(meta_lock_waits(w->m, t.b.session, ticket));
+    assert_false(meta_lock_waits(w->m, t.a.session, waiting)); /* it waits for nothing any more */
+    assert_int_equal(world_open_session(w, 1), t.a.session); /* an old request: it does not come back to life by it */
+    assert_false(meta_session_exists(w->m, t.a.session));
+    expire(w, &t.a); /* twice */
+    assert_true(meta_lock_waits(w->m, t.b.session, ticket));
+    assert_int_equal(meta_ended_next(w->m, &at), t.a.session);
+    fence(w, &t.a);
+    assert_false(meta_lock_waits(w->m, t.b.session, ticket));
+    at = 0;
+    assert_int_equal(meta_ended_next(w->m, &at), 0);
+    verify(w);
+    world_stop(w);
+}
+
+static void who_only_reads_leaves_no_locks_behind(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t h = 0, ticket;
+    two_start(&t);
+    struct client c = client_open(w, 3);
+    assert_int_equal(f_open(w, &c, ROOT_INO, "/f", OPEN_READ, &h), 0);
+    assert_int_equal(f_lock(w, &c, h, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &ticket), 0);
+    expire(w, &c);
+    assert_false(meta_lock_waits(w->m, t.b.session, ticket));
+    /* a close is an end like another */
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &ticket), 0);
+    client_close(w, &t.b);
+    assert_true(meta_lock_waits(w->m, t.a.session, ticket));
+    fence(w, &t.b);
+    assert_false(meta_lock_waits(w->m, t.a.session, ticket));
+    verify(w);
+    world_stop(w);
+}
+
+static void idle_lockers_are_found_by_their_locks(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    struct wire_session idle[4];
+    size_t at = 0;
+    two_start(&t);
+    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 2);
+    assert_int_equal(idle[0].id, t.a.session);
+    assert_int_equal(meta_idle_lockers(w->m, &at, idle[0].idle_since_ns, idle, 4), 0);
+    expire(w, &t.a);
+    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 1);
+    assert_int_equal(idle[0].id, t.b.session);
+    world_stop(w);
+}
+
 /* --- against a model --- */
 
 #define OWNERS 3u
@@ -383,6 +475,9 @@ int main(void)
         cmocka_unit_test(locks_exclude_and_are_handed_on),
         cmocka_unit_test(giving_up_takes_only_what_is_waited_for),
         cmocka_unit_test(locks_that_make_no_sense_are_refused),
+        cmocka_unit_test(locks_of_a_writer_outlive_its_session),
+        cmocka_unit_test(who_only_reads_leaves_no_locks_behind),
+        cmocka_unit_test(idle_lockers_are_found_by_their_locks),
         cmocka_unit_test(a_circle_of_waiting_owners_is_refused),
         cmocka_unit_test(random_locks_are_those_of_a_model),
     };

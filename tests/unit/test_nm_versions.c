@@ -389,6 +389,136 @@ static void who_may_not_write_opens_nothing(void **state)
     stop(f);
 }
 
+/* --- locks (C19) --- */
+
+static uint64_t lock_file(struct fixture *f, uint64_t session, uint64_t number, uint64_t handle)
+{
+    struct msg m = {.type = MSG_TYPE_lock};
+    const struct msg *reply;
+
+    m.lock = (struct msg_lock){.id = {.session = session, .number = number, .seen = number},
+                               .handle = handle,
+                               .space = LOCK_FILE,
+                               .type = LOCK_EXCLUSIVE,
+                               .flags = LOCK_WAIT,
+                               .end = UINT64_MAX};
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    return reply->lock_reply.ticket;
+}
+
+struct waiter {
+    uint64_t session, ticket;
+};
+
+/* Another client, which waits for the lock the first one has. */
+static struct waiter other_waits(struct fixture *f)
+{
+    struct waiter w = {0};
+    struct msg m = {.type = MSG_TYPE_session_open, .session_open = {.nonce = 99, .who = STR("other")}};
+    const struct msg *reply;
+
+    assert_int_equal(lock_file(f, f->r.session, ++f->r.number, f->handle), 0);
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    w.session = reply->session_open_reply.session;
+    m = (struct msg){.type = MSG_TYPE_open};
+    m.open = (struct msg_open){
+        .id = {.session = w.session, .number = 1, .seen = 1}, .dir = ROOT_INO, .path = STR("f"), .flags = OPEN_WRITE};
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    w.ticket = lock_file(f, w.session, 2, reply->open_reply.handle);
+    assert_true(w.ticket != 0);
+    return w;
+}
+
+static bool still_waits(struct fixture *f, struct waiter w)
+{
+    struct msg m = {.type = MSG_TYPE_hold, .hold = {.session = w.session, .oldest = UINT64_MAX}};
+
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    return meta_lock_waits(nm_meta(f->r.nm), w.session, w.ticket);
+}
+
+static void a_lock_passes_on_when_its_holders_chunks_have_moved(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    struct waiter w = other_waits(f);
+
+    for (int i = 0; i < 4 * 29; i++) {
+        moment(f);
+        assert_true(still_waits(f, w));
+    }
+    for (int i = 0; i < 4 * 4; i++) { /* it is not heard of for 30 s */
+        moment(f);
+        assert_true(still_waits(f, w));
+    }
+    assert_false(meta_session_exists(nm_meta(f->r.nm), f->r.session));
+    assert_int_equal(f->r.answers[ask_open(f, 1)].err, DFS_EBADF);
+    for (uint32_t i = 0; i < 2; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    assert_true(still_waits(f, w));
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_true(still_waits(f, w));
+        stamped(f, f->chain[i], 7, 2, 0);
+    }
+    moment(f);
+    assert_int_equal(chunk_info(f).version, 2);
+    assert_false(still_waits(f, w));
+    stop(f);
+}
+
+/* Another leader does not know what was fenced, and begins anew. */
+static void a_fence_survives_its_leader(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    struct waiter w = other_waits(f);
+    struct msg m = {.type = MSG_TYPE_session_close, .session_close = {.id = next_id(&f->r)}};
+
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    fenced(f, f->chain[0], 7, RESULT_STEADY);
+    assert_true(still_waits(f, w));
+    rig_stop(&f->r);
+    rig_start(&f->r, false);
+    memset(f->next, 0, sizeof f->next);
+    heartbeats(f);
+    for (uint32_t i = 0; i < 2; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    assert_true(still_waits(f, w));
+    for (uint32_t i = 0; i < 2; i++)
+        stamped(f, f->chain[i], 7, 2, 0);
+    moment(f);
+    assert_false(still_waits(f, w));
+    stop(f);
+}
+
+/* A version that began too late to be fenced is not told. */
+static void who_has_ended_is_told_no_version(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    struct waiter w = other_waits(f);
+    uint32_t id = ask_open(f, 1);
+    struct msg m = {.type = MSG_TYPE_session_close, .session_close = {.id = next_id(&f->r)}};
+
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    for (uint32_t i = 0; i < 2; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    for (uint32_t i = 0; i < 2; i++)
+        stamped(f, f->chain[i], 7, 2, 0);
+    assert_false(still_waits(f, w));
+    for (uint32_t i = 0; i < 2; i++)
+        stamped(f, f->chain[i], UINT64_MAX, 3, TASK_OPEN);
+    assert_int_equal(f->r.answers[id].times, 1);
+    assert_int_equal(f->r.answers[id].err, DFS_EBADF);
+    stop(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -399,6 +529,9 @@ int main(void)
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
         cmocka_unit_test(a_stamp_nobody_logged_is_gone_past),
         cmocka_unit_test(who_may_not_write_opens_nothing),
+        cmocka_unit_test(a_lock_passes_on_when_its_holders_chunks_have_moved),
+        cmocka_unit_test(a_fence_survives_its_leader),
+        cmocka_unit_test(who_has_ended_is_told_no_version),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

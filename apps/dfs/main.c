@@ -54,7 +54,9 @@ static void run(struct cli *cli)
 /* argv without the verb, which stood at `at`. */
 static int verb_run(const struct verb *v, int argc, char **argv, int at)
 {
-    struct cli cli = {.verb = v, .opt.depth = UINT64_MAX, .opt.max_depth = UINT64_MAX};
+    struct cli cli = {.verb = v, .opt.depth = UINT64_MAX, .opt.max_depth = UINT64_MAX,
+                      .opt.wait = UINT64_MAX,
+                      .opt.conflict = 1};
     struct flag flags[VERB_FLAGS_MAX];
     char err[256], **made = xcalloc((size_t)argc + 1, sizeof *made);
     verb_flags(v, &cli.opt, flags);
@@ -66,7 +68,8 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     int status = 2;
     struct config config = {NULL, 0};
     uint64_t seen;
-    if (flags_parse_seen(flags, argc, argv, cli.args, &cli.n_args, &seen, err, sizeof err) != 0) {
+    size_t own = v->run == verb_lock ? 1 : SIZE_MAX; /* what stands behind the path is the command's */
+    if (flags_parse_seen(flags, argc, argv, own, cli.args, &cli.n_args, &seen, err, sizeof err) != 0) {
         fprintf(stderr, "dfs: %s: %s (try \"dfs %s --help\")\n", v->name, err, v->name);
     } else if (cli.opt.help) {
         status = help_verb(v);

@@ -91,6 +91,13 @@ static const struct verb_flag chmod_flags[] = {
     SWITCH(no_follow, "no-dereference", 'P', "a symbolic link itself, not what it leads to"), END};
 static const struct verb_flag touch_flags[] = {SWITCH(no_create, "no-create", 'c', "make no files"),
                                                TEXT(time, "time", 't', "TIME", "this time instead of now", NULL), END};
+static const struct verb_flag lock_flags[] = {
+    SWITCH(shared, "shared", 's', "a shared lock: others may have one, too"),
+    SWITCH(exclusive, "exclusive", 'x', "an exclusive lock; it is one anyway"),
+    SWITCH(no_wait, "nonblock", 'n', "fail at once if it is not free"),
+    {"wait", 'w', FLAG_DURATION, AT(wait), "TIME", "fail if it is not free within TIME (such as 10, 500ms)", NULL},
+    NUMBER(conflict, "conflict-exit-code", 'E', "exit status then", "1"),
+    END};
 static const struct verb_flag du_flags[] = {SWITCH(summary, "summary", 's', "nothing below PATH"),
                                             NUMBER(depth, "depth", 'd', "show N levels of directories", "1"), HUMAN,
                                             END};
@@ -189,6 +196,16 @@ const struct verb verbs[] = {
      "  dfs chown alice:staff /a.txt\n  dfs chown -R 1000 /photos\n"},
     {"touch", "PATH...", "set the modification time", "D*", 1, ANY, verb_touch, touch_flags,
      "Makes an empty file where there is nothing.\n\n  dfs touch /a.txt\n  dfs touch -t 2024-02-03T04:05:06Z /a.txt\n"},
+    {"lock", "PATH COMMAND [ARG...]", "run a command under a lock", "Dw*", 2, ANY, verb_lock, lock_flags,
+     "Waits for the lock on the file PATH, which is made if there is none, runs COMMAND on this machine, and gives the "
+     "lock\n"
+     "up. The exit status is the command's. As flock(1), across machines: it keeps out those who lock, not those who "
+     "read\n"
+     "or write. If the NameServers hear nothing of this process for 30 s, the lock is lost, and it says so.\n"
+     "\n"
+     "  dfs lock /jobs/nightly ./nightly.sh\n"
+     "  dfs lock -n /jobs/nightly ./nightly.sh    not if it is running already, wherever that is\n"
+     "  dfs lock -s -w 10 /db sh -c 'dfs get /db/a . && dfs get /db/b .'\n"},
     {"xattr", "list|get|set|remove PATH", "extended attributes", "wDww", 2, 4, verb_xattr, NULL,
      "Names begin with \"user.\". A value is at most 64 KiB, all of a path together 128 KiB.\n"
      "\n"

@@ -439,7 +439,9 @@ int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uin
 int dfs_sync_file_close(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len);
 int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got);
-/* ms: how long to wait for it; 0: not at all, UINT64_MAX: without an end. DFS_ELOCKED, DFS_ETIMEDOUT. */
+/* Between calls this face says nothing to the NameServers: who holds a lock calls something, dfs_sync_stat say, every few
+ * seconds, or loses it (see dfs_lock).
+ * ms: how long to wait for it; 0: not at all, UINT64_MAX: without an end. DFS_ELOCKED, DFS_ETIMEDOUT. */
 int dfs_sync_lock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l, uint64_t ms);
 int dfs_sync_unlock(struct dfs_sync *s, uint64_t file, const struct dfs_lock *l);
 /* out->type is 0 if nothing is in the way. */

@@ -272,11 +272,11 @@ int flags_parse(const struct flag *table, int argc, char **argv, const char **ar
 {
     uint64_t seen;
 
-    return flags_parse_seen(table, argc, argv, args, n_args, &seen, err, err_len);
+    return flags_parse_seen(table, argc, argv, SIZE_MAX, args, n_args, &seen, err, err_len);
 }
 
-int flags_parse_seen(const struct flag *table, int argc, char **argv, const char **args, size_t *n_args, uint64_t *seen,
-                     char *err, size_t err_len)
+int flags_parse_seen(const struct flag *table, int argc, char **argv, size_t own, const char **args, size_t *n_args,
+                     uint64_t *seen, char *err, size_t err_len)
 {
     struct scan s = {.table = table, .argc = argc, .at = 1, .argv = argv, .args = args, .err = err, .err_len = err_len};
     bool only_args = false;
@@ -285,6 +285,7 @@ int flags_parse_seen(const struct flag *table, int argc, char **argv, const char
     for (; rc == 0 && s.at < argc; s.at++) {
         const char *text = argv[s.at];
 
+        only_args = only_args || s.n_args >= own;
         if (only_args || text[0] != '-' || text[1] == '\0')
             s.args[s.n_args++] = text;
         else if (strcmp(text, "--") == 0)

@@ -39,9 +39,10 @@ struct flag {
 int flags_parse(const struct flag *table, int argc, char **argv, const char **args, size_t *n_args, char *err,
                 size_t err_len) MUST_USE;
 
-/* Likewise; *seen has the bit of each flag that was given, by its place in the table, which has at most 64. */
-int flags_parse_seen(const struct flag *table, int argc, char **argv, const char **args, size_t *n_args, uint64_t *seen,
-                     char *err, size_t err_len) MUST_USE;
+/* Likewise; *seen has the bit of each flag that was given, by its place in the table, which has at most 64. Behind `own`
+ * positional arguments there are no flags any more. */
+int flags_parse_seen(const struct flag *table, int argc, char **argv, size_t own, const char **args, size_t *n_args,
+                     uint64_t *seen, char *err, size_t err_len) MUST_USE;
 /* Sets the flag of this name to what `value` says; a switch takes yes or no. Lists grow. DFS_ENOENT: there is none;
  * DFS_EINVAL: err says what is wrong. value must live as long as what it is stored in. */
 int flags_set(const struct flag *table, const char *name, const char *value, char *err, size_t err_len) MUST_USE;

@@ -43,7 +43,7 @@ int daemon_parse(const struct flag *table, struct daemon_flags *f, int argc, cha
         free(found);
         return 0;
     }
-    if (flags_parse_seen(table, argc, argv, found, &n, &f->seen, err, sizeof err) != 0) {
+    if (flags_parse_seen(table, argc, argv, SIZE_MAX, found, &n, &f->seen, err, sizeof err) != 0) {
         fprintf(stderr, "%s: %s; see %s --help\n", program, err, program);
         status = 2;
     } else if (f->help) {

@@ -94,7 +94,7 @@ static void test_values_come_from_elsewhere(void **state)
     char err[128];
 
     (void)state;
-    assert_int_equal(flags_parse_seen(table, 4, argv, args, &n, &seen, err, sizeof err), 0);
+    assert_int_equal(flags_parse_seen(table, 4, argv, SIZE_MAX, args, &n, &seen, err, sizeof err), 0);
     assert_true(seen == ((1U << flags_index(table, "data")) | (1U << flags_index(table, "size"))));
     assert_int_equal(flags_index(table, "dat"), -1);
     assert_int_equal(flags_set(table, "data", "y", err, sizeof err), 0);

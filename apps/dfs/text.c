@@ -21,13 +21,15 @@ const char *text_size(uint64_t n, char out[32])
 
 const char *text_type(uint8_t type)
 {
-    return type == DFS_FILE ? "file" : type == DFS_DIRECTORY ? "directory" : type == DFS_SYMLINK ? "symlink" : "other";
+    static const char *const words[] = {"other",  "file",         "directory",   "symlink", "fifo",
+                                        "socket", "char device", "block device"};
+    return words[type < ARRAY_LEN(words) ? type : 0];
 }
 
 void text_mode(const struct dfs_attr *a, char out[11])
 {
     static const char bits[] = "rwxrwxrwx";
-    out[0] = a->type == DFS_DIRECTORY ? 'd' : a->type == DFS_SYMLINK ? 'l' : '-';
+    out[0] = "?-dlpscb"[a->type <= DFS_BLOCK_DEVICE ? a->type : 0];
     for (unsigned i = 0; i < 9; i++)
         out[1 + i] = a->mode & 0400u >> i ? bits[i] : '-';
     if (a->mode & S_ISUID)

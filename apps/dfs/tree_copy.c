@@ -45,11 +45,13 @@ static void copy_directory(struct copying *c, const char *from, const char *to);
 
 static void copy_entry(struct copying *c, char *from, char *to, const struct dfs_attr *a)
 {
-    if (a->type != DFS_DIRECTORY) {
+    if (a->type == DFS_FILE || a->type == DFS_SYMLINK) {
         copy_one(c, from, to, a);
         return;
     }
-    if (a->ino == c->target)
+    if (a->type != DFS_DIRECTORY)
+        cli_warn(c->tree.cli, from, "is a %s: left out", text_type(a->type));
+    else if (a->ino == c->target)
         cli_fail(c->tree.cli, from, "is what is being copied to: left out");
     else if (!tree_is_unmade(&c->tree, to))
         copy_directory(c, from, to);

@@ -93,6 +93,14 @@ static void get_link(struct tree *t, struct branch *parent, char *remote, char *
         job_fail(j, dfs_strerror(err));
 }
 
+/* What has no content to fetch. Takes over both paths. */
+static void leave_out(struct tree *t, char *remote, char *local, const struct dfs_attr *a)
+{
+    cli_warn(t->cli, remote, "is a %s: left out", text_type(a->type));
+    free(remote);
+    free(local);
+}
+
 static void directory_last(struct branch *n)
 {
     struct timespec when[2] = {{.tv_nsec = UTIME_OMIT},
@@ -132,8 +140,10 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
                 get_directory(t, n, from, to, &e->attr);
             else if (e->attr.type == DFS_SYMLINK)
                 get_link(t, n, from, to);
-            else
+            else if (e->attr.type == DFS_FILE)
                 get_file(t, n, from, to, &e->attr);
+            else
+                leave_out(t, from, to, &e->attr);
         }
         eof = p.eof;
         free(after);

@@ -22,14 +22,15 @@ static struct timespec timespec_of(int64_t ns)
 
 static mode_t type_of(uint8_t type)
 {
-    static const mode_t table[] = {0, S_IFREG, S_IFDIR, S_IFLNK};
+    static const mode_t table[] = {0, S_IFREG, S_IFDIR, S_IFLNK, S_IFIFO, S_IFSOCK, S_IFCHR, S_IFBLK};
     return type < ARRAY_LEN(table) ? table[type] : 0;
 }
 
 void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st)
 {
     const struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
-    uint64_t size = n ? max_u64(a->size, node_end(n)) : a->size;
+    bool special = a->type > DFS_SYMLINK;
+    uint64_t size = special ? 0 : n ? max_u64(a->size, node_end(n)) : a->size;
     memset(st, 0, sizeof *st);
     st->st_ino = a->ino;
     st->st_mode = type_of(a->type) | (a->mode & 07777);
@@ -37,6 +38,7 @@ void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st)
     st->st_uid = a->uid;
     st->st_gid = a->gid;
     st->st_size = (off_t)(a->type == DFS_DIRECTORY ? 4096 : size);
+    st->st_rdev = special ? (dev_t)a->size : 0;
     st->st_blksize = BLOCK_SIZE;
     st->st_blocks = (blkcnt_t)((size + 511) / 512);
     st->st_mtim = timespec_of(n && n->written_ns > a->mtime_ns ? n->written_ns : a->mtime_ns);

@@ -36,16 +36,20 @@ void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
     call_go(k, dfs_mkdir(m->client, name, mode & 07777, 0, on_call, k));
 }
 
+static uint8_t special_type(mode_t mode)
+{
+    return S_ISFIFO(mode) ? DFS_FIFO : S_ISSOCK(mode) ? DFS_SOCKET : S_ISCHR(mode) ? DFS_CHAR_DEVICE : DFS_BLOCK_DEVICE;
+}
+
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
     struct mount *m = fuse_req_userdata(req);
-    (void)rdev;
-    if (!S_ISREG(mode)) {
-        fuse_reply_err(req, EPERM);
-        return;
-    }
     struct call *k = call_new(m, req, parent, on_entry);
-    call_go(k, dfs_create(m->client, name, mode & 07777, DFS_EXCL, on_call, k));
+    uint8_t type = special_type(mode);
+    if (S_ISREG(mode))
+        call_go(k, dfs_create(m->client, name, mode & 07777, DFS_EXCL, on_call, k));
+    else
+        call_go(k, dfs_mknod(m->client, name, type, mode & 07777, type >= DFS_CHAR_DEVICE ? rdev : 0, on_call, k));
 }
 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
@@ -72,13 +76,14 @@ void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const cha
 void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t to, const char *to_name, unsigned flags)
 {
     struct mount *m = fuse_req_userdata(req);
-    if (flags & ~(unsigned)RENAME_NOREPLACE) {
+    if (flags & ~(unsigned)(RENAME_NOREPLACE | RENAME_EXCHANGE)) {
         fuse_reply_err(req, EINVAL);
         return;
     }
     struct call *k = call_new(m, req, parent, on_done);
     call_at(m, req, parent, to);
-    call_go(k, dfs_rename(m->client, name, to_name, flags & RENAME_NOREPLACE ? DFS_EXCL : 0, on_call, k));
+    unsigned how = (flags & RENAME_NOREPLACE ? DFS_EXCL : 0) | (flags & RENAME_EXCHANGE ? DFS_SWAP : 0);
+    call_go(k, dfs_rename(m->client, name, to_name, how, on_call, k));
 }
 
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *name)

@@ -34,12 +34,21 @@ struct dfs_options {
     uint32_t window;         /* bytes a transfer keeps in flight; 0: 8 MiB */
 };
 
-enum dfs_type { DFS_FILE = 1, DFS_DIRECTORY = 2, DFS_SYMLINK = 3 };
+/* The last four are names of things that live in a machine, and have no content. */
+enum dfs_type {
+    DFS_FILE = 1,
+    DFS_DIRECTORY = 2,
+    DFS_SYMLINK = 3,
+    DFS_FIFO = 4,
+    DFS_SOCKET = 5,
+    DFS_CHAR_DEVICE = 6,
+    DFS_BLOCK_DEVICE = 7
+};
 
 struct dfs_attr {
     uint64_t ino;
     uint64_t generation; /* rises when the content is replaced */
-    uint64_t size;
+    uint64_t size; /* of a device: its number, as mknod was given it */
     int64_t mtime_ns, ctime_ns; /* since the epoch */
     uint32_t mode;              /* permission bits */
     uint32_t uid, gid, nlink;
@@ -246,6 +255,7 @@ void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 
 #define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
 #define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
+#define DFS_SWAP 8192u  /* rename: both are there, and change places in one step */
 #define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */
 #define DFS_REPLACE 64u /* setxattr: fail if it does not exist */
 #define DFS_TREE 16u    /* remove: a directory with all it holds */
@@ -261,6 +271,9 @@ int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, 
 int dfs_readdir(struct dfs_client *c, const char *path, const char *after, uint32_t limit, dfs_cb cb, void *arg);
 int dfs_mkdir(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg);
 int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned flags, dfs_cb cb, void *arg);
+/* type: DFS_FIFO to DFS_BLOCK_DEVICE; device: 0 unless it is one. */
+int dfs_mknod(struct dfs_client *c, const char *path, uint8_t type, uint32_t mode, uint64_t device, dfs_cb cb,
+              void *arg);
 int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg);
 int dfs_unlink(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);
 int dfs_rmdir(struct dfs_client *c, const char *path, dfs_cb cb, void *arg);

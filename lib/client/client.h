@@ -42,6 +42,7 @@ enum client_op_kind {
     OP_LISTXATTR,
     OP_MKDIR,
     OP_CREATE,
+    OP_MKNOD,
     OP_SYMLINK,
     OP_UNLINK,
     OP_RMDIR,

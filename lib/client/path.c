@@ -65,6 +65,10 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
         m->type = MSG_TYPE_setattr;
         m->setattr = (struct msg_setattr){rpc_id(r), q->at.dir, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
                                           q->set.gid, q->set.mtime_ns, q->set.goal};
+    } else if (q->kind == OP_MKNOD) {
+        m->type = MSG_TYPE_mknod;
+        m->mknod = (struct msg_mknod){rpc_id(r), q->at.dir, path_of(op), (uint8_t)q->limit, q->mode, q->at.uid,
+                                      q->at.gid, q->id};
     } else if (q->kind == OP_LINK) {
         m->type = MSG_TYPE_link;
         m->link = (struct msg_link){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op)};
@@ -115,7 +119,7 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
     case OP_RENAME:
         m->type = MSG_TYPE_rename;
         m->rename = (struct msg_rename){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op),
-                                        q->flags & DFS_EXCL ? RENAME_EXCL : 0};
+                                        (q->flags & DFS_EXCL ? RENAME_EXCL : 0) | (q->flags & DFS_SWAP ? RENAME_SWAP : 0)};
         return;
     case OP_STATFS:
         m->type = MSG_TYPE_statfs;
@@ -335,6 +339,9 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
         break;
     case MSG_TYPE_symlink_reply:
         op->result.attr = attr_of(&m->symlink_reply.attr);
+        break;
+    case MSG_TYPE_mknod_reply:
+        op->result.attr = attr_of(&m->mknod_reply.attr);
         break;
     case MSG_TYPE_setattr_reply:
         op->result.attr = attr_of(&m->setattr_reply.attr);

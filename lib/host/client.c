@@ -280,6 +280,18 @@ int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned f
                         .kind = OP_CREATE, .path = path, .mode = mode, .flags = flags, .cb = cb, .arg = arg});
 }
 
+int dfs_mknod(struct dfs_client *c, const char *path, uint8_t type, uint32_t mode, uint64_t device, dfs_cb cb,
+              void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_MKNOD,
+                                             .path = path,
+                                             .limit = type,
+                                             .mode = mode,
+                                             .id = device,
+                                             .cb = cb,
+                                             .arg = arg});
+}
+
 int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_SYMLINK, .path = path, .path2 = target, .cb = cb, .arg = arg});

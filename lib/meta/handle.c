@@ -104,7 +104,7 @@ static int walk_for_open(const struct meta *m, const struct msg_open *r, struct 
     if (rv != 0)
         return rv;
     uint8_t type = inode_type(meta_inode(m, w->ino));
-    return type == INODE_FILE ? 0 : type == INODE_DIRECTORY ? DFS_EISDIR : DFS_ELOOP;
+    return type == INODE_FILE ? 0 : type == INODE_DIRECTORY ? DFS_EISDIR : type == INODE_SYMLINK ? DFS_ELOOP : DFS_ENOTSUP;
 }
 
 int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *r, struct msg *reply)

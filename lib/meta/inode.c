@@ -7,7 +7,7 @@ struct inode *meta_inode(const struct meta *m, uint64_t ino) { return idmap_find
 
 static uint64_t *counter_of(struct meta *m, uint8_t type)
 {
-    return type == INODE_FILE ? &m->n_files : type == INODE_DIRECTORY ? &m->n_dirs : &m->n_symlinks;
+    return type == INODE_SYMLINK ? &m->n_symlinks : type == INODE_DIRECTORY ? &m->n_dirs : &m->n_files;
 }
 
 struct inode *meta_inode_new(struct meta *m, const struct stamp *st, uint8_t type, uint32_t mode, uint32_t uid,
@@ -292,6 +292,13 @@ void meta_move(struct meta *m, const struct stamp *st, uint64_t parent, struct s
                struct str to_name)
 {
     meta_link(m, st, to_parent, to_name, take_name(m, st, parent, name));
+}
+
+void meta_swap(struct meta *m, const struct stamp *st, const struct walk *a, const struct walk *b)
+{
+    uint64_t ino_a = take_name(m, st, a->parent, a->name), ino_b = take_name(m, st, b->parent, b->name);
+    meta_link(m, st, b->parent, b->name, ino_a);
+    meta_link(m, st, a->parent, a->name, ino_b);
 }
 
 bool meta_is_above(const struct meta *m, uint64_t dir, uint64_t below)

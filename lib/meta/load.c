@@ -295,7 +295,7 @@ static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct i
 {
     uint32_t len = get32(l);
     in->flags &= INODE_FLAGS & ~INODE_XATTRS; /* until they are there */
-    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && inode_type(in) != INODE_SYMLINK);
+    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && (inode_type(in) == INODE_FILE || is_dir(in)));
     uint8_t *data = l->err == 0 ? malloc(len) : NULL;
     if (l->err == 0 && data == NULL)
         l->err = DFS_ENOMEM;
@@ -321,7 +321,7 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     v.ctime_ns = (int64_t)get64(l);
     uint64_t generation = get64(l);
     check(l, ino > *last && ino < m->next_ino && generation < m->next_generation && goal <= META_MAX_REPLICAS &&
-                 type >= INODE_FILE && type <= INODE_SYMLINK && (flags & ~INODE_FLAGS) == 0);
+                 type >= INODE_FILE && type <= INODE_BLOCK_DEVICE && (flags & ~INODE_FLAGS) == 0);
     if (l->err != 0)
         return;
     *last = ino;
@@ -334,14 +334,16 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
         load_file(m, l, ino, in);
     else if (type == INODE_SYMLINK)
         load_symlink(m, l, in);
-    else
+    else if (type == INODE_DIRECTORY)
         in->dir = meta_dir_new(m, ino);
-    if (type == INODE_FILE)
-        m->n_files++;
+    else
+        in->size = get64(l);
+    if (type == INODE_DIRECTORY)
+        m->n_dirs += !meta_is_root(ino);
     else if (type == INODE_SYMLINK)
         m->n_symlinks++;
     else
-        m->n_dirs += !meta_is_root(ino);
+        m->n_files++;
 }
 
 static bool name_fine(struct str name)

@@ -195,6 +195,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_rename(m, st, &cmd->rename, reply);
     case MSG_TYPE_setattr:
         return meta_op_setattr(m, st, &cmd->setattr, reply);
+    case MSG_TYPE_mknod:
+        return meta_op_mknod(m, st, &cmd->mknod, reply);
     case MSG_TYPE_link:
         return meta_op_link(m, st, &cmd->link, reply);
     case MSG_TYPE_setxattr:

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Operations that make names: mkdir, create, symlink. Which error wins where several could is as on Linux. */
+/* Operations that make names: mkdir, create, symlink, mknod. Which error wins where several could is as on Linux. */
+#include <sys/stat.h>
+
 #include "meta/state.h"
 
 static void reply_attr(const struct meta *m, uint64_t ino, uint16_t type, struct msg *reply, struct wire_attr *attr)
@@ -8,11 +10,20 @@ static void reply_attr(const struct meta *m, uint64_t ino, uint16_t type, struct
     meta_fill_attr(m, ino, meta_inode(m, ino), attr);
 }
 
+/* What is made in a directory with the setgid bit belongs to the directory's group. */
+static uint32_t group_of(const struct meta *m, uint64_t parent, uint32_t gid)
+{
+    const struct inode *in = meta_inode(m, parent);
+    return in->type_mode & S_ISGID ? in->gid : gid;
+}
+
 static uint64_t make_dir(struct meta *m, const struct stamp *st, const struct msg_mkdir *r, const struct walk *w)
 {
     uint64_t ino;
-    uint8_t goal = meta_inode(m, w->parent)->goal;
-    meta_inode_new(m, st, INODE_DIRECTORY, r->mode, r->uid, r->gid, &ino)->goal = goal & 31;
+    const struct inode *parent = meta_inode(m, w->parent);
+    uint8_t goal = parent->goal;
+    uint32_t mode = r->mode | (parent->type_mode & S_ISGID);
+    meta_inode_new(m, st, INODE_DIRECTORY, mode, r->uid, group_of(m, w->parent, r->gid), &ino)->goal = goal & 31;
     meta_link(m, st, w->parent, w->name, ino);
     return ino;
 }
@@ -107,7 +118,8 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
     switch (inode_type(meta_inode(m, w->ino))) {
     case INODE_FILE: return 0;
     case INODE_DIRECTORY: return DFS_EISDIR;
-    default: return DFS_ELOOP; /* a symlink named by its number: an empty path follows nothing */
+    case INODE_SYMLINK: return DFS_ELOOP; /* named by its number: an empty path follows nothing */
+    default: return DFS_ENOTSUP;          /* it has no bytes of its own */
     }
 }
 
@@ -115,7 +127,7 @@ uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk
                        uint32_t gid, uint8_t goal)
 {
     uint64_t ino;
-    struct inode *in = meta_inode_new(m, st, INODE_FILE, mode, uid, gid, &ino);
+    struct inode *in = meta_inode_new(m, st, INODE_FILE, mode, uid, group_of(m, w->parent, gid), &ino);
     in->goal = (goal != 0 ? goal : meta_inode(m, w->parent)->goal) & 31;
     meta_link(m, st, w->parent, w->name, ino);
     return ino;
@@ -152,12 +164,32 @@ int meta_op_symlink(struct meta *m, const struct stamp *st, const struct msg_sym
         return DFS_EEXIST;
     if (w.slash)
         return DFS_ENOENT;
-    struct inode *in = meta_inode_new(m, st, INODE_SYMLINK, 0777, r->uid, r->gid, &ino);
+    struct inode *in = meta_inode_new(m, st, INODE_SYMLINK, 0777, r->uid, group_of(m, w.parent, r->gid), &ino);
     in->target = xcalloc(r->target.len, 1);
     memcpy(in->target, r->target.p, r->target.len);
     in->size = r->target.len;
     m->heap_bytes += heap_cost(in->size);
     meta_link(m, st, w.parent, w.name, ino);
     reply_attr(m, ino, MSG_TYPE_symlink_reply, reply, &reply->symlink_reply.attr);
+    return 0;
+}
+
+int meta_op_mknod(struct meta *m, const struct stamp *st, const struct msg_mknod *r, struct msg *reply)
+{
+    struct walk w = {.links = 0};
+    uint64_t ino;
+    bool device = r->type == INODE_CHAR_DEVICE || r->type == INODE_BLOCK_DEVICE;
+    if (r->type <= INODE_SYMLINK || r->type > INODE_BLOCK_DEVICE || (r->device != 0 && !device))
+        return DFS_EINVAL;
+    int rv = meta_walk(m, r->dir, r->path, 0, &w);
+    if (rv != 0)
+        return rv;
+    if (w.ino != 0)
+        return DFS_EEXIST;
+    if (w.slash)
+        return DFS_ENOENT;
+    meta_inode_new(m, st, r->type, r->mode, r->uid, group_of(m, w.parent, r->gid), &ino)->size = r->device;
+    meta_link(m, st, w.parent, w.name, ino);
+    reply_attr(m, ino, MSG_TYPE_mknod_reply, reply, &reply->mknod_reply.attr);
     return 0;
 }

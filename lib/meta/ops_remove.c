@@ -44,6 +44,19 @@ int meta_op_rmdir(struct meta *m, const struct stamp *st, const struct msg_rmdir
 }
 
 /* What stands against moving `from` to `to`, both walked; 0 if nothing does. */
+static int check_swap(const struct meta *m, const struct walk *a, const struct walk *b)
+{
+    if (a->kind != LAST_NAME || b->kind != LAST_NAME)
+        return DFS_EBUSY;
+    if (a->ino == 0 || b->ino == 0)
+        return DFS_ENOENT;
+    bool dir_a = is_dir(meta_inode(m, a->ino)), dir_b = is_dir(meta_inode(m, b->ino));
+    if ((a->slash && !dir_a) || (b->slash && !dir_b))
+        return DFS_ENOTDIR;
+    bool within = (dir_a && meta_is_above(m, a->ino, b->parent)) || (dir_b && meta_is_above(m, b->ino, a->parent));
+    return within ? DFS_EINVAL : 0;
+}
+
 static int check_rename(const struct meta *m, const struct walk *from, const struct walk *to, bool excl)
 {
     if (from->kind != LAST_NAME)
@@ -78,13 +91,17 @@ int meta_op_rename(struct meta *m, const struct stamp *st, const struct msg_rena
     if (rv == 0)
         rv = meta_walk(m, r->to_dir, r->to_path, 0, &to);
     if (rv == 0)
-        rv = check_rename(m, &from, &to, r->flags & RENAME_EXCL);
+        rv = r->flags & RENAME_SWAP ? check_swap(m, &from, &to) : check_rename(m, &from, &to, r->flags & RENAME_EXCL);
     if (rv != 0)
         return rv;
     reply->type = MSG_TYPE_rename_reply;
     reply->rename_reply.reserved = 0;
     if (to.ino == from.ino)
         return 0;
+    if (r->flags & RENAME_SWAP) {
+        meta_swap(m, st, &from, &to);
+        return 0;
+    }
     if (to.ino != 0)
         meta_unlink(m, st, to.parent, to.name);
     meta_move(m, st, from.parent, from.name, to.parent, to.name);

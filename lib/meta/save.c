@@ -147,6 +147,8 @@ static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, cons
     }
     if (inode_type(in) == INODE_SYMLINK)
         put_text(s, in->target, in->size);
+    if (is_special(in))
+        put64(s, in->size);
     if (inode_type(in) != INODE_FILE)
         return;
     put64(s, in->size);

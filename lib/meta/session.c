@@ -35,6 +35,7 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     case MSG_TYPE_publish: return &cmd->publish.id;
     case MSG_TYPE_setattr: return &cmd->setattr.id;
     case MSG_TYPE_link: return &cmd->link.id;
+    case MSG_TYPE_mknod: return &cmd->mknod.id;
     case MSG_TYPE_setxattr: return &cmd->setxattr.id;
     case MSG_TYPE_removexattr: return &cmd->removexattr.id;
     case MSG_TYPE_remove: return &cmd->remove.id;

@@ -20,6 +20,10 @@
 #define FIRST_INO 16u
 #define META_PAGE_BYTES (1024u * 1024) /* what one listing reply may take, encoded */
 
+struct walk;
+
+struct walk;
+
 /* What lies below a directory, itself not counted. A file with several names counts once, in the lowest-numbered of the
  * directories that name it: a rule that needs no memory of how the names came to be. */
 struct totals {
@@ -38,7 +42,7 @@ struct dir {
 
 /* One inode. 60 bytes; every byte here is a megabyte per million files. */
 struct inode {
-    uint64_t size; /* of a file, bytes; of a directory, entries; of a symlink, its target's length */
+    uint64_t size; /* of a file, bytes; of a directory, entries; of a symlink, its target's length; a device's number */
     int64_t mtime_ns, ctime_ns;
     union {
         uint64_t chunk;   /* a file with one chunk */
@@ -77,6 +81,8 @@ struct also {
 
 static inline uint8_t inode_type(const struct inode *i) { return (uint8_t)(i->type_mode >> 12); }
 static inline bool is_dir(const struct inode *i) { return inode_type(i) == INODE_DIRECTORY; }
+/* Neither bytes nor names nor a target; size is a device's number. */
+static inline bool is_special(const struct inode *i) { return inode_type(i) > INODE_SYMLINK; }
 static inline uint64_t inode_home(const struct inode *i) { return (uint64_t)i->home_high << 32 | i->home_low; }
 
 struct trashed { /* what is known of an entry of the trash, by its number */
@@ -198,6 +204,8 @@ void meta_unlink(struct meta *m, const struct stamp *st, uint64_t parent, struct
 /* Moves a name: to_name must be free. The one called name is not to lie in memory of the state. */
 void meta_move(struct meta *m, const struct stamp *st, uint64_t parent, struct str name, uint64_t to_parent,
                struct str to_name);
+/* Two names change places; neither may lie below the other. */
+void meta_swap(struct meta *m, const struct stamp *st, const struct walk *a, const struct walk *b);
 /* Is dir the directory `below`, or one of those above it? */
 bool meta_is_above(const struct meta *m, uint64_t dir, uint64_t below);
 /* Makes the inode of a root: with a directory, without a name. */
@@ -370,6 +378,7 @@ int meta_op_unlink(struct meta *m, const struct stamp *st, const struct msg_unli
 int meta_op_rmdir(struct meta *m, const struct stamp *st, const struct msg_rmdir *r, struct msg *reply);
 int meta_op_rename(struct meta *m, const struct stamp *st, const struct msg_rename *r, struct msg *reply);
 int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_setattr *r, struct msg *reply);
+int meta_op_mknod(struct meta *m, const struct stamp *st, const struct msg_mknod *r, struct msg *reply);
 int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *r, struct msg *reply);
 int meta_op_server_set(struct meta *m, const struct msg_server_set *r, struct msg *reply);
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);

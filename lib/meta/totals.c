@@ -49,6 +49,10 @@ struct totals meta_totals_of(const struct inode *in)
     struct totals t = {0};
     switch (inode_type(in)) {
     case INODE_FILE: t.files = 1, t.bytes = in->size; break;
+    case INODE_FIFO:
+    case INODE_SOCKET:
+    case INODE_CHAR_DEVICE:
+    case INODE_BLOCK_DEVICE: t.files = 1; break;
     case INODE_SYMLINK: t.symlinks = 1; break;
     default: t = in->dir->all, t.dirs++; break;
     }

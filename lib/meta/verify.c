@@ -132,6 +132,7 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
     if (is_dir(in))
         return check_dir(v, ino, in);
     v->symlinks += inode_type(in) == INODE_SYMLINK;
+    v->files += is_special(in);
     int rv = check_also(v, ino, in);
     return rv == 0 && inode_type(in) == INODE_FILE ? check_file(v, ino, in) : rv;
 }

@@ -149,7 +149,7 @@ int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_se
     rv = walk(m, r->dir, r->path, r->flags, &ino);
     if (rv != 0)
         return rv;
-    if (inode_type(meta_inode(m, ino)) == INODE_SYMLINK)
+    if (inode_type(meta_inode(m, ino)) != INODE_FILE && !is_dir(meta_inode(m, ino)))
         return DFS_EPERM;
     const struct xattrs *x = meta_xattrs(m, ino);
     bool there = find(x, r->name, &a);
@@ -182,7 +182,7 @@ int meta_op_removexattr(struct meta *m, const struct stamp *st, const struct msg
         rv = walk(m, r->dir, r->path, r->flags, &ino);
     if (rv != 0)
         return rv;
-    if (inode_type(meta_inode(m, ino)) == INODE_SYMLINK)
+    if (inode_type(meta_inode(m, ino)) != INODE_FILE && !is_dir(meta_inode(m, ino)))
         return DFS_EPERM;
     if (!find(meta_xattrs(m, ino), r->name, &a))
         return DFS_ENODATA;

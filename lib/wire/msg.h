@@ -24,7 +24,15 @@
 /* What the arrays of one decoded message may occupy in memory. */
 #define WIRE_ARENA_MAX (16u * 1024 * 1024)
 
-enum inode_type { INODE_FILE = 1, INODE_DIRECTORY = 2, INODE_SYMLINK = 3 };
+enum inode_type {
+    INODE_FILE = 1,
+    INODE_DIRECTORY = 2,
+    INODE_SYMLINK = 3,
+    INODE_FIFO = 4,
+    INODE_SOCKET = 5,
+    INODE_CHAR_DEVICE = 6,
+    INODE_BLOCK_DEVICE = 7,
+};
 enum node_role { ROLE_CLIENT = 1, ROLE_STORAGE = 2, ROLE_NAME = 3 };
 enum server_state {
     SERVER_UP = 1,
@@ -56,6 +64,7 @@ enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING =
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u
 #define RENAME_EXCL 1u
+#define RENAME_SWAP 2u
 #define XATTR_MUST_BE_NEW 1u
 #define XATTR_MUST_EXIST 2u
 #define XATTR_NOFOLLOW 4u

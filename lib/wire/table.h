@@ -36,7 +36,7 @@
 #define REC_attr(F, R, L)                                                                                              \
     F(u64, ino)                                                                                                        \
     F(u64, generation) /* rises when the content is replaced */                                                        \
-    F(u64, size)                                                                                                       \
+    F(u64, size) /* of a device: its number */                                                                         \
     F(i64, mtime_ns)                                                                                                   \
     F(i64, ctime_ns)                                                                                                   \
     F(u32, mode) /* permission bits only */                                                                            \
@@ -372,7 +372,7 @@
     F(path, path)                                                                                                      \
     F(u64, to_dir)                                                                                                     \
     F(path, to_path)                                                                                                   \
-    F(u32, flags) /* RENAME_EXCL: fail if the target exists */
+    F(u32, flags) /* RENAME_EXCL: fail if the target exists; RENAME_SWAP: the two change places */
 #define MSG_rename_reply(F, R, L) F(u8, reserved)
 
 /* Makes a whole file appear, or replaces the content of one (G5). */
@@ -535,6 +535,7 @@
     X(trash_keep, 0x012c, MUTATION)                                                                                    \
     X(setxattr, 0x012d, MUTATION)                                                                                      \
     X(removexattr, 0x012e, MUTATION)                                                                                   \
+    X(mknod, 0x012f, MUTATION)                                                                                         \
     X(open, 0x0140, MUTATION)                                                                                          \
     X(close, 0x0141, MUTATION)                                                                                         \
     X(extend, 0x0142, MUTATION)                                                                                        \

@@ -93,6 +93,18 @@
     F(path, to_path) /* the new name */
 #define MSG_link_reply(F, R, L) R(attr, attr)
 
+/* A special file: a place programs of one machine meet at, or a name of a device of theirs. */
+#define MSG_mknod(F, R, L)                                                                                             \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u8, type) /* enum inode_type: INODE_FIFO … */                                                                    \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(u64, device) /* its number, the attributes' size; 0 for what is none */
+#define MSG_mknod_reply(F, R, L) R(attr, attr)
+
 /* Extended attributes of files and directories. Names begin with "user." and have at most 255 bytes, a value at most
  * 65536, all of an inode at most 131072 together. */
 #define MSG_setxattr(F, R, L)                                                                                          \

@@ -228,6 +228,22 @@ int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct 
 /* Unfinished calls end with DFS_ECANCELED first; done (may be NULL) comes when nothing is left on the loop. */
 void dfs_client_close(struct dfs_client *c, void (*done)(void *arg), void *arg);
 
+/* --- what may be kept --- */
+
+/* A program that keeps what dfs_stat and dfs_readdir told it, as a mount's kernel does, may keep it for a second: then it
+ * is to ask again. For most changes it need not wait so long: fn is called, on the loop, soon after another client has changed
+ * what this one has looked up. This is best effort; the second holds without it. Own changes are not told.
+ * name: an entry of the directory ino, which was listed, or in which the path of a look-up started (dfs_set_context); NULL: the
+ * attributes or the content of ino, of which nothing more is told until it is looked up again. v NULL: anything. */
+struct dfs_invalidation {
+    uint64_t ino;
+    const char *name;
+};
+#define DFS_KEEP_MS 1000
+/* fn NULL: no more. Not from inside fn. */
+void dfs_on_invalidate(struct dfs_client *c, void (*fn)(void *arg, const struct dfs_invalidation *v, size_t n),
+                       void *arg);
+
 /* --- a call under way --- */
 
 /* The number of the call started last, for the functions below, which do nothing if it has ended. Numbers are never used

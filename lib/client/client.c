@@ -39,6 +39,7 @@ struct client *client_new(const struct client_config *cfg)
     session_init(c);
     hold_init(c);
     suspicion_init(c);
+    watch_init(c);
     blocks_init(c);
     return c;
 }
@@ -290,6 +291,7 @@ void client_free(struct client *c)
     files_close(c);
     hold_close(c);
     suspicion_close(c);
+    watch_close(c);
     grants_close(c);
     for (uint32_t i = 0; i < c->cfg.n_nameservers; i++)
         free(c->names[i]);

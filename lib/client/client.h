@@ -116,6 +116,9 @@ uint64_t client_last(const struct client *c);
 void client_cancel(struct client *c, uint64_t number);
 void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
 void client_resume(struct client *c, uint64_t number);
+/* From the next turn on fn is told of what was looked up and has changed; v NULL: of everything. fn NULL: no more. */
+typedef void (*client_watch_fn)(void *arg, const struct dfs_invalidation *v, size_t n);
+void client_watch(struct client *c, client_watch_fn fn, void *arg);
 /* The last thing a client does: the NameServer need not keep its session until that expires. Nobody waits for the answer,
  * and if it gets lost the session expires all the same. */
 void client_goodbye(struct client *c, struct now now, struct effects *fx);

@@ -163,6 +163,14 @@ struct client {
         uint64_t until;
     } suspects[SUSPECTS_MAX];
 
+    struct {
+        client_watch_fn fn; /* NULL: nobody wants to know */
+        void *arg;
+        uint64_t id, seen; /* what the NameServer knows us by; its last answer */
+        struct rpc rpc;
+        struct task timer;
+    } watch;
+
     uint32_t shift_block[32]; /* what 4096 zero bytes do to each bit of a CRC (crc.c) */
     struct slot *slots;
     uint32_t n_slots, free_slot;
@@ -256,6 +264,15 @@ const char *server_state_word(uint8_t s);
 /* --- backup.c --- */
 void backup_begin(struct op *op, struct effects *fx);
 void recover_answer(struct op *op, const struct msg_recover_reply *m);
+
+/* How long a call may wait at the NameServer before it is answered in any case. */
+static inline uint32_t wait_ms(const struct client *c) { return (uint32_t)(c->cfg.call_timeout / 2 / NS_PER_MS); }
+
+/* --- watch.c --- */
+void watch_init(struct client *c);
+/* The session that lookups are watched for; 0: none. */
+uint64_t watch_session(const struct client *c);
+void watch_close(struct client *c);
 
 /* --- lock.c --- */
 void lock_begin(struct op *op, struct effects *fx);

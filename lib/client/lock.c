@@ -101,7 +101,8 @@ static void build_wait(struct rpc *r, struct msg *m, struct arena *a)
     const struct file *f = file_find(op->c, op->req.file);
     (void)a;
     m->type = MSG_TYPE_lock_wait;
-    m->lock_wait = (struct msg_lock_wait){.session = f ? f->session : 0, .ticket = op->locking->ticket};
+    m->lock_wait = (struct msg_lock_wait){
+        .session = f ? f->session : 0, .ticket = op->locking->ticket, .wait_ms = wait_ms(op->c)};
 }
 
 static void on_wait(struct rpc *r, int status, const struct event *ev, struct effects *fx)

@@ -88,11 +88,13 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
     switch (q->kind) {
     case OP_STAT:
         m->type = MSG_TYPE_lookup;
-        m->lookup = (struct msg_lookup){q->at.dir, path_of(op), q->flags & DFS_NOFOLLOW ? LOOKUP_NOFOLLOW : 0};
+        m->lookup = (struct msg_lookup){q->at.dir, path_of(op), q->flags & DFS_NOFOLLOW ? LOOKUP_NOFOLLOW : 0,
+                                        watch_session(op->c)};
         return;
     case OP_READDIR:
         m->type = MSG_TYPE_readdir;
-        m->readdir = (struct msg_readdir){q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1};
+        m->readdir = (struct msg_readdir){q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1,
+                                          watch_session(op->c)};
         return;
     case OP_MKDIR:
         m->type = MSG_TYPE_mkdir;

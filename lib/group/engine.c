@@ -203,6 +203,7 @@ static void state_changed(struct nm *nm, struct effects *fx)
     nm->queued_commands = 0;
     lease_refuse(nm, fx);
     lockwait_refuse(nm, fx);
+    watches_refuse(nm, fx);
     agree_refuse(nm, fx);
     tasks_refuse(nm, fx);
     repair_forget(nm);

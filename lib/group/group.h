@@ -13,6 +13,7 @@
  *   tasks.c     what servers are to do    repair.c  what comes of it    report.c  what they hold
  *   health.c    what is wrong, and what to do about it
  *   rates.c     operations a second       openers.c who opened the sessions there are
+ *   watch.c     who is told of changes
  *   sessions.c  who is there, who expires, and what has to happen before its locks pass on
  *   quarantine.c  what a restored state does not know     recover.c  files put together out of that */
 #ifndef DFS_GROUP_GROUP_H

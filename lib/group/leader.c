@@ -21,6 +21,7 @@ void leader_init(struct leader *l, uint64_t seed)
 {
     memset(l, 0, sizeof *l);
     rng_seed(&l->rng, seed);
+    watches_init(&l->watches);
 }
 
 static void free_live(struct live *l)
@@ -45,6 +46,7 @@ void leader_close(struct nm *nm)
     reports_refuse(nm, NULL);
     forget_servers(l);
     sessions_forget(nm);
+    watches_refuse(nm, NULL);
     openers_close(&l->openers);
     free(l->live);
     l->live = NULL;
@@ -281,6 +283,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
     case MSG_TYPE_chunk_open:
         agree_request(nm, ev, fx);
         return;
+    case MSG_TYPE_watch:
+        watches_request(nm, ev, fx);
+        return;
     case MSG_TYPE_lock_wait:
         lockwait_request(nm, ev, fx);
         return;
@@ -435,6 +440,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
 {
     struct leader *l = &nm->lead;
 
+    watches_applied(nm, cmd);
     switch (cmd->type) {
     case MSG_TYPE_reserve:
         l->reserve_pending = false;

@@ -8,6 +8,7 @@
 #include "group/agree.h"
 #include "group/openers.h"
 #include "group/sessions.h"
+#include "group/watch.h"
 #include "group/repair.h"
 #include "group/tasks.h"
 #include "meta/meta.h"
@@ -75,6 +76,7 @@ struct leader {
     struct openers openers;
     struct repair repair;
     struct sessions sessions;
+    struct watches watches;
 };
 
 void leader_init(struct leader *l, uint64_t seed);

@@ -11,6 +11,7 @@
 void lockwait_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     struct lockwait *lw = &nm->lockwait;
+    uint64_t wait = ev->msg->lock_wait.wait_ms * NS_PER_MS;
 
     if (lw->n == LOCK_CALLS_MAX) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "too many calls wait for locks");
@@ -23,7 +24,7 @@ void lockwait_request(struct nm *nm, const struct event *ev, struct effects *fx)
     lw->v[lw->n++] = (struct lock_call){.to = ev->to,
                                         .session = ev->msg->lock_wait.session,
                                         .ticket = ev->msg->lock_wait.ticket,
-                                        .until = nm->now.mono + LOCK_CALL};
+                                        .until = nm->now.mono + (wait ? min_u64(wait, LOCK_CALL) : LOCK_CALL)};
     sessions_note(nm, ev->msg->lock_wait.session);
     lw->looked_at = 0; /* it may be over already */
 }

@@ -132,6 +132,8 @@ static void on_read(struct nm *nm, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
     else
         fx_reply(fx, ev->to, &reply, NULL);
+    if (err == 0 || err == DFS_ENOENT)
+        watches_looked_up(nm, ev->msg, err == 0 ? &reply : NULL);
 }
 
 /* The leader's address, "" if there is none we know of. */
@@ -378,6 +380,7 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
         recovery_turn(nm, fx);
     }
     lockwait_turn(nm, fx);
+    watches_turn(nm, fx);
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
     members_check(nm, fx);
@@ -404,7 +407,8 @@ uint64_t nm_deadline(const struct nm *nm)
     at = min_u64(engine_deadline(nm), raftlog_deadline(&nm->log));
     at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));
     if (nm->serving)
-        at = min_u64(at, min_u64(min_u64(leader_deadline(nm), lockwait_deadline(nm)), recovery_deadline(nm)));
+        at = min_u64(at, min_u64(min_u64(leader_deadline(nm), lockwait_deadline(nm)),
+                                min_u64(recovery_deadline(nm), watches_deadline(nm))));
     if (wants_stat(nm))
         at = min_u64(at, nm->stat_at);
     return at;

@@ -519,3 +519,12 @@ int dfs_lock_query(struct dfs_client *c, uint64_t file, const struct dfs_lock *l
 {
     return start_lock(c, OP_LOCK_QUERY, file, l, 0, cb, arg);
 }
+
+void dfs_on_invalidate(struct dfs_client *c, void (*fn)(void *arg, const struct dfs_invalidation *v, size_t n),
+                       void *arg)
+{
+    if (!c->core)
+        return;
+    client_watch(c->core, fn, arg);
+    turn_soon(c);
+}

@@ -159,6 +159,7 @@ int meta_op_extend(struct meta *m, const struct stamp *st, const struct msg_exte
         meta_file_resize(m, in, r->size);
     in->mtime_ns = r->mtime_ns != 0 ? r->mtime_ns : st->time_ns;
     in->ctime_ns = st->time_ns;
+    meta_changed(m, h->ino);
     reply->type = MSG_TYPE_extend_reply;
     meta_fill_attr(m, h->ino, in, &reply->extend_reply.attr);
     return 0;

@@ -268,12 +268,14 @@ void meta_link(struct meta *m, const struct stamp *st, uint64_t parent, struct s
     count_name(m, parent, name, ino);
     meta_inode(m, ino)->ctime_ns = st->time_ns;
     directory_changed(m, st, parent);
+    meta_entry_changed(m, parent, name, ino);
 }
 
 static uint64_t take_name(struct meta *m, const struct stamp *st, uint64_t parent, struct str name)
 {
     uint64_t ino = names_remove(&m->names, parent, name);
     struct inode *in = meta_inode(m, ino);
+    meta_entry_changed(m, parent, name, ino);
     in->ctime_ns = st->time_ns;
     lose_name(m, ino, in, parent);
     meta_inode(m, parent)->size--;

@@ -79,6 +79,7 @@ void meta_free(struct meta *m)
     meta_members_close(m);
     free(m->removed.v);
     free(m->reaped);
+    free(m->changes);
     names_close(&m->names);
     u64map_close(&m->nonces);
     u64map_close(&m->ended);
@@ -267,6 +268,8 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
     memset(&reply, 0, sizeof reply); /* what an operation does not fill is the same on every member */
     m->index = st->index;
     m->n_reaped = 0;
+    m->n_changes = 0;
+    m->more_changes = false;
     m->text[0] = '\0';
     arena_reset(&m->arena);
     if (cmd->type == MSG_TYPE_open_epoch) {

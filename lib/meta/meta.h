@@ -66,6 +66,15 @@ struct meta_result {
  * A batch whose epoch is not the current one is ignored with ESTALE (open_epoch itself sets it to its own index). */
 void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, struct meta_result *out);
 
+/* What the last command has changed, while that is wanted: for those who hold on to what they looked up. */
+struct meta_change {
+    uint64_t ino;
+    struct str name; /* an entry of this directory; empty: the inode's attributes or content */
+};
+void meta_want_changes(struct meta *m, bool wanted);
+const struct meta_change *meta_changes(const struct meta *m, uint32_t *n, bool *more); /* more: and others */
+uint64_t meta_session_of(const struct msg *cmd); /* whose request it is; 0: nobody's */
+
 /* A courtesy check before a mutation is logged, against the state as it stands: 0 or the error apply would most likely
  * give. Never relied upon. Cheap: syntax, limits, session known. */
 int meta_check(const struct meta *m, const struct msg *cmd) MUST_USE;

@@ -42,6 +42,7 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
     if (r->flags & SETATTR_GOAL)
         meta_set_goal(m, in, r->goal);
     in->ctime_ns = st->time_ns;
+    meta_changed(m, ino);
     reply->type = MSG_TYPE_setattr_reply;
     meta_fill_attr(m, ino, in, &reply->setattr_reply.attr);
     return 0;

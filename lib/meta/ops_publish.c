@@ -131,6 +131,22 @@ static void fill_file(struct meta *m, const struct stamp *st, const struct msg_p
     in->ctime_ns = st->time_ns;
 }
 
+/* Somebody has the file open: its content stays with them, as when another is renamed over it, and the name gets a new file
+ * that looks the same. */
+static struct inode *take_its_place(struct meta *m, const struct stamp *st, struct walk *w)
+{
+    uint64_t old = w->ino;
+    const struct inode before = *meta_inode(m, old);
+    const struct xattrs *x = meta_xattrs(m, old);
+    struct inode *in;
+    meta_unlink(m, st, w->parent, w->name);
+    in = meta_inode_new(m, st, INODE_FILE, before.type_mode & 07777, before.uid, before.gid, &w->ino);
+    if (x != NULL)
+        meta_xattrs_put(m, w->ino, in, x->data, x->len);
+    meta_link(m, st, w->parent, w->name, w->ino);
+    return in;
+}
+
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply)
 {
     struct walk w;
@@ -150,12 +166,15 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
     if (in == NULL) {
         in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
         meta_link(m, st, w.parent, w.name, w.ino);
+    } else if (meta_is_open(m, w.ino) && w.kind == LAST_NAME) {
+        in = take_its_place(m, st, &w);
     } else {
         meta_file_drop_chunks(m, st, in);
         meta_set_generation(in, m->next_generation++);
     }
     in->goal = goal & 31;
     fill_file(m, st, r, placed, in);
+    meta_changed(m, w.ino);
     reply->type = MSG_TYPE_publish_reply;
     meta_fill_attr(m, w.ino, in, &reply->publish_reply.attr);
     return 0;

@@ -53,6 +53,12 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
     }
 }
 
+uint64_t meta_session_of(const struct msg *cmd)
+{
+    const struct wire_request_id *id = meta_request_id(cmd);
+    return id != NULL ? id->session : 0;
+}
+
 const struct session_result *meta_session_result(const struct session *s, uint64_t number)
 {
     if (number < s->floor || number - s->floor >= s->ring_cap)

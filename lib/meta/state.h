@@ -167,6 +167,9 @@ struct meta {
     struct bytes out; /* the reply of the last command */
     struct arena arena;
     char text[256];   /* for the error being made; empty: the number says it all */
+    struct meta_change *changes; /* if they are wanted */
+    uint32_t n_changes;
+    bool changes_wanted, more_changes;
     struct meta_removed *reaped;
     uint32_t n_reaped;
 };
@@ -178,6 +181,11 @@ static inline size_t heap_cost(size_t n) { return round_up(n + 8, 16); }
 
 /* What meta_verify says of placements, servers, sessions, handles and locks, without a walk of inodes, names and chunks. */
 int meta_verify_small(const struct meta *m, char *why, size_t len) MUST_USE;
+
+/* --- change.c --- */
+
+void meta_changed(struct meta *m, uint64_t ino);
+void meta_entry_changed(struct meta *m, uint64_t dir, struct str name, uint64_t ino);
 
 /* --- inode.c --- */
 

@@ -135,6 +135,7 @@ static void replace(struct meta *m, const struct stamp *st, uint64_t ino, const 
     meta_xattrs_put(m, ino, in, data, total);
     free(data);
     in->ctime_ns = st->time_ns;
+    meta_changed(m, ino);
 }
 
 int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_setxattr *r, struct msg *reply)

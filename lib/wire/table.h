@@ -194,6 +194,7 @@
     X(server_info)                                                                                                     \
     X(nm_info)                                                                                                         \
     X(session)                                                                                                         \
+    X(invalidation)                                                                                                    \
     X(chunk_move)                                                                                                      \
     X(command)                                                                                                         \
     X(batch)                                                                                                           \
@@ -227,7 +228,8 @@
 #define MSG_lookup(F, R, L)                                                                                            \
     F(u64, dir)                                                                                                        \
     F(path, path)                                                                                                      \
-    F(u32, flags) /* LOOKUP_NOFOLLOW: a final symlink is not followed */
+    F(u32, flags)   /* LOOKUP_NOFOLLOW: a final symlink is not followed */                                             \
+    F(u64, session) /* that watches what comes of it; 0: none */
 #define MSG_lookup_reply(F, R, L)                                                                                      \
     R(attr, attr)                                                                                                      \
     F(path, target) /* of a symlink */
@@ -237,7 +239,8 @@
     F(path, path)                                                                                                      \
     F(path, after) /* the last name of the page before; empty for the first */                                         \
     F(u32, limit)                                                                                                      \
-    F(u8, attrs) /* 1: with attributes */
+    F(u8, attrs)    /* 1: with attributes */                                                                           \
+    F(u64, session) /* as in lookup */
 #define MSG_readdir_reply(F, R, L)                                                                                     \
     R(attr, dir)                                                                                                       \
     L(dirent, entries, 4096) /* in bytewise order of name */                                                           \
@@ -546,6 +549,7 @@
     X(server_set, 0x0130, MUTATION)                                                                                    \
     X(chunk_open, 0x0147, LEADER)                                                                                      \
     X(lock_cancel, 0x0150, MUTATION)                                                                                   \
+    X(watch, 0x0151, LEADER)                                                                                           \
     X(ss_register, 0x0201, MUTATION)                                                                                   \
     X(heartbeat, 0x0202, LEADER)                                                                                       \
     X(report, 0x0203, LEADER)                                                                                          \

@@ -111,10 +111,27 @@
     F(u64, start)                                                                                                      \
     F(u64, end)
 
+/* Tells a client what it has looked up and is not so any more. Answered when there is something to tell, or after a while all
+ * the same. Best effort: a client must not hold on to anything for longer than a second without it either. */
+#define REC_invalidation(F, R, L)                                                                                      \
+    F(u64, ino)                                                                                                        \
+    F(path, name) /* an entry of this directory; empty: the inode's attributes or content */
+#define MSG_watch(F, R, L)                                                                                             \
+    F(u64, session)                                                                                                    \
+    F(u64, watch)   /* as last told; 0 at first */                                                                     \
+    F(u64, seen)    /* number of the last answer that came */                                                          \
+    F(u32, wait_ms) /* answer by then */
+#define MSG_watch_reply(F, R, L)                                                                                       \
+    F(u64, watch)                                                                                                      \
+    F(u64, number)                                                                                                     \
+    F(u8, all) /* 1: whatever was looked up */                                                                         \
+    L(invalidation, changes, 256)
+
 /* Answered when the lock that this ticket stands for is held, or given up, or after a while all the same. */
 #define MSG_lock_wait(F, R, L)                                                                                         \
     F(u64, session)                                                                                                    \
-    F(u64, ticket)
+    F(u64, ticket)                                                                                                     \
+    F(u32, wait_ms) /* answer by then; 0: as you see fit */
 #define MSG_lock_wait_reply(F, R, L) F(u8, waiting) /* 1: not yet; ask again */
 
 #endif

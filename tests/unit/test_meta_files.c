@@ -49,8 +49,14 @@ static int f_lock(struct world *w, struct client *c, uint64_t handle, uint64_t o
                   uint64_t start, uint64_t end, uint32_t flags, uint64_t *ticket)
 {
     struct msg m = {.type = MSG_TYPE_lock};
-    m.lock = (struct msg_lock){.id = next_id(c), .handle = handle, .owner = owner, .space = space, .type = type,
-                               .flags = flags, .start = start, .end = end};
+    m.lock = (struct msg_lock){.id = next_id(c),
+                               .handle = handle,
+                               .owner = owner,
+                               .space = space,
+                               .type = type,
+                               .flags = flags,
+                               .start = start,
+                               .end = end};
     int rv = world_apply(w, &m);
     if (ticket != NULL)
         *ticket = rv == 0 ? w->reply.lock_reply.ticket : UINT64_MAX;
@@ -61,8 +67,8 @@ static int f_unlock(struct world *w, struct client *c, uint64_t handle, uint64_t
                     uint64_t end)
 {
     struct msg m = {.type = MSG_TYPE_unlock};
-    m.unlock = (struct msg_unlock){.id = next_id(c), .handle = handle, .owner = owner, .space = space, .start = start,
-                                   .end = end};
+    m.unlock = (struct msg_unlock){
+        .id = next_id(c), .handle = handle, .owner = owner, .space = space, .start = start, .end = end};
     return world_apply(w, &m);
 }
 
@@ -71,8 +77,8 @@ static uint8_t f_query(struct world *w, uint64_t handle, uint64_t owner, uint8_t
                        uint64_t end)
 {
     struct msg m = {.type = MSG_TYPE_lock_query};
-    m.lock_query = (struct msg_lock_query){.handle = handle, .owner = owner, .space = space, .type = type,
-                                           .start = start, .end = end};
+    m.lock_query = (struct msg_lock_query){
+        .handle = handle, .owner = owner, .space = space, .type = type, .start = start, .end = end};
     arena_reset(&w->arena);
     assert_int_equal(meta_read(w->m, &m, &w->reply, &w->arena), 0);
     return w->reply.lock_query_reply.type;
@@ -162,6 +168,39 @@ static void what_is_open_outlives_its_names(void **state)
     world_stop(&w);
 }
 
+/* A put over an open file, as a rename over it: the old content stays with who has it open. */
+static void what_is_open_outlives_its_replacement(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t h = 0;
+    with_servers(&w);
+    struct client c = client_open(&w, 1);
+    assert_int_equal(w_publish(&w, "/f", 100, 1, 0), 0);
+    assert_int_equal(w_chmod(&w, "/f", 0640), 0);
+    assert_int_equal(w_setxattr(&w, "/f", "user.a", STR("b"), 0), 0);
+    uint64_t ino = w_attr(&w, "/f")->ino;
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ | OPEN_WRITE, &h), 0);
+    assert_int_equal(w_publish(&w, "/f", 50, 2, 0), 0);
+    verify(&w);
+    assert_true(w_attr(&w, "/f")->ino != ino);
+    assert_int_equal(w_attr(&w, "/f")->size, 50);
+    assert_int_equal(w_attr(&w, "/f")->mode, 0640);
+    assert_int_equal(w_attr(&w, "/f")->nlink, 1);
+    struct msg m = {.type = MSG_TYPE_getxattr, .getxattr = {.dir = ROOT_INO, .path = STR("/f"), .name = STR("user.a")}};
+    assert_int_equal(meta_read(w.m, &m, &w.reply, &w.arena), 0);
+    assert_int_equal(chunk_is(&w, 1), 1);
+    assert_int_equal(f_extend(&w, &c, h, 200), 0);
+    assert_int_equal(w_attr(&w, "/f")->size, 50);
+    assert_int_equal(f_close(&w, &c, h), 0);
+    assert_int_equal(chunk_is(&w, 1), 2);
+    ino = w_attr(&w, "/f")->ino;
+    assert_int_equal(w_publish(&w, "/f", 60, 3, 0), 0); /* nobody has it open: the same file */
+    assert_int_equal(w_attr(&w, "/f")->ino, ino);
+    verify(&w);
+    world_stop(&w);
+}
+
 static void a_session_takes_its_handles_along(void **state)
 {
     (void)state;
@@ -214,7 +253,8 @@ static void locks_exclude_and_are_handed_on(void **state)
     assert_int_equal(first, 0);
     assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 19, 30, 0, NULL), DFS_ELOCKED);
     assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 20, 30, 0, NULL), 0);
-    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL), 0); /* another space */
+    assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL),
+                     0); /* another space */
     assert_int_equal(f_query(w, t.hb, 1, LOCK_RANGE, LOCK_SHARED, 0, 10), LOCK_EXCLUSIVE);
     assert_int_equal(w->reply.lock_query_reply.session, t.a.session);
     assert_int_equal(w->reply.lock_query_reply.start, 10);
@@ -348,7 +388,7 @@ static void locks_of_a_writer_outlive_its_session(void **state)
     assert_int_equal(f_extend(w, &t.a, t.ha, 100), DFS_ESESSION);
     assert_true(meta_lock_waits(w->m, t.b.session, ticket));
     assert_false(meta_lock_waits(w->m, t.a.session, waiting)); /* it waits for nothing any more */
-    assert_int_equal(world_open_session(w, 1), t.a.session); /* an old request: it does not come back to life by it */
+    assert_int_equal(world_open_session(w, 1), t.a.session);   /* an old request: it does not come back to life by it */
     assert_false(meta_session_exists(w->m, t.a.session));
     expire(w, &t.a); /* twice */
     assert_true(meta_lock_waits(w->m, t.b.session, ticket));
@@ -471,6 +511,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handle_is_opened_as_open_says),
         cmocka_unit_test(what_is_open_outlives_its_names),
+        cmocka_unit_test(what_is_open_outlives_its_replacement),
         cmocka_unit_test(a_session_takes_its_handles_along),
         cmocka_unit_test(locks_exclude_and_are_handed_on),
         cmocka_unit_test(giving_up_takes_only_what_is_waited_for),

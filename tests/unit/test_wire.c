@@ -349,8 +349,9 @@ static void test_names_are_held_to_their_rule(void **state)
 /* The bytes themselves, so that a change of the format cannot pass unseen. */
 static void test_bytes_of_a_lookup(void **state)
 {
-    static const uint8_t expected[] = {1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 'a', '/', 'b', 1, 0, 0, 0};
-    struct msg m = {.type = MSG_TYPE_lookup, .lookup = {.dir = 1, .path = STR("a/b"), .flags = LOOKUP_NOFOLLOW}};
+    static const uint8_t expected[] = {1, 0, 0, 0, 0, 0, 0, 0, 3, 0, 'a', '/', 'b', 1, 0, 0, 0, 9, 0, 0, 0, 0, 0, 0, 0};
+    struct msg m = {.type = MSG_TYPE_lookup,
+                    .lookup = {.dir = 1, .path = STR("a/b"), .flags = LOOKUP_NOFOLLOW, .session = 9}};
     char text[64];
     struct bytes out;
 
@@ -359,8 +360,8 @@ static void test_bytes_of_a_lookup(void **state)
     assert_int_equal(msg_encode(&m, &out), 0);
     assert_int_equal(out.len, sizeof expected);
     assert_memory_equal(out.p, expected, sizeof expected);
-    assert_string_equal(wire_print(wire_desc_of(m.type), &m.lookup, text, sizeof text), "dir=1 path=\"a/b\" flags=1");
-    out.max = 20;
+    assert_string_equal(wire_print(wire_desc_of(m.type), &m.lookup, text, sizeof text), "dir=1 path=\"a/b\" flags=1 session=9");
+    out.max = 28;
     assert_int_equal(msg_encode(&m, &out), DFS_ETOOBIG);
     assert_int_equal(out.len, sizeof expected);
     bytes_close(&out);

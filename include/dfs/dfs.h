@@ -111,6 +111,14 @@ struct dfs_status {
     uint64_t quarantined; /* copies of such chunks, as far as StorageServers have reported */
 };
 
+struct dfs_process { /* of a server, since it started */
+    const char *host; /* together with pid: servers of one process are told by it */
+    uint32_t pid, cores;
+    uint64_t mono_us; /* its clock when it answered; only differences mean something */
+    uint64_t cpu_us;
+    uint64_t memory, memory_peak; /* bytes resident */
+};
+
 enum dfs_recovery_state { DFS_RECOVERY_NONE, DFS_RECOVERY_GATHERING, DFS_RECOVERY_BUILDING, DFS_RECOVERY_DONE };
 struct dfs_recovery {
     int state;                  /* enum dfs_recovery_state */
@@ -213,6 +221,7 @@ struct dfs_result {
     bool eof;                            /* readdir, usage, fsck, trash_list: that was the last page */
     const struct dfs_status *status;     /* status */
     const struct dfs_recovery *recovery; /* recover */
+    const struct dfs_process *process;   /* server_process */
     struct dfs_statfs fs;                /* statfs */
     uint64_t file;                       /* open: what names the file from now on */
     struct dfs_lock lock;                /* lock_query: the first that is in the way; its type is 0 if there is none */
@@ -351,6 +360,9 @@ int dfs_fsck(struct dfs_client *c, uint64_t dir, const char *path, const char *a
 #define DFS_SERVER_UNDRAIN 2u
 #define DFS_SERVER_REMOVE 3u
 int dfs_server_set(struct dfs_client *c, uint32_t id, unsigned action, dfs_cb cb, void *arg);
+/* What the NameServer or StorageServer at this address, one that dfs_status names, has used of its machine. Asked once: it
+ * fails at once where the server does not answer. */
+int dfs_server_process(struct dfs_client *c, const char *address, dfs_cb cb, void *arg);
 /* Evens out how full the servers are, further than happens by itself; comes back at once. */
 int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg);
 /* Takes a NameServer out of the cluster for good. */

@@ -163,6 +163,9 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_LOCK_QUERY:
         lock_begin(op, fx);
         return;
+    case OP_PROCESS:
+        process_begin(op, fx);
+        return;
     default:
         path_begin(op, fx);
         return;
@@ -190,6 +193,8 @@ static int request_check(const struct client_request *r)
         return DFS_EINVAL;
     if (r->kind < OP_STATFS || r->kind == OP_PUT || (r->kind == OP_GET && !r->file) || r->kind == OP_OPEN)
         err = path_check(r->path);
+    if (r->kind == OP_PROCESS)
+        return r->path && *r->path && strlen(r->path) <= WIRE_ADDR_MAX ? 0 : DFS_EINVAL;
     if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || r->kind == OP_LINK || op_is_xattr(r->kind) ||
                  (r->kind <= OP_USAGE && r->path2)))
         err = path_check(r->path2);

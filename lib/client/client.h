@@ -73,12 +73,13 @@ enum client_op_kind {
     OP_LOCK,
     OP_UNLOCK,
     OP_LOCK_QUERY,
+    OP_PROCESS,
 };
 
 /* What to do. Strings are copied by client_start. */
 struct client_request {
     enum client_op_kind kind;
-    const char *path;
+    const char *path;  /* process: the server's address */
     const char *path2; /* symlink: target; rename, link: to; readdir, usage, fsck: after; xattr: name */
     const void *value; /* setxattr */
     size_t value_len;

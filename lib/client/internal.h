@@ -261,6 +261,9 @@ void xattr_answer(struct op *op, const struct msg *m); /* may end the op with EN
 void servers_build(struct rpc *r, struct msg *m);
 void servers_answer(struct op *op, const struct msg *m); /* may end the op with ENOMEM */
 const char *server_state_word(uint8_t s);
+/* --- process.c --- */
+void process_begin(struct op *op, struct effects *fx);
+
 /* --- backup.c --- */
 void backup_begin(struct op *op, struct effects *fx);
 void recover_answer(struct op *op, const struct msg_recover_reply *m);

@@ -399,6 +399,11 @@ int dfs_status(struct dfs_client *c, dfs_cb cb, void *arg)
     return start(c, &(struct client_request){.kind = OP_STATUS, .cb = cb, .arg = arg});
 }
 
+int dfs_server_process(struct dfs_client *c, const char *address, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_PROCESS, .path = address, .cb = cb, .arg = arg});
+}
+
 int dfs_health(struct dfs_client *c, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_HEALTH, .cb = cb, .arg = arg});

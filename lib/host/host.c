@@ -78,9 +78,24 @@ static void give_event(struct host *h, const struct event *ev)
     h->touched = true;
 }
 
+/* Of the process, which cores know nothing about. */
+static void answer_process(struct host *h, struct reply_to to)
+{
+    char name[UV_MAXHOSTNAMESIZE];
+    struct msg m = {.type = MSG_TYPE_process_reply};
+    process_usage(&m.process_reply, name, sizeof name);
+    fx_reply(&h->fx, to, &m, NULL);
+    execute(h);
+    h->touched = true; /* the turn's end flushes */
+}
+
 static void on_net_event(void *arg, const struct event *ev)
 {
-    give_event(arg, ev);
+    struct host *h = arg;
+    if (ev->kind == EV_REQUEST && ev->msg->type == MSG_TYPE_process && h->core && !h->dead && !h->failed)
+        answer_process(h, ev->to);
+    else
+        give_event(h, ev);
 }
 
 static void on_disk_done(void *arg, struct disk_op *op)

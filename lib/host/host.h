@@ -65,6 +65,9 @@ void host_stop(struct host *h, uint64_t grace);
 /* Closes at once; owner.closed follows. No event reaches the core any more. */
 void host_close(struct host *h);
 
+/* What this process has used so far; m->host points into name. */
+void process_usage(struct msg_process_reply *m, char *name, size_t len);
+
 /* Whether only this machine can connect there: 127.x.x.x, [::1] or localhost. */
 bool address_is_loopback(const char *address);
 /* 0.0.0.0 or [::]: fine to listen on, useless to tell others. */

@@ -507,6 +507,7 @@
 #define DFS_MESSAGES(X)                                                                                                \
     X(hello, 0x0001, LINK)                                                                                             \
     X(ping, 0x0002, LINK)                                                                                              \
+    X(process, 0x0003, LINK)                                                                                           \
     X(session_open, 0x0101, MUTATION)                                                                                  \
     X(session_close, 0x0102, MUTATION)                                                                                 \
     X(lookup, 0x0110, READ)                                                                                            \

@@ -53,6 +53,17 @@
     F(u8, eof)                                                                                                         \
     F(u32, files) /* looked at for this page */
 
+/* What a server's process has used so far; any server says it of itself, whatever state its cluster is in. */
+#define MSG_process(F, R, L) F(u8, reserved)
+#define MSG_process_reply(F, R, L)                                                                                     \
+    F(text, host)   /* with pid: what tells that two addresses are one process */                                      \
+    F(u32, pid)     /* on that host */                                                                                 \
+    F(u32, cores)   /* the host's */                                                                                   \
+    F(u64, mono_us) /* the server's clock when it answered; only differences mean something */                         \
+    F(u64, cpu_us)  /* user and system, its children's included */                                                     \
+    F(u64, memory)  /* bytes resident */                                                                               \
+    F(u64, memory_peak)
+
 /* --- mutations --- */
 
 /* A StorageServer is to be emptied, to stay after all, or to go for good. */

@@ -57,6 +57,10 @@ static void on_reply(struct echo_node *e, const struct event *ev)
     e->last_token = ev->token;
     if (ev->status == 0)
         e->ok++;
+    if (ev->status == 0 && ev->msg->type == MSG_TYPE_process_reply) {
+        e->last_cpu_us = ev->msg->process_reply.cpu_us;
+        e->last_memory = ev->msg->process_reply.memory;
+    }
     if (e->expect && ev->payload && payload_len(ev->payload) == e->expect_len) {
         uint8_t *copy = malloc(e->expect_len);
         payload_copy_out(ev->payload, 0, copy, e->expect_len);
@@ -117,6 +121,12 @@ void echo_lookup(struct echo_node *e, const char *addr, const char *path, uint64
     m.lookup.dir = ROOT_INO;
     m.lookup.path = str_of(path);
     send_call(e, addr, &m, NULL, token, timeout);
+}
+
+void echo_process(struct echo_node *e, const char *addr, uint64_t token)
+{
+    struct msg m = {.type = MSG_TYPE_process};
+    send_call(e, addr, &m, NULL, token, 5 * NS_PER_SEC);
 }
 
 void echo_write(struct echo_node *e, const char *addr, const void *p, uint32_t len, uint64_t token)

@@ -21,6 +21,7 @@ struct echo_node {
     uint32_t replies, ok; /* calls that ended; with success */
     int last_status;
     uint64_t last_token;
+    uint64_t last_cpu_us, last_memory; /* of the last process reply */
     uint8_t *expect;      /* payload the next read replies must carry; NULL: not checked */
     uint32_t expect_len, matched;
     struct reply_to held; /* the last request */
@@ -34,6 +35,7 @@ void echo_open(struct echo_node *e, uv_loop_t *loop, const struct net_limits *li
 void echo_close(struct echo_node *e); /* runs the loop until it is closed */
 
 void echo_lookup(struct echo_node *e, const char *addr, const char *path, uint64_t token, uint64_t timeout);
+void echo_process(struct echo_node *e, const char *addr, uint64_t token);
 void echo_write(struct echo_node *e, const char *addr, const void *p, uint32_t len, uint64_t token);
 /* Answers what was held while mute. */
 void echo_answer_held(struct echo_node *e);

@@ -48,6 +48,7 @@ struct fake {
     int ended, status;
     struct dfs_attr attr;
     uint64_t bytes;
+    struct dfs_process process;
     char error[320];
 
     /* the cluster's state */
@@ -69,6 +70,8 @@ static inline void fake_on_done(void *arg, int status, const struct dfs_result *
     f->status = status;
     f->attr = r->attr;
     f->bytes = r->bytes;
+    if (r->process)
+        f->process = *r->process;
     snprintf(f->error, sizeof f->error, "%s", r->error);
 }
 

@@ -171,6 +171,31 @@ static void a_deadline_can_be_taken_back(void **state)
     fake_free(f);
 }
 
+static void any_server_is_asked_what_it_has_used(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    fake_start(f, (struct client_request){.kind = OP_PROCESS, .path = "ss7:4620"});
+    struct fake_call *k = fake_expect(f, MSG_TYPE_process, "ss7:4620");
+    struct msg m = {.type = MSG_TYPE_process_reply};
+    m.process_reply = (struct msg_process_reply){STR("box"), 12, 4, 1000, 600, 1 << 20, 2 << 20};
+    fake_reply(f, k, &m, NULL);
+    assert_int_equal(f->status, 0);
+    assert_int_equal(f->process.pid, 12);
+    assert_int_equal(f->process.cpu_us, 600);
+    assert_int_equal(f->process.memory_peak, 2 << 20);
+
+    fake_start(f, (struct client_request){.kind = OP_PROCESS, .path = "ss8:4620"});
+    fake_break(f, fake_expect(f, MSG_TYPE_process, "ss8:4620"), DFS_EUNREACH);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_EUNREACH); /* at once: nobody else could say it */
+    assert_non_null(strstr(f->error, "ss8:4620"));
+
+    struct client_request bad = {.kind = OP_PROCESS, .path = "", .cb = fake_on_done, .arg = f};
+    assert_int_equal(client_start(f->c, &bad), DFS_EINVAL);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +205,7 @@ int main(void)
         cmocka_unit_test(a_deadline_ends_an_operation),
         cmocka_unit_test(a_change_on_its_way_is_unknown_at_its_deadline),
         cmocka_unit_test(a_deadline_can_be_taken_back),
+        cmocka_unit_test(any_server_is_asked_what_it_has_used),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -210,6 +210,23 @@ static void stopping_does_not_wait_longer_than_its_grace(void **state)
     assert_int_equal(f->client.last_status, DFS_ECONNLOST);
 }
 
+static void the_host_itself_says_what_the_process_has_used(void **state)
+{
+    struct fixture *f = *state;
+    f->toy.hold = true; /* whatever state the core is in */
+    echo_process(&f->client, f->toy.host.address, 1);
+    assert_true(echo_run_until(&f->loop, &f->client.replies, 1));
+    assert_int_equal(f->client.last_status, 0);
+    assert_int_equal(f->toy.n_waiting, 0);
+    assert_true(f->client.last_memory > MIB);
+    uint64_t before = f->client.last_cpu_us, start = now_sample().mono;
+    while (now_sample().mono - start < 50 * NS_PER_MS)
+        ;
+    echo_process(&f->client, f->toy.host.address, 2);
+    assert_true(echo_run_until(&f->loop, &f->client.replies, 2));
+    assert_true(f->client.last_cpu_us > before);
+}
+
 static void addresses(void **state)
 {
     char out[64];
@@ -306,6 +323,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_fatal_effect_nothing_is_answered, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_answers_what_is_under_way, setup, teardown),
         cmocka_unit_test_setup_teardown(stopping_does_not_wait_longer_than_its_grace, setup, teardown),
+        cmocka_unit_test_setup_teardown(the_host_itself_says_what_the_process_has_used, setup, teardown),
         cmocka_unit_test(addresses),
         cmocka_unit_test(a_snapshot_is_written_from_a_frozen_view),
     };

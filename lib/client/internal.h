@@ -26,6 +26,9 @@
 #define CLIENT_FIRST_CONTACT (5 * NS_PER_SEC)
 #define BACKOFF_FIRST (20 * NS_PER_MS)
 #define BACKOFF_MAX (1 * NS_PER_SEC)
+/* While there may be a failover: between two looks for the leader, and how long one may take. */
+#define BACKOFF_LEADER (100 * NS_PER_MS)
+#define FAILOVER_TIME (5 * NS_PER_SEC)
 /* Mutations of our session in flight; below the NameServer's window of 1024. */
 #define CLIENT_MUTATIONS_MAX 1000u
 /* A StorageServer that failed us is avoided for so long. */
@@ -67,6 +70,7 @@ struct rpc {
     uint64_t since;     /* start, or last progress */
     uint64_t sent;      /* when the last call left */
     uint64_t nm_serial; /* which choice of NameServer it was sent to */
+    uint32_t hops;      /* to another NameServer since it slept last */
     rpc_build_fn build;
     rpc_answer_fn answer;
 };
@@ -183,7 +187,8 @@ void task_send(struct task *t, const char *addr, const struct msg *m, struct pay
                struct effects *fx);
 /* Sleeps with jittered exponential backoff, then runs. */
 void task_sleep(struct task *t);
-void task_stop(struct task *t); /* neither reply nor run follows */
+void task_nap(struct task *t, uint64_t max); /* the same, for max ns at most */
+void task_stop(struct task *t);              /* neither reply nor run follows */
 void tasks_reply(struct client *c, const struct event *ev, struct effects *fx);
 void tasks_wake(struct client *c, struct effects *fx);
 /* Runs all tasks waiting in the list. */

@@ -2,7 +2,7 @@
 /* Calls to the NameServers.
  *
  * The happy path is: there is a session (where one is needed), the message is built, the leader answers. Possible
- * failures are: not the leader, or not any more (follow it, or try the next), unreachable or silent (the next, after a pause), busy (the
+ * failures are: not the leader, or not any more (follow it, or try the next), unreachable or silent (the next), busy (the
  * same, after a pause), the session is gone (a new one, if the request cannot have been applied yet). A mutation keeps
  * its number through all of this, so that it takes effect once (G6); what may have been applied and cannot be asked about
  * any more ends with EUNKNOWN, never with "failed" (A7). */
@@ -28,6 +28,7 @@ void rpc_start(struct rpc *r, struct effects *fx)
 {
     r->since = r->t.c->now.mono;
     r->t.attempts = 0;
+    r->hops = 0;
     r->uncertain = false;
     r->number = 0;
     rpc_run(&r->t, fx);
@@ -153,11 +154,25 @@ static bool rpc_overdue(const struct rpc *r, int status)
 /* Tries again later, or gives up when there was no progress for too long. */
 static void rpc_again(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
+    const struct client *c = r->t.c;
     if (!rpc_overdue(r, status)) {
-        task_sleep(&r->t);
+        r->hops = 0;
+        task_nap(&r->t, status != DFS_EBUSY && c->now.mono - r->since < FAILOVER_TIME ? BACKOFF_LEADER : BACKOFF_MAX);
         return;
     }
     rpc_finish(r, r->mutation && r->uncertain ? DFS_EUNKNOWN : status, ev, fx);
+}
+
+/* Another NameServer may know better: it is asked at once, but each only once before the next pause, so that two that name
+ * each other, or a cluster that is down, do not make us spin. */
+static void rpc_elsewhere(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    if (r->hops >= r->t.c->cfg.n_nameservers - 1 || rpc_overdue(r, status)) {
+        rpc_again(r, status, ev, fx);
+        return;
+    }
+    r->hops++;
+    rpc_run(&r->t, fx);
 }
 
 static void rpc_not_leader(struct rpc *r, const struct event *ev, struct effects *fx)
@@ -169,12 +184,12 @@ static void rpc_not_leader(struct rpc *r, const struct event *ev, struct effects
         nm_use(c, leader);
     else if (!known)
         nm_rotate(r);
-    if (known && r->t.attempts == 0) {
-        r->t.attempts = 1; /* at once, but two that name each other do not make us spin */
+    if (known && r->hops == 0) {
+        r->hops = 1; /* also where only one address is listed */
         rpc_run(&r->t, fx);
         return;
     }
-    rpc_again(r, DFS_ENOTLEADER, ev, fx);
+    rpc_elsewhere(r, DFS_ENOTLEADER, ev, fx);
 }
 
 static void rpc_no_session(struct rpc *r, const struct event *ev, struct effects *fx)
@@ -225,11 +240,11 @@ static void rpc_reply(struct task *t, const struct event *ev, struct effects *fx
     case DFS_ETIMEDOUT:
         r->uncertain = true;
         nm_rotate(r);
-        rpc_again(r, ev->status, ev, fx);
+        rpc_elsewhere(r, ev->status, ev, fx);
         return;
     case DFS_EUNREACH:
         nm_rotate(r);
-        rpc_again(r, ev->status, ev, fx);
+        rpc_elsewhere(r, ev->status, ev, fx);
         return;
     case DFS_EAGAIN:
     case DFS_EBUSY:

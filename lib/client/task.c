@@ -53,16 +53,16 @@ void task_send(struct task *t, const char *addr, const struct msg *m, struct pay
     fx_call(fx, addr, m, payload, t->token, timeout);
 }
 
-void task_sleep(struct task *t)
+void task_nap(struct task *t, uint64_t max)
 {
     struct client *c = t->c;
-    uint64_t base = BACKOFF_FIRST << (t->attempts < 6 ? t->attempts : 6);
-    if (base > BACKOFF_MAX)
-        base = BACKOFF_MAX;
+    uint64_t base = min_u64(BACKOFF_FIRST << (t->attempts < 6 ? t->attempts : 6), max);
     t->attempts++;
     t->wake = c->now.mono + base / 2 + rng_below(&c->rng, base / 2 + 1);
     list_push(&c->sleeping, &t->link);
 }
+
+void task_sleep(struct task *t) { task_nap(t, BACKOFF_MAX); }
 
 void task_stop(struct task *t)
 {

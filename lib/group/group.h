@@ -163,6 +163,7 @@ struct nm {
     bool opening, epoch_open;       /* open_epoch is on its way; it was applied */
     bool serving;                   /* and no earlier leader's lease can run any more */
     uint64_t serve_at, lease_until; /* mono ns */
+    uint64_t led_at;                /* mono ns: when we last heard from another leader, or were started */
     bool asked;                     /* something was answered under the lease since it was renewed last */
     struct list waiting;            /* of struct waiting: requests that need a lease */
     uint64_t waiting_bytes;
@@ -200,16 +201,16 @@ struct nm {
     uint64_t backup_after;             /* a backup waits for a snapshot of this index or later; 0: none does */
     uint64_t backup_until;             /* mono ns: a backup is being read */
 
-    uint64_t free_bytes;        /* of the disk, as far as known */
+    uint64_t free_bytes;                    /* of the disk, as far as known */
     bool nearly_full, no_spare, join_waits; /* said in the log */
     bool stat_running;
     uint64_t stat_at;    /* mono ns: of the next look */
     uint64_t stat_index; /* the log's last index at the last look */
 
     struct leader lead;
-    struct rates rates; /* of what this node has answered */
+    struct rates rates;        /* of what this node has answered */
     struct recovery *recovery; /* begun by this leader; NULL: none was */
-    char note[2][512]; /* what opening found and repaired, to be logged in the first turn */
+    char note[2][512];         /* what opening found and repaired, to be logged in the first turn */
     uint32_t n_notes;
 };
 

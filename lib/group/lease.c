@@ -2,12 +2,14 @@
 /* When a leader may answer (CONSISTENCY A5).
  *
  * The log is the lease: an entry of ours, submitted at t, that is applied proves that nobody else could have been elected
- * before t; and whoever is elected later waits for longer than the lease before it answers. So until t + lease what we
- * know is current. Requests that come when no lease runs wait for one; an empty entry brings it. A lone voter can only be
+ * before t; and whoever is elected later does not answer before t + lease and more. So until t + lease what we know is
+ * current. Requests that come when no lease runs wait for one; an empty entry brings it. A lone voter can only be
  * followed by itself, and needs none.
  *
- * The wait of a new leader is the lease and a tenth, for clocks that do not run alike. A cluster that never had a second
- * member had no other leader to wait for. */
+ * How long a new leader waits: it has every entry that was ever applied, so it received the one that proves another's lease,
+ * after t. The lease and a tenth, for clocks that do not run alike, after the last word from any leader is late enough; the
+ * election has passed most of it. A start counts as such a word: what is in the log came before. A cluster that never had
+ * a second member had no other leader to wait for. */
 #include <stdlib.h>
 
 #include "base/log.h"
@@ -47,7 +49,7 @@ void lease_leader(struct nm *nm)
     nm->asked = false;
     nm->serve_at = nm->now.mono;
     if (!alone && !nm->cfg.trust_lease)
-        nm->serve_at += nm->cfg.read_lease + nm->cfg.read_lease / DRIFT;
+        nm->serve_at = max_u64(nm->serve_at, nm->led_at + nm->cfg.read_lease + nm->cfg.read_lease / DRIFT);
 }
 
 void lease_renew(struct nm *nm, const struct batch *b)

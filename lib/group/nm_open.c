@@ -414,6 +414,7 @@ int nm_open(const struct nm_config *cfg, struct disk *disk, struct now now, stru
 
     nm->disk = disk;
     nm->now = now;
+    nm->led_at = now.mono;
     list_init(&nm->queue);
     list_init(&nm->pending);
     list_init(&nm->waiting);

@@ -402,35 +402,37 @@ static struct raft_server *ourselves(struct nm *nm)
     return NULL;
 }
 
-/* Whether there may still be the leader we know: one without a vote never doubts that. */
-static bool leader_silent(struct nm *nm, const struct peer *candidate)
+/* Whether the leader we follow is gone, to all we know. One without a vote waits longer: it never doubts it itself. */
+static bool leader_silent(struct nm *nm, const struct peer *candidate, int role)
 {
+    uint64_t limit = role == RAFT_VOTER ? nm->raft.election_timeout * NS_PER_MS : ELECTION_MAX;
     raft_id id = 0;
     const char *address = NULL;
     const struct peer *p;
 
     raft_leader(&nm->raft, &id, &address);
     p = peer_find(nm, (uint32_t)id);
-    return id == candidate->id || p == NULL || nm->now.mono - p->heard > ELECTION_MAX;
+    return nm->raft.state == RAFT_FOLLOWER && (id == candidate->id || p == NULL || nm->now.mono - p->heard > limit);
 }
 
-/* libraft 0.22.1 grants no vote where its own configuration gives it none. But the change that made it a voter may not have
- * reached it yet: then the first of two voters could never be elected again. Granting is safe: a candidate counts those who
- * are voters to it. */
+/* libraft 0.22.1 believes in a leader until its own timeout has passed, so that an election would take as long as the
+ * longest of two; Raft asks for the shortest timeout there is since the leader's last word.
+ * It grants no vote where its own configuration gives it none. But the change that made it a voter may not have reached it
+ * yet: then the first of two voters could never be elected again. Granting is safe: a candidate counts those who are voters
+ * to it. */
 static void take_vote(struct nm *nm, struct peer *p, const struct msg_peer_vote *v, struct effects *fx)
 {
     struct raft_message r = {.type = RAFT_REQUEST_VOTE};
     struct raft_server *self = ourselves(nm);
     int role = self != NULL ? self->role : RAFT_VOTER;
 
-    r.request_vote =
-        (struct raft_request_vote){.version = 2,
-                                   .term = v->term,
-                                   .candidate_id = p->id,
-                                   .last_log_index = v->last_index,
-                                   .last_log_term = v->last_term,
-                                   .disrupt_leader = v->disrupt != 0 || (role != RAFT_VOTER && leader_silent(nm, p)),
-                                   .pre_vote = v->pre != 0};
+    r.request_vote = (struct raft_request_vote){.version = 2,
+                                                .term = v->term,
+                                                .candidate_id = p->id,
+                                                .last_log_index = v->last_index,
+                                                .last_log_term = v->last_term,
+                                                .disrupt_leader = v->disrupt != 0 || leader_silent(nm, p, role),
+                                                .pre_vote = v->pre != 0};
     if (self != NULL)
         self->role = RAFT_VOTER;
     receive(nm, p, &r, fx);
@@ -499,6 +501,7 @@ void peers_request(struct nm *nm, const struct event *ev, struct effects *fx)
     p->level = w->level;
     switch (ev->msg->type) {
     case MSG_TYPE_peer_append:
+        nm->led_at = nm->now.mono;
         take_append(nm, p, ev, fx);
         break;
     case MSG_TYPE_peer_append_result:
@@ -514,6 +517,7 @@ void peers_request(struct nm *nm, const struct event *ev, struct effects *fx)
         take_timeout(nm, p, &ev->msg->peer_timeout, fx);
         break;
     case MSG_TYPE_peer_snapshot:
+        nm->led_at = nm->now.mono;
         if (ev->msg->peer_snapshot.term >= raft_current_term(&nm->raft))
             install_wanted(nm, p->id, p->addr,
                            (struct snapshot_ref){ev->msg->peer_snapshot.last_index, ev->msg->peer_snapshot.last_term});

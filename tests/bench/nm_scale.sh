@@ -10,7 +10,7 @@ Usage: sh tests/bench/nm_scale.sh [OPTION]...
 
 Measures NameServers on loopback, each part in turn, and prints one line for each figure, with what it is held against.
 
-  --only WORDS  some of "core restart list snapshot outstanding three" (default all)
+  --only WORDS  some of "core restart list snapshot outstanding three failover" (default all)
   --files N     files of the large namespace (default 10000000)
   --rounds N    how often what is compared is measured, alternating (default 3)
   --dir DIR     where the servers keep their data (default build/nm_scale; removed at the end)
@@ -19,7 +19,7 @@ HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ONLY="core restart list snapshot outstanding three" FILES=10000000 ROUNDS=3
+ONLY="core restart list snapshot outstanding three failover" FILES=10000000 ROUNDS=3
 DIR=$ROOT/build/nm_scale BUILD=$ROOT/build/release
 while [ $# -gt 0 ]; do
     case $1 in
@@ -178,6 +178,45 @@ part_three() {
     done
     one=$(median <"$DIR/one.rates") three=$(median <"$DIR/three.rates")
     figure "creates/s, three NameServers, -c 50" "$three" "ratio $(ratio "$three" "$one") to one (0.4)"
+}
+
+# The leader of three is killed while 16 connections create, and while somebody types a mkdir. It comes back before the next round.
+part_failover() {
+    start_nm m1 --init
+    first=$DFS_NM
+    start_nm m2 --join "$first"
+    start_nm m3 --join "$first"
+    all=""
+    for n in 1 2 3; do
+        eval "pid$n=$(echo "$PIDS" | awk -v n=$n '{ print $n }') port$n=$(sed 's/.*://' "$DIR/m$n.port")"
+        eval "all=$all,127.0.0.1:\$port$n"
+    done
+    DFS_NM=${all#,}
+    for round in $(seq "$ROUNDS"); do
+        until [ "$("$BIN/dfs" -j status | grep -o '"state":"follower"' | wc -l)" = 2 ]; do sleep 0.1; done
+        "$BIN/dfs-bench" meta -c 16 --seconds 3 --json "$DIR/failover.json" >"$DIR/bench.log" 2>&1 &
+        load=$!
+        sleep 1
+        address=$("$BIN/dfs" -j status | tr '{' '\n' | sed -n 's/.*"address":"\([^"]*\)".*"state":"leader".*/\1/p')
+        for n in 1 2 3; do eval "[ 127.0.0.1:\$port$n != '$address' ] || { leader=$n pid=\$pid$n port=\$port$n; }"; done
+        sleep 0.$((round * 37 % 90 + 10))
+        kill -9 "$pid"
+        begin=$(now)
+        "$BIN/dfs" mkdir "/after$round"
+        since "$begin" >>"$DIR/failover.mkdir"
+        echo >>"$DIR/failover.mkdir"
+        wait "$load" || { cat "$DIR/bench.log" >&2; exit 1; }
+        of "$DIR/failover.json" create max_us | awk '{ printf "%.2f\n", $1 / 1e6 }' >>"$DIR/failover.create"
+        wait "$pid" 2>/dev/null || true
+        start_nm "m$leader" --listen "127.0.0.1:$port"
+        eval "pid$leader=$!"
+        DFS_NM=${all#,}
+    done
+    stop_all
+    for what in create mkdir; do
+        figure "slowest $what over a kill -9 of the leader, s" "$(sort -g "$DIR/failover.$what" | tail -n 1)" \
+            "at most 2; all: $(sort -g "$DIR/failover.$what" | tr '\n' ' ')"
+    done
 }
 
 for part in $ONLY; do

@@ -181,16 +181,37 @@ static void the_leader_is_followed_at_once(void **state)
     fake_start(f, (struct client_request){.kind = OP_STAT, .path = "/"});
     fake_refuse(f, fake_expect(f, MSG_TYPE_lookup, "nm1:1"), DFS_ENOTLEADER, "", "nm3:1");
     struct fake_call *k = fake_expect(f, MSG_TYPE_lookup, "nm3:1");
-    /* nobody leads: the next of the list, after a pause */
+    /* nobody leads: the next of the list, but two were asked already */
     fake_refuse(f, k, DFS_ENOTLEADER, "", "");
     assert_null(fake_next(f));
     fake_sleep(f);
     k = fake_expect(f, MSG_TYPE_lookup, "nm2:1");
     fake_break(f, k, DFS_EUNREACH);
+    k = fake_expect(f, MSG_TYPE_lookup, "nm1:1");
+    fake_break(f, k, DFS_EUNREACH);
+    assert_null(fake_next(f));
     fake_sleep(f);
-    fake_expect(f, MSG_TYPE_lookup, "nm1:1");
+    fake_expect(f, MSG_TYPE_lookup, "nm2:1");
     fake_free(f);
     /* freeing ended the operation */
+}
+
+static void a_leader_is_looked_for_often_while_there_may_be_a_failover(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    fake_start(f, (struct client_request){.kind = OP_STAT, .path = "/"});
+    uint64_t begun = f->now.mono, longest = 0, late = 0;
+    while (f->now.mono - begun < 8 * NS_PER_SEC) {
+        uint64_t before = f->now.mono;
+        fake_refuse(f, fake_expect(f, MSG_TYPE_lookup, "nm1:1"), DFS_ENOTLEADER, "", "");
+        fake_sleep(f);
+        uint64_t *which = before - begun < 5 * NS_PER_SEC ? &longest : &late;
+        *which = max_u64(*which, f->now.mono - before);
+    }
+    assert_in_range(longest, 50 * NS_PER_MS, 100 * NS_PER_MS);
+    assert_in_range(late, 500 * NS_PER_MS, NS_PER_SEC);
+    fake_free(f);
 }
 
 static void busy_is_retried_and_the_end_of_patience_names_the_server(void **state)
@@ -395,6 +416,7 @@ int main(void)
         cmocka_unit_test(a_session_lost_under_a_retry_leaves_the_outcome_unknown),
         cmocka_unit_test(a_full_disk_under_a_retry_leaves_the_outcome_unknown),
         cmocka_unit_test(the_leader_is_followed_at_once),
+        cmocka_unit_test(a_leader_is_looked_for_often_while_there_may_be_a_failover),
         cmocka_unit_test(busy_is_retried_and_the_end_of_patience_names_the_server),
         cmocka_unit_test(a_mutation_that_may_have_happened_ends_unknown),
         cmocka_unit_test(a_refusal_is_final_and_keeps_the_servers_words),

@@ -9,7 +9,8 @@
  *   name.c     operations on names                       attr.c   attributes, statfs; how they look to the kernel
  *   dir.c      directories                               xattr.c  extended attributes
  *   node.c     files that are open                       io.c     reading them
- *   write.c    what was written and is not in the cluster yet */
+ *   write.c    what was written and is not in the cluster yet
+ *   lock.c     flock and fcntl */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -65,6 +66,7 @@ struct node {
     uint32_t n_extents, in_flight;
     int error;           /* errno of the last write that failed … */
     uint64_t errors;     /* … and how many did */
+    bool ranges;         /* a range of it was locked: close() has to unlock */
     struct list waiting; /* struct waiter */
 };
 
@@ -157,6 +159,7 @@ void node_unuse(struct node *n);
 static inline struct handle *handle_of(const struct fuse_file_info *fi) { return (struct handle *)(uintptr_t)fi->fh; }
 /* The library's name of the open file to read from, or to write to; 0: it is not open so. */
 uint64_t node_file(const struct node *n, bool write);
+static inline uint64_t handle_file(const struct handle *h) { return h->node->open[h->kind].file; }
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -174,6 +177,13 @@ void node_wait(struct node *n, struct waiter *w);
 uint64_t node_end(const struct node *n);
 /* The error to be told through this handle, once; 0: none. */
 int handle_error(struct handle *h);
+
+/* --- lock.c --- */
+void op_getlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock);
+void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct flock *lock, int sleep);
+void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
+/* Unlocks when everything written is durable, then answers; reply: an errno that is told instead of the outcome. */
+void unlock_when_durable(fuse_req_t req, struct node *n, const struct dfs_lock *lock, int reply);
 
 /* --- session.c --- */
 /* Mounts, and answers from now on. False: that failed, and was said. */

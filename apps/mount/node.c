@@ -115,9 +115,14 @@ static void handle_free(struct handle *h)
 
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    struct handle *h = handle_of(fi);
+    const struct dfs_lock whole = {.owner = fi->lock_owner};
     (void)ino;
-    handle_free(handle_of(fi));
-    fuse_reply_err(req, 0);
+    if (fi->flock_release)
+        unlock_when_durable(req, h->node, &whole, 0);
+    else
+        fuse_reply_err(req, 0);
+    handle_free(h);
 }
 
 /* --- opening --- */
@@ -136,12 +141,22 @@ static struct handle *handle_new(struct node *n, unsigned kind, uint64_t file)
     return h;
 }
 
+static void on_open(struct call *k, int status, const struct dfs_result *r);
+
+static void open_file(struct call *k)
+{
+    call_at(k->m, k->req, k->ino, k->ino);
+    call_go(k, dfs_open(k->m->client, "", DFS_READ | (k->wants_write ? DFS_WRITE : 0), 0, on_call, k));
+}
+
 static void on_open(struct call *k, int status, const struct dfs_result *r)
 {
     struct node *n = k->node;
     unsigned kind = k->wants_write;
-    if (status == 0 && !r->file && !n->open[kind].file)
-        status = DFS_EAGAIN; /* it was closed while we looked */
+    if (status == 0 && !r->file && !n->open[kind].file) { /* it was closed while we looked */
+        open_file(k);
+        return;
+    }
     if (status != 0) {
         fuse_reply_err(k->req, call_errno(k, status));
         node_unuse(n);
@@ -169,7 +184,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     if (k->node->open[kind].users)
         call_go(k, dfs_stat(m->client, "", 0, on_call, k));
     else
-        call_go(k, dfs_open(m->client, "", DFS_READ | (kind ? DFS_WRITE : 0), 0, on_call, k));
+        open_file(k);
 }
 
 static void on_create(struct call *k, int status, const struct dfs_result *r)

@@ -312,11 +312,37 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
     pump(n);
 }
 
+struct closing {
+    struct waiter w;
+    struct handle *handle;
+    fuse_req_t req;
+    uint64_t owner;
+};
+
+static void on_flushed(struct waiter *w)
+{
+    struct closing *c = CONTAINER_OF(w, struct closing, w);
+    const struct dfs_lock all = {.owner = c->owner, .range = true, .start = 0, .end = UINT64_MAX};
+    unlock_when_durable(c->req, c->handle->node, &all, handle_error(c->handle));
+    free(c);
+}
+
+/* What a process locked goes with the first of its descriptors it closes: POSIX. */
+static void flush_and_unlock(fuse_req_t req, struct handle *h, uint64_t owner)
+{
+    struct closing *c = xcalloc(1, sizeof *c);
+    *c = (struct closing){.handle = h, .req = req, .owner = owner};
+    c->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = on_flushed};
+    node_wait(h->node, &c->w);
+}
+
 void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
     struct handle *h = handle_of(fi);
     (void)ino;
-    if (h->kind == 0 || h->node->m->opt.relaxed)
+    if (h->node->ranges)
+        flush_and_unlock(req, h, fi->lock_owner);
+    else if (h->kind == 0 || h->node->m->opt.relaxed)
         fuse_reply_err(req, handle_error(h));
     else
         sync_node(h->node, h, req, 0, 0);

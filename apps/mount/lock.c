@@ -30,6 +30,7 @@ static void on_dropped(uv_work_t *work, int status)
 {
     struct locking *l = CONTAINER_OF(work, struct locking, work);
     (void)status;
+    l->k->m->notices_under_way--;
     fuse_reply_err(l->k->req, 0);
     node_unuse(l->k->node);
     call_free(l->k);
@@ -48,6 +49,7 @@ static void on_locked(struct call *k, int status, const struct dfs_result *r)
     }
     l = xcalloc(1, sizeof *l);
     l->k = k;
+    k->m->notices_under_way++;
     uv_queue_work(&k->m->loop, &l->work, drop_pages, on_dropped);
 }
 

@@ -114,6 +114,7 @@ void mount_ready(struct mount *m)
 static void on_client_closed(void *arg)
 {
     struct mount *m = arg;
+    notices_free(m);
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++)
         uv_close((uv_handle_t *)&m->signals[i], NULL);
     uv_close((uv_handle_t *)&m->leave, NULL);
@@ -123,7 +124,7 @@ static void on_leave(uv_timer_t *h)
 {
     struct mount *m = h->data;
     bool late = uv_now(&m->loop) >= m->leave_at;
-    if (m->dirty && !late)
+    if ((m->dirty && !late) || m->notices_under_way)
         return;
     if (m->dirty) {
         say("%llu bytes could not be written and are lost", (unsigned long long)m->dirty);
@@ -161,6 +162,7 @@ static void on_root(void *arg, int status, const struct dfs_result *r)
     else
         m->status = 0;
     m->root = r->attr.ino;
+    notices_start(m);
     if (m->status != 0 || !session_start(m)) {
         m->status = 1;
         mount_leave(m);

@@ -10,7 +10,7 @@
  *   dir.c      directories                               xattr.c  extended attributes
  *   node.c     files that are open                       io.c     reading them
  *   write.c    what was written and is not in the cluster yet
- *   lock.c     flock and fcntl */
+ *   notice.c   what others have changed   lock.c   flock and fcntl */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -94,11 +94,13 @@ struct mount {
     struct dfs_client *client;
     uint64_t root; /* what the kernel calls FUSE_ROOT_ID */
     struct node *nodes;
-    struct seen *seen;   /* what files were like when they were opened (node.c) */
-    uint32_t calls;      /* under way */
-    uint64_t dirty;      /* bytes in extents */
-    struct list writers; /* requests that wait for room: struct delayed */
-    bool ready, ending;  /* the kernel has said hello; we are to go */
+    struct seen *seen; /* what files were like when they were opened (node.c) */
+    struct notices *notices;
+    uint32_t notices_under_way; /* the kernel is being told something on a thread of the pool */
+    uint32_t calls;             /* under way */
+    uint64_t dirty;             /* bytes in extents */
+    struct list writers;        /* requests that wait for room: struct delayed */
+    bool ready, ending;         /* the kernel has said hello; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */
     int told;          /* a pipe to who started us, until we are ready; -1: nobody waits */
@@ -184,6 +186,10 @@ void op_setlk(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, struct 
 void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op);
 /* Unlocks when everything written is durable, then answers; reply: an errno that is told instead of the outcome. */
 void unlock_when_durable(fuse_req_t req, struct node *n, const struct dfs_lock *lock, int reply);
+
+/* --- notice.c --- */
+void notices_start(struct mount *m);
+void notices_free(struct mount *m);
 
 /* --- session.c --- */
 /* Mounts, and answers from now on. False: that failed, and was said. */

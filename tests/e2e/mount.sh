@@ -94,6 +94,22 @@ printf X | dd of="$T/mnt2/shared" conv=notrunc 2>/dev/null
 [ "$(cat "$M/shared")" = Xirst ] || fail "an overwrite there is not seen here: $(cat "$M/shared")"
 umount_dfs "$T/mnt2"
 
+say "what others change is told"
+mount_dfs "$T/mnt2" -o attr_timeout=1m,entry_timeout=1m
+echo old >"$M/told"
+echo old >"$M/gone"
+echo here >"$M/moved"
+sleep 0.2
+cat "$T/mnt2/told" "$T/mnt2/gone" "$T/mnt2/moved" >/dev/null
+ls -l "$T/mnt2" >/dev/null
+echo newer content 1<>"$M/told"
+rm "$M/gone"
+mv "$M/moved" "$M/elsewhere"
+is_told() { [ "$(stat -c %s "$T/mnt2/told")" = 14 ] && [ ! -e "$T/mnt2/gone" ] && [ ! -e "$T/mnt2/moved" ]; }
+wait_for 3 "the other mount to be told" is_told
+[ "$(cat "$T/mnt2/told")" = "newer content" ] || fail "old content after all"
+umount_dfs "$T/mnt2"
+
 say "part of the cluster, read only"
 mount_dfs_of "/a" "$T/mnt2" -o ro
 [ "$(cat "$T/mnt2/b/two")" = one ] || fail "a folder of the cluster"

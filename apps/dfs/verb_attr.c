@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* chmod, chown, touch. */
+/* chmod, chown, touch, truncate. */
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -141,5 +141,23 @@ int verb_touch(struct cli *cli)
     }
     for (size_t i = 0; i < cli->n_args; i++)
         touch(cli, cli->args[i], &set);
+    return 0;
+}
+
+/* --- truncate --- */
+
+int verb_truncate(struct cli *cli)
+{
+    uint64_t size;
+    if (!cli->opt.size || parse_size(cli->opt.size, &size) != 0) {
+        cli_fail(cli, NULL, "give the size as --size 0, 4096, 64k or 1g");
+        return 2;
+    }
+    for (size_t i = 0; i < cli->n_args; i++) {
+        struct call k = CALL(cli);
+        if (call_wait(&k, dfs_truncate(cli->client, cli->args[i], size, on_call, &k)) != 0)
+            cli_fail(cli, cli->args[i], "%s", k.error);
+        call_free(&k);
+    }
     return 0;
 }

@@ -91,6 +91,8 @@ static const struct verb_flag chmod_flags[] = {
     SWITCH(no_follow, "no-dereference", 'P', "a symbolic link itself, not what it leads to"), END};
 static const struct verb_flag touch_flags[] = {SWITCH(no_create, "no-create", 'c', "make no files"),
                                                TEXT(time, "time", 't', "TIME", "this time instead of now", NULL), END};
+static const struct verb_flag truncate_flags[] = {
+    TEXT(size, "size", 's', "SIZE", "this long (such as 0, 4096, 64k, 1g)", NULL), END};
 static const struct verb_flag lock_flags[] = {
     SWITCH(shared, "shared", 's', "a shared lock: others may have one, too"),
     SWITCH(exclusive, "exclusive", 'x', "an exclusive lock; it is one anyway"),
@@ -101,7 +103,8 @@ static const struct verb_flag lock_flags[] = {
 static const struct verb_flag du_flags[] = {SWITCH(summary, "summary", 's', "nothing below PATH"),
                                             NUMBER(depth, "depth", 'd', "show N levels of directories", "1"), HUMAN,
                                             END};
-static const struct verb_flag goal_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"), END};
+static const struct verb_flag goal_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"),
+                                              END};
 static const struct verb_flag df_flags[] = {SWITCH(human, "human", 'h', "sizes as 1.5 GiB; they always are"), END};
 
 const struct verb verbs[] = {
@@ -196,6 +199,8 @@ const struct verb verbs[] = {
      "  dfs chown alice:staff /a.txt\n  dfs chown -R 1000 /photos\n"},
     {"touch", "PATH...", "set the modification time", "D*", 1, ANY, verb_touch, touch_flags,
      "Makes an empty file where there is nothing.\n\n  dfs touch /a.txt\n  dfs touch -t 2024-02-03T04:05:06Z /a.txt\n"},
+    {"truncate", "PATH...", "make files shorter or longer", "w*", 1, ANY, verb_truncate, truncate_flags,
+     "What is cut off is gone; what is added reads as zeros.\n\n  dfs truncate --size 0 /log.txt\n"},
     {"lock", "PATH COMMAND [ARG...]", "run a command under a lock", "Dw*", 2, ANY, verb_lock, lock_flags,
      "Waits for the lock on the file PATH, which is made if there is none, runs COMMAND on this machine, and gives the "
      "lock\n"
@@ -222,7 +227,8 @@ const struct verb verbs[] = {
     {"df", "", "show capacity and use", "", 0, 0, verb_df, df_flags, "  dfs df -h\n"},
     {"setgoal", "GOAL PATH...", "how many copies files have", "wR*", 2, ANY, verb_setgoal, goal_flags,
      "GOAL is 1 to 16, or \"default\": two copies, or one while there is only one StorageServer. What is made in a\n"
-     "directory gets the directory's goal; what is in it already keeps its own, unless -r is given. Copies are made, or\n"
+     "directory gets the directory's goal; what is in it already keeps its own, unless -r is given. Copies are made, "
+     "or\n"
      "given up, in the background: dfs health shows how far that is.\n"
      "\n"
      "  dfs setgoal 3 /important.db\n"

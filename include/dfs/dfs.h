@@ -47,8 +47,8 @@ enum dfs_type {
 
 struct dfs_attr {
     uint64_t ino;
-    uint64_t generation; /* rises when the content is replaced */
-    uint64_t size; /* of a device: its number, as mknod was given it */
+    uint64_t generation;        /* rises when the content is replaced */
+    uint64_t size;              /* of a device: its number, as mknod was given it */
     int64_t mtime_ns, ctime_ns; /* since the epoch */
     uint32_t mode;              /* permission bits */
     uint32_t uid, gid, nlink;
@@ -278,18 +278,19 @@ struct dfs_context {
 /* Holds for calls started from now on. NULL: as at first. */
 void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 
-#define DFS_NOFOLLOW 1u /* stat: do not follow a final symlink */
-#define DFS_PARENTS 2u  /* mkdir: as mkdir -p */
-#define DFS_SWAP 8192u  /* rename: both are there, and change places in one step */
-#define DFS_EXCL 4u     /* create, put, rename, setxattr: fail if it exists */
-#define DFS_REPLACE 64u /* setxattr: fail if it does not exist */
-#define DFS_TREE 16u    /* remove: a directory with all it holds */
-#define DFS_KEEP 32u    /* remove: into the trash */
-#define DFS_READ 128u   /* open: to read from it, … */
-#define DFS_WRITE 256u  /* … to write to it; one of the two must be there */
-#define DFS_CREATE 512u /* open: make it if it is not there; with DFS_EXCL only then */
-#define DFS_WAIT 4096u  /* lock: wait for it */
-#define DFS_OWNER 8u    /* put: uid and gid of the options hold; otherwise the caller's own */
+#define DFS_NOFOLLOW 1u     /* stat: do not follow a final symlink */
+#define DFS_PARENTS 2u      /* mkdir: as mkdir -p */
+#define DFS_SWAP 8192u      /* rename: both are there, and change places in one step */
+#define DFS_EXCL 4u         /* create, put, rename, setxattr: fail if it exists */
+#define DFS_REPLACE 64u     /* setxattr: fail if it does not exist */
+#define DFS_TREE 16u        /* remove: a directory with all it holds */
+#define DFS_KEEP 32u        /* remove: into the trash */
+#define DFS_READ 128u       /* open: to read from it, … */
+#define DFS_WRITE 256u      /* … to write to it; one of the two must be there */
+#define DFS_CREATE 512u     /* open: make it if it is not there; with DFS_EXCL only then */
+#define DFS_TRUNCATE 16384u /* open, to write: make it empty */
+#define DFS_WAIT 4096u      /* lock: wait for it */
+#define DFS_OWNER 8u        /* put: uid and gid of the options hold; otherwise the caller's own */
 
 int dfs_stat(struct dfs_client *c, const char *path, unsigned flags, dfs_cb cb, void *arg);
 /* One page of names after `after` ("" for the first), in bytewise order; limit 0: 1000. */
@@ -426,6 +427,13 @@ int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void 
 /* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
               dfs_cb cb, void *arg);
+/* Makes a file exactly so long. What lay behind is gone for good, and reads as zeros should the file grow again; writes
+ * under way at the same time come before or after it. */
+int dfs_truncate(struct dfs_client *c, const char *path, uint64_t size, dfs_cb cb, void *arg);
+int dfs_ftruncate(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb, void *arg);
+/* Waits for the writes started before, and sets the time of the last change. The first error of a write since the last
+ * dfs_fsync, which its own callback was given, is told here once more, or by dfs_close. */
+int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
 /* DFS_EBUSY while writes to it are under way. Locks taken through it are given up, and what waits for one ends with
  * DFS_ECANCELED. */
 int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
@@ -479,6 +487,9 @@ int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t
 int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uint32_t mode, uint64_t *file);
 int dfs_sync_file_close(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len);
+int dfs_sync_truncate(struct dfs_sync *s, const char *path, uint64_t size);
+int dfs_sync_ftruncate(struct dfs_sync *s, uint64_t file, uint64_t size);
+int dfs_sync_fsync(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got);
 /* Between calls this face says nothing to the NameServers: who holds a lock calls something, dfs_sync_stat say, every few
  * seconds, or loses it (see dfs_lock).

@@ -55,6 +55,7 @@ static void op_free(struct op *op)
     lock_free(op);
     list_remove(&op->link);
     list_remove(&op->dated);
+    list_remove(&op->syncing);
     arena_close(&op->arena);
     free((char *)op->req.path);
     free((char *)op->req.path2);
@@ -158,6 +159,12 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_PWRITE:
         file_write_begin(op, fx);
         return;
+    case OP_TRUNCATE:
+        file_truncate_begin(op, fx);
+        return;
+    case OP_FSYNC:
+        file_sync_begin(op, fx);
+        return;
     case OP_LOCK:
     case OP_UNLOCK:
     case OP_LOCK_QUERY:
@@ -191,7 +198,8 @@ static int request_check(const struct client_request *r)
     int err = 0;
     if (!r->cb)
         return DFS_EINVAL;
-    if (r->kind < OP_STATFS || r->kind == OP_PUT || (r->kind == OP_GET && !r->file) || r->kind == OP_OPEN)
+    if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_OPEN ||
+        ((r->kind == OP_GET || r->kind == OP_TRUNCATE) && !r->file))
         err = path_check(r->path);
     if (r->kind == OP_PROCESS)
         return r->path && *r->path && strlen(r->path) <= WIRE_ADDR_MAX ? 0 : DFS_EINVAL;
@@ -238,6 +246,7 @@ int client_start(struct client *c, const struct client_request *r)
     arena_init(&op->arena, OP_ARENA_MAX);
     list_init(&op->link);
     list_init(&op->dated);
+    list_init(&op->syncing);
     op->number = ++c->last_op;
     list_push(&c->starting, &op->link);
     c->active++;

@@ -70,6 +70,8 @@ enum client_op_kind {
     OP_OPEN,
     OP_CLOSE,
     OP_PWRITE,
+    OP_TRUNCATE,
+    OP_FSYNC,
     OP_LOCK,
     OP_UNLOCK,
     OP_LOCK_QUERY,
@@ -90,9 +92,9 @@ struct client_request {
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length; /* of a get; the offset of a pwrite of `value` */
+    uint64_t offset, length; /* of a get; the offset of a pwrite of `value`; truncate: the length */
     struct dfs_lock lock;    /* lock (flags: DFS_WAIT), unlock, lock_query */
-    uint64_t file;           /* close, pwrite, locks; get: 0, or the open file instead of the path */
+    uint64_t file;           /* close, pwrite, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t
         id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;

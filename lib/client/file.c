@@ -24,15 +24,18 @@ static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
     const struct place *p = CONTAINER_OF(r, struct place, rpc);
     (void)a;
     m->type = MSG_TYPE_chunk_open;
-    m->chunk_open =
-        (struct msg_chunk_open){.session = r->session, .handle = p->file->id, .index = p->index, .failed = p->failed};
+    m->chunk_open = (struct msg_chunk_open){
+        .session = r->session, .handle = p->file->id, .index = p->index, .failed = p->failed, .was = p->chunk};
 }
 
 static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
 {
     if (m->n_replicas == 0 || m->chunk_size != FILE_CHUNK)
         return false;
+    if (m->cut && p->chunk && p->chunk != m->chunk)
+        p->gone[p->n_gone++ % PLACE_GONE] = p->chunk;
     p->chunk = m->chunk;
+    p->generation = m->generation;
     p->version = m->version;
     p->n = m->n_replicas;
     for (uint32_t i = 0; i < p->n; i++) {
@@ -108,6 +111,14 @@ struct place *file_place(struct file *f, struct frame *fr, struct effects *fx)
     return NULL;
 }
 
+bool place_was_cut(const struct place *p, uint64_t chunk)
+{
+    for (uint32_t i = 0; i < PLACE_GONE; i++)
+        if (chunk && p->gone[i] == chunk)
+            return true;
+    return false;
+}
+
 void place_failed(struct place *p, uint32_t version)
 {
     if (!p || p->state != PLACE_KNOWN || p->version != version)
@@ -118,33 +129,59 @@ void place_failed(struct place *p, uint32_t version)
 
 /* --- sizes --- */
 
+static uint64_t write_end(const struct pwrite *w) { return w->op->req.offset + w->op->req.value_len; }
+
+/* Nothing of it is behind the committed end, or it came before the file was made shorter and is ordered before that. */
+static bool is_within(const struct pwrite *w, uint64_t generation, uint64_t size)
+{
+    return w->generation < generation || (w->generation == generation && write_end(w) <= size);
+}
+
 static void build_extend(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct file *f = CONTAINER_OF(r, struct file, extend);
     (void)a;
     m->type = MSG_TYPE_extend;
-    m->extend = (struct msg_extend){.id = rpc_id(r), .handle = f->id, .size = f->wanted};
+    m->extend =
+        (struct msg_extend){.id = rpc_id(r), .handle = f->id, .size = f->wanted, .generation = f->wanted_generation};
 }
 
+/* One for all that wait; those that come while it is under way wait for the next. */
 static void extend_start(struct file *f, struct effects *fx)
 {
+    f->wanted = f->wanted_generation = 0;
+    for (struct list *e = f->committing.next; e != &f->committing; e = e->next) {
+        const struct pwrite *w = CONTAINER_OF(e, struct pwrite, link);
+        if (w->generation > f->wanted_generation)
+            f->wanted = 0;
+        f->wanted_generation = max_u64(f->wanted_generation, w->generation);
+        if (w->generation == f->wanted_generation)
+            f->wanted = max_u64(f->wanted, write_end(w));
+    }
     f->extending = true;
     rpc_start(&f->extend, fx);
 }
 
-static uint64_t write_end(const struct pwrite *w) { return w->op->req.offset + w->op->req.value_len; }
+/* What an answer says of the file's end. */
+static void take_size(struct file *f, const struct wire_attr *a)
+{
+    if (a->generation < f->generation)
+        return;
+    f->size = a->generation > f->generation ? a->size : max_u64(f->size, a->size);
+    f->generation = a->generation;
+}
 
 static void on_extend(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct file *f = CONTAINER_OF(r, struct file, extend);
     f->extending = false;
     if (status == 0) {
-        f->size = max_u64(f->size, ev->msg->extend_reply.attr.size);
+        take_size(f, &ev->msg->extend_reply.attr);
         f->dirty = false;
     }
     LIST_FOR_EACH (e, &f->committing) {
         struct pwrite *w = CONTAINER_OF(e, struct pwrite, link);
-        if (status == 0 && write_end(w) > f->size)
+        if (status == 0 && !is_within(w, f->wanted_generation, f->wanted) && !is_within(w, f->generation, f->size))
             continue; /* it came while this one was under way */
         list_remove(&w->link);
         w->op->result.bytes = w->op->req.value_len;
@@ -160,8 +197,7 @@ static void on_extend(struct rpc *r, int status, const struct event *ev, struct 
 void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
 {
     f->dirty = true;
-    f->wanted = max_u64(f->wanted, write_end(w));
-    if (write_end(w) <= f->size) {
+    if (is_within(w, f->generation, f->size)) {
         w->op->result.bytes = w->op->req.value_len;
         op_end_ok(w->op);
         return;
@@ -171,7 +207,21 @@ void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
         extend_start(f, fx);
 }
 
-/* --- open, close --- */
+static void file_free(struct file *f)
+{
+    struct place *p, *next;
+    rpc_stop(&f->extend);
+    HASH_ITER(hh, f->places, p, next)
+    {
+        HASH_DELETE(hh, f->places, p);
+        rpc_stop(&p->rpc);
+        free(p);
+    }
+    list_remove(&f->link);
+    free(f);
+}
+
+/* --- open --- */
 
 static void build_open(struct rpc *r, struct msg *m, struct arena *a)
 {
@@ -190,6 +240,8 @@ static void build_open(struct rpc *r, struct msg *m, struct arena *a)
                                    (q->flags & DFS_CREATE ? OPEN_CREATE : 0) | (q->flags & DFS_EXCL ? OPEN_EXCL : 0)};
 }
 
+static void file_cut_opened(struct op *op, struct effects *fx);
+
 static void on_open(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
@@ -205,17 +257,23 @@ static void on_open(struct rpc *r, int status, const struct event *ev, struct ef
     f->c = op->c;
     f->id = m->handle;
     f->ino = m->attr.ino;
-    f->size = f->wanted = m->attr.size;
+    f->size = m->attr.size;
+    f->generation = m->attr.generation;
     f->session = r->session;
     f->may_write = op->req.flags & DFS_WRITE;
     list_init(&f->committing);
+    list_init(&f->writes);
+    list_init(&f->syncing);
     rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
     f->extend.mutation = f->extend.needs_session = true;
     list_push(&f->c->files, &f->link);
     hold_arm(f->c);
     op->result.attr = attr_of(&m->attr);
     op->result.file = f->id;
-    op_end_ok(op);
+    if (op->req.flags & DFS_TRUNCATE && m->attr.size > 0)
+        file_cut_opened(op, fx);
+    else
+        op_end_ok(op);
 }
 
 void file_open_begin(struct op *op, struct effects *fx)
@@ -225,19 +283,144 @@ void file_open_begin(struct op *op, struct effects *fx)
     rpc_start(&op->rpc, fx);
 }
 
-static void file_free(struct file *f)
+/* --- truncate --- */
+
+static void build_truncate(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct client_request *q = &r->t.op->req;
+    (void)a;
+    m->type = MSG_TYPE_truncate;
+    m->truncate = (struct msg_truncate){.id = rpc_id(r),
+                                        .handle = q->file,
+                                        .dir = q->at.dir,
+                                        .path = str_of(q->file ? "" : q->path),
+                                        .size = q->length};
+}
+
+/* Where it was cut nothing can be written in the version we know. */
+static void places_cut(struct file *f, uint64_t size)
 {
     struct place *p, *next;
-    rpc_stop(&f->extend);
     HASH_ITER(hh, f->places, p, next)
-    {
-        HASH_DELETE(hh, f->places, p);
-        rpc_stop(&p->rpc);
-        free(p);
-    }
-    list_remove(&f->link);
-    free(f);
+    if ((p->index + 1ULL) * FILE_CHUNK > size)
+        place_failed(p, p->version);
 }
+
+static void on_truncate(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    struct file *f = op->req.file ? file_find(op->c, op->req.file) : NULL;
+    (void)fx;
+    if (op->ended)
+        return;
+    if (status != 0) {
+        if (f && op->req.kind == OP_OPEN)
+            file_free(f);
+        op_fail_rpc(op, status, ev);
+        return;
+    }
+    const struct wire_attr *a = &ev->msg->truncate_reply.attr;
+    if (f && a->generation > f->generation)
+        places_cut(f, op->req.length);
+    if (f)
+        take_size(f, a);
+    op->result.attr = attr_of(a);
+    op_end_ok(op);
+}
+
+static void truncate_start(struct op *op, struct effects *fx)
+{
+    rpc_init(&op->rpc, op->c, op, build_truncate, on_truncate);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    rpc_start(&op->rpc, fx);
+}
+
+static void file_cut_opened(struct op *op, struct effects *fx)
+{
+    op->req.file = op->result.file;
+    op->req.length = 0;
+    truncate_start(op, fx);
+}
+
+void file_truncate_begin(struct op *op, struct effects *fx)
+{
+    const struct file *f = op->req.file ? file_find(op->c, op->req.file) : NULL;
+    if (op->req.file && (!f || !f->may_write))
+        op_end(op, DFS_EBADF, "the file is not open for writing");
+    else
+        truncate_start(op, fx);
+}
+
+/* --- sync --- */
+
+static void build_touch(struct rpc *r, struct msg *m, struct arena *a)
+{
+    (void)a;
+    m->type = MSG_TYPE_extend;
+    m->extend = (struct msg_extend){.id = rpc_id(r), .handle = r->t.op->req.file};
+}
+
+/* What went wrong before is told once. */
+static void sync_end(struct op *op, struct file *f, int status, const struct event *ev)
+{
+    int error = f ? f->error : 0;
+    if (f)
+        f->error = 0;
+    if (error)
+        op_end(op, error, "an earlier write failed: %s", dfs_strerror(error));
+    else if (status)
+        op_fail_rpc(op, status, ev);
+    else
+        op_end_ok(op);
+}
+
+static void on_touch(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    struct file *f = file_find(op->c, op->req.file);
+    (void)fx;
+    if (op->ended)
+        return;
+    if (f && status == 0)
+        f->dirty = false;
+    sync_end(op, f, status, ev);
+}
+
+void file_write_ended(struct file *f)
+{
+    const struct list *first = list_first(&f->writes);
+    uint64_t below = first ? CONTAINER_OF(first, struct pwrite, of_file)->serial : UINT64_MAX;
+    LIST_FOR_EACH (e, &f->syncing) {
+        struct op *op = CONTAINER_OF(e, struct op, syncing);
+        if (op->ended || op->sync_after >= below)
+            continue;
+        list_remove(e);
+        if (f->dirty && !f->error) {
+            op->rpc.t.wake = 0;
+            list_push(&f->c->sleeping, &op->rpc.t.link);
+        } else {
+            sync_end(op, f, 0, NULL);
+        }
+    }
+}
+
+void file_sync_begin(struct op *op, struct effects *fx)
+{
+    struct file *f = file_find(op->c, op->req.file);
+    (void)fx;
+    if (!f || f->session != op->c->session) {
+        op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
+        return;
+    }
+    rpc_init(&op->rpc, op->c, op, build_touch, on_touch);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    op->rpc.since = op->c->now.mono;
+    op->sync_after = f->last_write;
+    list_push(&f->syncing, &op->syncing);
+    file_write_ended(f);
+}
+
+/* --- close --- */
 
 /* A change of content that did not move the size is told with the close: the time of the last change. */
 static void build_close(struct rpc *r, struct msg *m, struct arena *a)
@@ -264,9 +447,12 @@ static void on_close(struct rpc *r, int status, const struct event *ev, struct e
         rpc_start(r, fx);
         return;
     }
+    int error = f ? f->error : 0;
     if (f)
         file_free(f);
-    if (status == 0)
+    if (error)
+        op_end(op, error, "an earlier write failed: %s", dfs_strerror(error));
+    else if (status == 0)
         op_end_ok(op);
     else
         op_fail_rpc(op, status, ev);
@@ -276,7 +462,7 @@ static bool in_use(const struct client *c, const struct file *f)
 {
     for (const struct list *e = c->running.next; e != &c->running; e = e->next) {
         const struct op *op = CONTAINER_OF(e, struct op, link);
-        if (op->pwrite && op->pwrite->file == f)
+        if ((op->pwrite && op->pwrite->file == f) || (op->req.kind == OP_FSYNC && op->req.file == f->id))
             return true;
     }
     return false;

@@ -14,13 +14,18 @@
 
 enum place_state { PLACE_UNKNOWN, PLACE_ASKING, PLACE_KNOWN };
 
+#define PLACE_GONE 8u
+
 struct place { /* where to write a chunk of a file */
     UT_hash_handle hh;
     struct file *file;
     uint32_t index;
     enum place_state state;
     uint64_t chunk;
-    uint32_t version, failed; /* failed: the version to be replaced */
+    uint32_t version, failed;  /* failed: the version to be replaced */
+    uint64_t generation;       /* of the file, when this was told */
+    uint64_t gone[PLACE_GONE]; /* chunks it was before they were cut off, the newest ones */
+    uint32_t n_gone;
     uint32_t n;
     struct {
         uint32_t server;
@@ -35,12 +40,20 @@ struct file {
     struct client *c;
     uint64_t id; /* the NameServer's handle */
     uint64_t ino, session;
-    uint64_t size, wanted; /* committed; to be committed */
+    uint64_t size, generation;          /* the first is committed, as of the second */
+    uint64_t wanted, wanted_generation; /* being committed */
     bool may_write, dirty, extending;
+    int error; /* of a write, since this was last told */
+    uint64_t last_write;
+    struct list writes;  /* not ended, in the order of their serials */
+    struct list syncing; /* ops that wait for those before them */
     struct rpc extend;
     struct list committing; /* ops that wait for it */
     struct place *places;   /* uthash, by index */
 };
+
+/* Of a frame that got an error: refused, by all; taken, by one server at least, in the version it was sent in. */
+enum frame_fate { FATE_REFUSED, FATE_UNKNOWN, FATE_TAKEN };
 
 struct frame { /* of one write, within one chunk */
     struct list link;
@@ -48,6 +61,8 @@ struct frame { /* of one write, within one chunk */
     struct pwrite *write;
     uint32_t index, offset; /* of the chunk; in it */
     uint32_t version;       /* it was last sent in */
+    enum frame_fate fate;
+    uint64_t chunk, generation; /* to which chunk, 0: never; and the file's then */
     uint64_t number;
     struct slice data;
     uint32_t n_crcs;
@@ -58,7 +73,10 @@ struct pwrite {
     struct op *op;
     struct file *file;
     struct list frames;
-    struct list link; /* in file.committing */
+    struct list link;    /* in file.committing */
+    struct list of_file; /* in file.writes */
+    uint64_t serial;
+    uint64_t generation; /* the latest in which something of it was written */
 };
 
 struct file *file_find(struct client *c, uint64_t id);
@@ -66,6 +84,10 @@ struct file *file_find(struct client *c, uint64_t id);
 struct place *file_place(struct file *f, struct frame *fr, struct effects *fx);
 /* The same, if anything was ever asked about it; NULL otherwise. */
 struct place *file_place_known(struct file *f, uint32_t index);
+/* What was sent to this chunk of the place, and got no answer, has been cut off since: it came before that. */
+bool place_was_cut(const struct place *p, uint64_t chunk);
+/* A write has ended: those who wait for it go on with the next turn. */
+void file_write_ended(struct file *f);
 /* It cannot be written there in this version. */
 void place_failed(struct place *p, uint32_t version);
 /* The data of this write is durable: ends its op when the size is committed too. */

@@ -6,6 +6,25 @@
 #include "base/crc.h"
 #include "client/file.h"
 
+static void frame_free(struct frame *f)
+{
+    task_stop(&f->t);
+    list_remove(&f->link);
+    slice_drop(&f->data);
+    free(f);
+}
+
+/* It is durable where it was last sent, in that generation. */
+static void frame_done(struct frame *f, struct effects *fx)
+{
+    struct pwrite *w = f->write;
+    w->generation = max_u64(w->generation, f->generation);
+    w->op->progress = w->op->c->now.mono;
+    frame_free(f);
+    if (list_empty(&w->frames))
+        file_commit(w->file, w, fx);
+}
+
 static void frame_run(struct task *t, struct effects *fx)
 {
     struct frame *f = CONTAINER_OF(t, struct frame, t);
@@ -16,6 +35,13 @@ static void frame_run(struct task *t, struct effects *fx)
     const struct place *p = file_place(f->write->file, f, fx);
     if (!p)
         return;
+    if (f->fate != FATE_REFUSED && place_was_cut(p, f->chunk)) {
+        if (f->fate == FATE_TAKEN)
+            frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
+        else
+            op_end(t->op, DFS_EUNKNOWN, "the file was made shorter, and whether this came before cannot be told");
+        return;
+    }
     memset(&m, 0, sizeof m);
     m.type = MSG_TYPE_chunk_write;
     m.chunk_write = (struct msg_chunk_write){
@@ -36,15 +62,27 @@ static void frame_run(struct task *t, struct effects *fx)
         chain[i - 1] = (struct wire_replica){.server = p->chain[i].server, .addr = str_of(p->chain[i].addr)};
     struct payload payload = payload_of(slice_ref(f->data));
     f->version = p->version;
+    f->chunk = p->chunk;
+    f->generation = p->generation;
+    f->fate = FATE_UNKNOWN;
     task_send(t, p->chain[0].addr, &m, &payload, 2 * t->c->cfg.call_timeout, fx);
 }
 
-static void frame_free(struct frame *f)
+/* What became of a frame whose answer is an error. */
+static enum frame_fate fate_of(int status)
 {
-    task_stop(&f->t);
-    list_remove(&f->link);
-    slice_drop(&f->data);
-    free(f);
+    switch (status) {
+    case DFS_EUNKNOWN:
+        return FATE_TAKEN;
+    case DFS_ESTALE:
+    case DFS_EAGAIN:
+    case DFS_EBUSY:
+    case DFS_ENOCHUNK:
+    case DFS_EUNREACH:
+        return FATE_REFUSED;
+    default:
+        return FATE_UNKNOWN;
+    }
 }
 
 static void frame_reply(struct task *t, const struct event *ev, struct effects *fx)
@@ -55,12 +93,10 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     if (op->ended)
         return;
     if (ev->status == 0) {
-        op->progress = op->c->now.mono;
-        frame_free(f);
-        if (list_empty(&w->frames))
-            file_commit(w->file, w, fx);
+        frame_done(f, fx);
         return;
     }
+    f->fate = fate_of(ev->status);
     if (op_overdue(op)) {
         struct str text = error_text(ev->status, ev);
         op_end(op, ev->status, "chunk %u cannot be written: %.*s", f->index, STR_ARG(text));
@@ -123,6 +159,8 @@ void file_write_begin(struct op *op, struct effects *fx)
     w->file = f;
     list_init(&w->frames);
     list_init(&w->link);
+    w->serial = ++f->last_write;
+    list_push(&f->writes, &w->of_file);
     for (uint64_t at = 0; at < op->req.value_len;) {
         uint64_t offset = op->req.offset + at;
         uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
@@ -146,6 +184,10 @@ void file_write_free(struct op *op)
     list_remove(&w->link);
     LIST_FOR_EACH (e, &w->frames)
         frame_free(CONTAINER_OF(e, struct frame, link));
+    list_remove(&w->of_file);
+    if (op->status && !w->file->error)
+        w->file->error = op->status;
+    file_write_ended(w->file);
     free(w);
     op->pwrite = NULL;
 }

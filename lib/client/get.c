@@ -75,10 +75,26 @@ static void reads_drop(struct get *g)
     g->in_flight = 0;
 }
 
+/* An open file was made shorter: it goes on with what there is now. */
+static void get_go_on(struct get *g, struct effects *fx)
+{
+    const struct list *first = list_first(&g->reads);
+    uint64_t at = g->delivered + (first ? CONTAINER_OF(first, struct get_read, link)->given : 0);
+    reads_drop(g);
+    g->generation = g->ino = 0;
+    g->next = g->delivered = at;
+    g->run_index = UINT32_MAX;
+    get_locate(g, g->chunk_size ? (uint32_t)(at / g->chunk_size) : 0, fx);
+}
+
 /* The content is another one now: from the start. */
 static void get_restart(struct get *g, struct effects *fx)
 {
     struct op *op = g->op;
+    if (g->file) {
+        get_go_on(g, fx);
+        return;
+    }
     const struct list *first = list_first(&g->reads);
     bool delivered = g->delivered > op->req.offset || (first && CONTAINER_OF(first, struct get_read, link)->given > 0);
     if ((delivered && !op->req.sink.restart) || ++g->restarts > GET_RESTARTS) {

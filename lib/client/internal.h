@@ -89,8 +89,10 @@ struct op {
     struct get *get;
     struct pwrite *pwrite;
     struct locking *locking;
-    struct list dated; /* in c->dated if there is a deadline */
-    uint64_t number;   /* names it to the program */
+    struct list syncing; /* in file.syncing */
+    uint64_t sync_after; /* the last write before it */
+    struct list dated;   /* in c->dated if there is a deadline */
+    uint64_t number;     /* names it to the program */
     uint64_t deadline;
     struct backup backup;
     bool ended;
@@ -305,6 +307,8 @@ void file_open_begin(struct op *op, struct effects *fx);
 void file_close_begin(struct op *op, struct effects *fx);
 void file_write_begin(struct op *op, struct effects *fx);
 void file_write_free(struct op *op);
+void file_truncate_begin(struct op *op, struct effects *fx);
+void file_sync_begin(struct op *op, struct effects *fx);
 void files_close(struct client *c);
 void get_free(struct op *op);
 

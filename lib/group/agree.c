@@ -71,18 +71,21 @@ static void agreement_free(struct nm *nm, struct agreement *a)
 
 /* --- answering --- */
 
-static void tell(struct nm *nm, struct reply_to to, const struct meta_chunk_info *c, struct effects *fx)
+static void tell(struct nm *nm, struct reply_to to, const struct meta_chunk_info *c, uint64_t was, struct effects *fx)
 {
     struct msg reply = {.type = MSG_TYPE_chunk_open_reply};
     struct wire_replica chain[META_MAX_REPLICAS];
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = meta_chunk_chain(nm->meta, c->chunk, servers);
+    struct meta_chunk_info before;
 
     for (uint32_t i = 0; i < n; i++)
         chain[i] =
             (struct wire_replica){.server = servers[i], .addr = str_of(meta_server_by_id(nm->meta, servers[i])->addr)};
     reply.chunk_open_reply = (struct msg_chunk_open_reply){
         .chunk = c->chunk, .version = c->version, .chunk_size = META_CHUNK_SIZE, .replicas = chain, .n_replicas = n};
+    reply.chunk_open_reply.generation = meta_file_generation(nm->meta, meta_open_chunk(nm->meta, c->chunk));
+    reply.chunk_open_reply.cut = was != 0 && meta_chunk_get(nm->meta, was, &before) && before.removed;
     fx_reply(fx, to, &reply, NULL);
 }
 
@@ -93,7 +96,7 @@ static void tell_callers(struct nm *nm, struct agreement *a, const struct meta_c
 
     for (uint32_t i = 0; i < a->n_callers; i++)
         if (meta_may_write(nm->meta, a->callers[i].session, a->callers[i].handle, &ino))
-            tell(nm, a->callers[i].to, c, fx);
+            tell(nm, a->callers[i].to, c, a->callers[i].was, fx);
         else
             fx_fail(fx, a->callers[i].to, DFS_EBADF, "the file is not open for writing");
     a->n_callers = 0;
@@ -115,6 +118,7 @@ static bool add_caller(struct nm *nm, struct agreement *a, const struct event *e
     a->callers[a->n_callers++] = (struct caller){.to = ev->to,
                                                  .session = ev->msg->chunk_open.session,
                                                  .handle = ev->msg->chunk_open.handle,
+                                                 .was = ev->msg->chunk_open.was,
                                                  .until = nm->now.mono + CALLER_PATIENCE};
     return true;
 }
@@ -139,7 +143,7 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
     there = meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c) && c.chunk == a->chunk;
     if (there && c.open && begin) {
         tell_callers(nm, a, &c, fx);
-    } else if (there && !c.open && !begin && a->n_callers > 0) {
+    } else if (there && !c.open && !begin && a->n_callers > 0 && !cut_waits(nm, a->place.ino)) {
         if (agree_start_open(nm, a, &c)) {
             agree_step(nm, a, fx);
             return;
@@ -186,10 +190,11 @@ static void open_existing(struct nm *nm, uint64_t ino, const struct event *ev, c
                           struct effects *fx)
 {
     const struct msg_chunk_open *r = &ev->msg->chunk_open;
+    bool another = r->was != 0 && r->was != c->chunk; /* than the one that failed the caller */
     struct agreement *a;
 
-    if (c->open && c->version > r->failed) {
-        tell(nm, ev->to, c, fx);
+    if (c->open && !c->cut && (another || c->version > r->failed)) {
+        tell(nm, ev->to, c, r->was, fx);
         return;
     }
     a = agreement_new(nm, ino, r->index, c->chunk);
@@ -220,7 +225,9 @@ void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
     }
     sessions_note(nm, r->session);
     a = find_place(nm, ino, r->index);
-    if (a != NULL) {
+    if (cut_waits(nm, ino)) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "the file is being made shorter");
+    } else if (a != NULL) {
         if (!add_caller(nm, a, ev))
             fx_fail(fx, ev->to, DFS_EAGAIN, "too many wait for this chunk");
     } else if (meta_chunk_of(nm->meta, ino, r->index, &c)) {
@@ -234,13 +241,14 @@ void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
 
 /* --- by time --- */
 
-/* An open chunk that has to be sealed: nobody writes to it any more, or a member is gone. */
+/* An open chunk that has to be sealed: nobody writes to it any more, a member is gone, or it has to become shorter. */
 static bool wants_seal(struct nm *nm, uint64_t chunk, uint64_t ino)
 {
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = meta_chunk_chain(nm->meta, chunk, servers);
+    struct meta_chunk_info c;
 
-    if (!meta_is_written(nm->meta, ino))
+    if (!meta_is_written(nm->meta, ino) || (meta_chunk_get(nm->meta, chunk, &c) && c.cut))
         return true;
     for (uint32_t i = 0; i < n; i++)
         if (agree_is_gone(nm, servers[i]))
@@ -260,6 +268,17 @@ static void seal(struct nm *nm, uint64_t chunk, uint64_t ino)
     a = agreement_new(nm, ino, index, chunk);
     if (a != NULL)
         agree_start_seal(nm, a, &c);
+}
+
+void agree_seal(struct nm *nm, uint64_t chunk, struct effects *fx)
+{
+    uint64_t ino = meta_open_chunk(nm->meta, chunk);
+
+    if (ino == 0 || agree_find(nm, chunk) != NULL)
+        return;
+    seal(nm, chunk, ino);
+    if (agree_find(nm, chunk) != NULL)
+        agree_step(nm, agree_find(nm, chunk), fx);
 }
 
 void agree_unsettled(struct nm *nm, uint64_t chunk)
@@ -312,7 +331,8 @@ void agree_tick(struct nm *nm, struct effects *fx)
         callers_patience(nm, a, fx);
         if (a->from > 0 &&
             !(meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c) && c.chunk == a->chunk))
-            agree_give_up(nm, a, DFS_ENOENT, "the file is gone", fx);
+            agree_give_up(nm, a, meta_file_generation(nm->meta, a->place.ino) != 0 ? DFS_EAGAIN : DFS_ENOENT,
+                          "the chunk, or its file, is gone", fx);
         else if (!a->seal && a->n_callers == 0 && a->state == AGREE_STAMP)
             agreement_free(nm, a); /* nobody wants it open any more */
         else

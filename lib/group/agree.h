@@ -29,6 +29,8 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx);
 void agree_restarted(struct nm *nm, uint32_t server);
 /* A server does not serve this chunk before its next version: it was restarted, or its lease was over for a while. */
 void agree_unsettled(struct nm *nm, uint64_t chunk);
+/* Seals a chunk that takes writes, if that is not under way already. */
+void agree_seal(struct nm *nm, uint64_t chunk, struct effects *fx);
 void agree_tick(struct nm *nm, struct effects *fx);
 void agree_refuse(struct nm *nm, struct effects *fx); /* leadership is gone */
 void agree_close(struct nm *nm);

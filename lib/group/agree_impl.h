@@ -21,7 +21,7 @@ struct member {
 
 struct caller {
     struct reply_to to;
-    uint64_t session, handle;
+    uint64_t session, handle, was;
     uint64_t until;
 };
 
@@ -33,7 +33,8 @@ struct agreement {
     uint64_t chunk;
     uint32_t from, to; /* the map's version; the one that begins */
     uint32_t length, crc;
-    bool seal; /* or open */
+    uint32_t keep; /* bytes that stay; 0: all */
+    bool seal;     /* or open */
     enum agree_state state;
     struct member m[META_MAX_REPLICAS];
     uint32_t n;

@@ -50,6 +50,7 @@ static void ask(struct nm *nm, struct agreement *a, struct member *m)
         return; /* an earlier one has still to end */
     t.to = a->to;
     t.sequence = m->sequence;
+    t.keep = a->keep;
     t.flags = a->seal ? 0 : TASK_OPEN;
     m->state = MEMBER_ASKED;
     tasks_add(nm, &t);
@@ -110,7 +111,7 @@ static void begin_stamps(struct agreement *a)
     uint32_t kept = 0;
 
     a->state = AGREE_STAMP;
-    a->length = best.length;
+    a->length = a->keep > 0 && a->keep < best.length ? a->keep : best.length;
     a->crc = best.crc;
     a->to = a->from + 1 > best.version + 1 ? a->from + 1 : best.version + 1;
     for (uint32_t i = 0; i < a->n; i++) {
@@ -174,6 +175,7 @@ void agree_start_seal(struct nm *nm, struct agreement *a, const struct meta_chun
     a->seal = true;
     a->state = AGREE_FENCE;
     a->from = c->version;
+    a->keep = c->cut ? c->length : 0;
     a->proposed = false;
     take_members(nm, a, c);
 }
@@ -187,6 +189,7 @@ bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chun
     a->state = AGREE_STAMP;
     a->from = c->version;
     a->to = c->version + 1;
+    a->keep = 0;
     a->proposed = false;
     take_members(nm, a, c);
     for (uint32_t i = 0; i < a->n; i++)

@@ -204,6 +204,7 @@ static void state_changed(struct nm *nm, struct effects *fx)
     lease_refuse(nm, fx);
     lockwait_refuse(nm, fx);
     watches_refuse(nm, fx);
+    cut_refuse(nm, fx);
     agree_refuse(nm, fx);
     tasks_refuse(nm, fx);
     repair_forget(nm);

@@ -20,6 +20,7 @@
 void leader_init(struct leader *l, uint64_t seed)
 {
     memset(l, 0, sizeof *l);
+    cut_init(&l->cuts);
     rng_seed(&l->rng, seed);
     watches_init(&l->watches);
 }
@@ -386,6 +387,7 @@ void leader_tick(struct nm *nm, struct effects *fx)
 {
     struct leader *l = &nm->lead;
 
+    cut_turn(nm, fx);
     reports_turn(nm, fx);
     repair_turn(nm, fx);
     sessions_turn(nm);
@@ -479,6 +481,14 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
             tasks_cancel(nm, cmd->server_state.server, fx);
         }
         break;
+    case MSG_TYPE_truncate: {
+        struct msg m;
+
+        if (res->type == MSG_TYPE_truncate_reply &&
+            msg_decode(res->type, res->head, res->head_len, &m, &nm->arena) == 0)
+            cut_applied(nm, &m, fx);
+        break;
+    }
     case MSG_TYPE_ss_register:
         if (res->type == MSG_TYPE_ss_register_reply) {
             struct msg m;

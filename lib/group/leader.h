@@ -6,11 +6,12 @@
 
 #include "base/rand.h"
 #include "group/agree.h"
+#include "group/cut.h"
 #include "group/openers.h"
-#include "group/sessions.h"
-#include "group/watch.h"
 #include "group/repair.h"
+#include "group/sessions.h"
 #include "group/tasks.h"
+#include "group/watch.h"
 #include "meta/meta.h"
 #include "wire/core.h"
 
@@ -45,7 +46,7 @@ struct live { /* one StorageServer, as heard by this leader */
     bool unsure;                  /* what is to become of some copies depends on others' reports */
     bool comparing, compare_next; /* chunk by chunk, up to … */
     uint64_t compared;
-    struct compare *compare; /* this page; owned */
+    struct compare *compare;  /* this page; owned */
     uint64_t counted, mapped; /* copies found that the map has, and what it had at the start */
     struct {
         uint64_t copies;   /* in quarantine, by the last complete report */
@@ -68,11 +69,12 @@ struct leader {
     uint32_t n_marks;
     bool reserve_pending, horizon_pending, reap_pending, reclaim_pending, level_pending;
     uint64_t next_tick, next_mark, next_reclaim;
-    int64_t skew;                                /* wall - mono, to notice a clock that was set */
-    bool clock_ahead;                            /* of that of the leader before */
+    int64_t skew;                   /* wall - mono, to notice a clock that was set */
+    bool clock_ahead;               /* of that of the leader before */
     uint64_t reap_from, trash_from; /* mono ns: not before */
     struct tasks tasks;
     struct agreements agree;
+    struct cuts cuts;
     struct openers openers;
     struct repair repair;
     struct sessions sessions;

@@ -113,6 +113,8 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
                 wire_type_name(ev->msg->type));
         return;
     }
+    if (ev->msg->type == MSG_TYPE_truncate && !cut_request(nm, ev, fx))
+        return;
     err = batch_take(nm, ev);
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
@@ -408,7 +410,7 @@ uint64_t nm_deadline(const struct nm *nm)
     at = min_u64(at, min_u64(lease_deadline(nm), install_deadline(nm)));
     if (nm->serving)
         at = min_u64(at, min_u64(min_u64(leader_deadline(nm), lockwait_deadline(nm)),
-                                min_u64(recovery_deadline(nm), watches_deadline(nm))));
+                                 min_u64(recovery_deadline(nm), watches_deadline(nm))));
     if (wants_stat(nm))
         at = min_u64(at, nm->stat_at);
     return at;

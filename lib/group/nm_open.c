@@ -455,6 +455,7 @@ void nm_close(struct nm *nm)
     entries_close(&nm->old);
     lease_close(nm);
     lockwait_close(nm);
+    cut_close(nm);
     agree_close(nm);
     fx_close(&nm->held);
     recovery_forget(nm);

@@ -146,7 +146,8 @@ static int fill_task(struct nm *nm, const struct nm_task *t, struct wire_task *o
                               .crc = t->crc,
                               .to = t->to,
                               .sequence = t->sequence,
-                              .flags = t->flags};
+                              .flags = t->flags,
+                              .keep = t->keep};
     out->sources = arena_alloc(&nm->arena, t->n_sources, sizeof *out->sources);
     if (out->sources == NULL)
         return DFS_ENOMEM;

@@ -29,6 +29,7 @@ struct nm_task {
     uint32_t to;     /* STAMP, as are the next two */
     uint64_t sequence;
     uint8_t flags;
+    uint32_t keep; /* and of FENCE */
 };
 
 struct task_queue { /* of one StorageServer */

@@ -283,13 +283,9 @@ int dfs_create(struct dfs_client *c, const char *path, uint32_t mode, unsigned f
 int dfs_mknod(struct dfs_client *c, const char *path, uint8_t type, uint32_t mode, uint64_t device, dfs_cb cb,
               void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_MKNOD,
-                                             .path = path,
-                                             .limit = type,
-                                             .mode = mode,
-                                             .id = device,
-                                             .cb = cb,
-                                             .arg = arg});
+    return start(c,
+                 &(struct client_request){
+                     .kind = OP_MKNOD, .path = path, .limit = type, .mode = mode, .id = device, .cb = cb, .arg = arg});
 }
 
 int dfs_symlink(struct dfs_client *c, const char *target, const char *path, dfs_cb cb, void *arg)
@@ -501,6 +497,21 @@ int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t len
                                              .sink = *sink,
                                              .cb = cb,
                                              .arg = arg});
+}
+
+int dfs_truncate(struct dfs_client *c, const char *path, uint64_t size, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRUNCATE, .path = path, .length = size, .cb = cb, .arg = arg});
+}
+
+int dfs_ftruncate(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_TRUNCATE, .file = file, .length = size, .cb = cb, .arg = arg});
+}
+
+int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_FSYNC, .file = file, .cb = cb, .arg = arg});
 }
 
 static int start_lock(struct dfs_client *c, enum client_op_kind kind, uint64_t file, const struct dfs_lock *l,

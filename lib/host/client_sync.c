@@ -268,6 +268,18 @@ int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const vo
     return finish(s, dfs_pwrite(s->client, file, offset, p, len, on_done, s));
 }
 
+int dfs_sync_truncate(struct dfs_sync *s, const char *path, uint64_t size)
+{
+    return finish(s, dfs_truncate(s->client, path, size, on_done, s));
+}
+
+int dfs_sync_ftruncate(struct dfs_sync *s, uint64_t file, uint64_t size)
+{
+    return finish(s, dfs_ftruncate(s->client, file, size, on_done, s));
+}
+
+int dfs_sync_fsync(struct dfs_sync *s, uint64_t file) { return finish(s, dfs_fsync(s->client, file, on_done, s)); }
+
 struct range {
     uint64_t offset;
     struct memory m;

@@ -193,7 +193,8 @@ static struct meta_chunk_info info_of(uint64_t id, const struct chunk *c)
                                     .crc = c->crc,
                                     .placement = c->placement,
                                     .removed = c->removed,
-                                    .open = c->open};
+                                    .open = c->open,
+                                    .cut = c->cut};
 }
 
 bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out)

@@ -45,6 +45,15 @@ bool meta_is_open(const struct meta *m, uint64_t ino);
 int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *r, struct msg *reply);
 int meta_op_close(struct meta *m, const struct stamp *st, const struct msg_close *r, struct msg *reply);
 int meta_op_extend(struct meta *m, const struct stamp *st, const struct msg_extend *r, struct msg *reply);
+/* --- resize.c --- */
+
+int meta_op_truncate(struct meta *m, const struct stamp *st, const struct msg_truncate *r, struct msg *reply);
+/* The file's last chunk has still to be cut: until then the file cannot become longer. */
+struct inode;
+bool meta_is_cut(const struct meta *m, const struct inode *in);
+
+/* --- handle.c --- */
+
 /* The session is going: its handles and locks go with it. */
 void meta_handles_drop(struct meta *m, const struct stamp *st, uint64_t session);
 /* The session ends: it waits for no locks any more. Whether those it holds are to be kept until it is fenced. */
@@ -69,7 +78,7 @@ int meta_op_lock_cancel(struct meta *m, const struct msg_lock_cancel *r, struct 
 int meta_read_lock(const struct meta *m, const struct msg_lock_query *r, struct msg *reply);
 /* Gives up all that was locked or waited for through this handle. */
 void meta_locks_drop(struct meta *m, uint64_t handle);
-void meta_lock_waits_drop(struct meta *m, uint64_t handle); /* only what is waited for */
+void meta_lock_waits_drop(struct meta *m, uint64_t handle);         /* only what is waited for */
 const struct locks *meta_locks(const struct meta *m, uint64_t ino); /* NULL: none */
 bool meta_lock_fine(const struct meta *m, uint64_t ino, const struct lock *l);
 bool meta_lock_before(const struct lock *a, const struct lock *b);

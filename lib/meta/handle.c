@@ -104,7 +104,10 @@ static int walk_for_open(const struct meta *m, const struct msg_open *r, struct 
     if (rv != 0)
         return rv;
     uint8_t type = inode_type(meta_inode(m, w->ino));
-    return type == INODE_FILE ? 0 : type == INODE_DIRECTORY ? DFS_EISDIR : type == INODE_SYMLINK ? DFS_ELOOP : DFS_ENOTSUP;
+    return type == INODE_FILE        ? 0
+           : type == INODE_DIRECTORY ? DFS_EISDIR
+           : type == INODE_SYMLINK   ? DFS_ELOOP
+                                     : DFS_ENOTSUP;
 }
 
 int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *r, struct msg *reply)
@@ -155,8 +158,11 @@ int meta_op_extend(struct meta *m, const struct stamp *st, const struct msg_exte
     if (r->size > META_FILE_SIZE_MAX)
         return DFS_EFBIG;
     struct inode *in = meta_inode(m, h->ino);
-    if (r->size > in->size)
+    if (r->size > in->size && (r->generation == 0 || r->generation == meta_generation(in))) {
+        if (meta_is_cut(m, in))
+            return REFUSE(m, DFS_EAGAIN, "the end of the file is being cut off");
         meta_file_resize(m, in, r->size);
+    }
     in->mtime_ns = r->mtime_ns != 0 ? r->mtime_ns : st->time_ns;
     in->ctime_ns = st->time_ns;
     meta_changed(m, h->ino);

@@ -230,9 +230,10 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, struc
     c.length = get32(l);
     c.crc = get32(l);
     c.index = get32(l);
-    uint8_t open = get8(l);
-    check(l, id != 0 && id < m->reserved && open <= (ino != 0) && (c.length > 0 || open) &&
-                 c.length <= META_CHUNK_SIZE && c.index <= META_INDEX_MAX && !meta_knows_chunk(m, id));
+    uint8_t flags = get8(l), open = flags & 1, cut = flags >> 1;
+    check(l, id != 0 && id < m->reserved && open <= (ino != 0) && cut <= (open && c.length > 0) &&
+                 (c.length > 0 || open) && c.length <= META_CHUNK_SIZE && c.index <= META_INDEX_MAX &&
+                 !meta_knows_chunk(m, id));
     uint32_t placement = load_placement(m, l);
     if (l->err != 0)
         return 0;
@@ -242,6 +243,7 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, struc
     (*out)->index = c.index;
     if (open) {
         (*out)->open = 1;
+        (*out)->cut = cut & 1;
         u64map_put(&m->open_chunks, id, ino);
     }
     return id;

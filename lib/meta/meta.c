@@ -5,8 +5,8 @@
 
 #include "meta/state.h"
 
-static const struct meta_timers default_timers = {.heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000,
-                                                 .lock_ttl_ms = 30000};
+static const struct meta_timers default_timers = {
+    .heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000, .lock_ttl_ms = 30000};
 
 struct meta *meta_new(void)
 {
@@ -93,10 +93,10 @@ void meta_set_timers(struct meta *m, const struct meta_timers *t) { m->timers = 
 size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
-           idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) + u64map_bytes(&m->locks) +
-           u64map_bytes(&m->nonces) + placements_bytes(&m->placements) + u64map_bytes(&m->also) +
-           u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes + m->removed.cap * sizeof *m->removed.v +
-           m->n_servers * sizeof *m->servers;
+           idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) +
+           u64map_bytes(&m->locks) + u64map_bytes(&m->nonces) + placements_bytes(&m->placements) +
+           u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes +
+           m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
 }
 
 uint64_t meta_epoch(const struct meta *m) { return m->epoch; }
@@ -151,9 +151,15 @@ static int dispatch_own(struct meta *m, const struct stamp *st, const struct msg
     case MSG_TYPE_expire:
         meta_apply_expire(m, st, &cmd->expire);
         return 0;
-    case MSG_TYPE_session_fenced: meta_apply_session_fenced(m, st, &cmd->session_fenced); return 0;
-    case MSG_TYPE_chunk_begin: meta_apply_chunk_begin(m, st, &cmd->chunk_begin); return 0;
-    case MSG_TYPE_chunk_seal: meta_apply_chunk_seal(m, &cmd->chunk_seal); return 0;
+    case MSG_TYPE_session_fenced:
+        meta_apply_session_fenced(m, st, &cmd->session_fenced);
+        return 0;
+    case MSG_TYPE_chunk_begin:
+        meta_apply_chunk_begin(m, st, &cmd->chunk_begin);
+        return 0;
+    case MSG_TYPE_chunk_seal:
+        meta_apply_chunk_seal(m, &cmd->chunk_seal);
+        return 0;
     case MSG_TYPE_reclaim:
         meta_apply_reclaim(m, st, &cmd->reclaim);
         return 0;
@@ -222,6 +228,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_close(m, st, &cmd->close, reply);
     case MSG_TYPE_extend:
         return meta_op_extend(m, st, &cmd->extend, reply);
+    case MSG_TYPE_truncate:
+        return meta_op_truncate(m, st, &cmd->truncate, reply);
     case MSG_TYPE_lock:
         return meta_op_lock(m, &cmd->lock, reply);
     case MSG_TYPE_unlock:
@@ -299,7 +307,7 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
             encode_reply(m, &reply, out);
         else
             encode_error(m, rv, out);
-        if (id == NULL)
+        if (id == NULL || rv == DFS_EAGAIN) /* nothing was decided: the same request may come again */
             return;
         again = meta_session_remember(m, id, out->type, out->head, out->head_len);
     }

@@ -182,10 +182,16 @@ struct meta_chunk_info {
     uint32_t placement;
     bool removed; /* of no file any more; known until it is reaped */
     bool open;    /* it takes writes: length and crc are those of before */
+    bool cut;     /* it ends at length, and its servers hold more; open meanwhile */
 };
 bool meta_chunk_get(const struct meta *m, uint64_t chunk, struct meta_chunk_info *out); /* false: unknown */
 /* The index-th chunk of a file. False: there is none, or no such file. */
 bool meta_chunk_of(const struct meta *m, uint64_t ino, uint32_t index, struct meta_chunk_info *out);
+/* The file a truncate is for; false: it will be refused. */
+bool meta_truncate_file(const struct meta *m, const struct msg_truncate *r, uint64_t *ino);
+/* A chunk that takes writes and that making the file so short would cut, or cut off; 0: none. */
+uint64_t meta_truncate_waits(const struct meta *m, uint64_t ino, uint64_t size);
+uint64_t meta_file_generation(const struct meta *m, uint64_t ino);
 uint64_t meta_open_chunk(const struct meta *m, uint64_t chunk); /* its file; 0: it does not take writes */
 /* Chunks that take writes, in no order, from *position on (0 at first); false: no more. */
 bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chunk, uint64_t *ino);

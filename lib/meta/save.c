@@ -7,10 +7,10 @@
 struct saver {
     int (*write)(void *arg, const void *p, size_t len);
     void *arg;
-    uint8_t *buf; /* a block: head and bytes */
-    uint32_t len; /* bytes in it */
-    uint32_t crc; /* of everything in finished blocks */
-    int err;      /* the first error; everything after it is dropped */
+    uint8_t *buf;      /* a block: head and bytes */
+    uint32_t len;      /* bytes in it */
+    uint32_t crc;      /* of everything in finished blocks */
+    int err;           /* the first error; everything after it is dropped */
     uint32_t *numbers; /* of the placements; 0: not saved yet */
     uint32_t n_placements;
 };
@@ -55,10 +55,22 @@ static void save_head(const struct meta *m, struct saver *s)
     put64(s, SNAPSHOT_MAGIC);
     put32(s, SNAPSHOT_VERSION);
     put32(s, META_CHUNK_SIZE);
-    const uint64_t fields[] = {m->index,   m->epoch,    m->cluster_hi, m->cluster_lo,   m->first_grantable,
-                               m->reserved, m->horizon, m->next_ino,   m->next_session, m->next_generation,
-                               m->next_removal, m->trash_emptied, (uint64_t)m->trash_keep_ns,
-                               m->next_handle, m->next_ticket, m->quarantine};
+    const uint64_t fields[] = {m->index,
+                               m->epoch,
+                               m->cluster_hi,
+                               m->cluster_lo,
+                               m->first_grantable,
+                               m->reserved,
+                               m->horizon,
+                               m->next_ino,
+                               m->next_session,
+                               m->next_generation,
+                               m->next_removal,
+                               m->trash_emptied,
+                               (uint64_t)m->trash_keep_ns,
+                               m->next_handle,
+                               m->next_ticket,
+                               m->quarantine};
     for (size_t i = 0; i < ARRAY_LEN(fields); i++)
         put64(s, fields[i]);
     put32(s, m->n_servers);
@@ -125,7 +137,7 @@ static void save_chunk(const struct meta *m, struct saver *s, uint64_t id)
     put32(s, c->length);
     put32(s, c->crc);
     put32(s, c->index);
-    put8(s, c->open);
+    put8(s, (uint8_t)(c->open | c->cut << 1));
     save_placement(m, s, c->placement);
 }
 

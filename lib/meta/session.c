@@ -25,31 +25,58 @@ uint64_t meta_sessions(const struct meta *m) { return m->sessions.count; }
 const struct wire_request_id *meta_request_id(const struct msg *cmd)
 {
     switch (cmd->type) {
-    case MSG_TYPE_session_close: return &cmd->session_close.id;
-    case MSG_TYPE_mkdir: return &cmd->mkdir.id;
-    case MSG_TYPE_create: return &cmd->create.id;
-    case MSG_TYPE_symlink: return &cmd->symlink.id;
-    case MSG_TYPE_unlink: return &cmd->unlink.id;
-    case MSG_TYPE_rmdir: return &cmd->rmdir.id;
-    case MSG_TYPE_rename: return &cmd->rename.id;
-    case MSG_TYPE_publish: return &cmd->publish.id;
-    case MSG_TYPE_setattr: return &cmd->setattr.id;
-    case MSG_TYPE_link: return &cmd->link.id;
-    case MSG_TYPE_mknod: return &cmd->mknod.id;
-    case MSG_TYPE_setxattr: return &cmd->setxattr.id;
-    case MSG_TYPE_removexattr: return &cmd->removexattr.id;
-    case MSG_TYPE_remove: return &cmd->remove.id;
-    case MSG_TYPE_trash_restore: return &cmd->trash_restore.id;
-    case MSG_TYPE_trash_empty: return &cmd->trash_empty.id;
-    case MSG_TYPE_trash_keep: return &cmd->trash_keep.id;
-    case MSG_TYPE_open: return &cmd->open.id;
-    case MSG_TYPE_close: return &cmd->close.id;
-    case MSG_TYPE_extend: return &cmd->extend.id;
-    case MSG_TYPE_lock: return &cmd->lock.id;
-    case MSG_TYPE_unlock: return &cmd->unlock.id;
-    case MSG_TYPE_lock_cancel: return &cmd->lock_cancel.id;
-    case MSG_TYPE_server_set: return &cmd->server_set.id;
-    default: return NULL;
+    case MSG_TYPE_session_close:
+        return &cmd->session_close.id;
+    case MSG_TYPE_mkdir:
+        return &cmd->mkdir.id;
+    case MSG_TYPE_create:
+        return &cmd->create.id;
+    case MSG_TYPE_symlink:
+        return &cmd->symlink.id;
+    case MSG_TYPE_unlink:
+        return &cmd->unlink.id;
+    case MSG_TYPE_rmdir:
+        return &cmd->rmdir.id;
+    case MSG_TYPE_rename:
+        return &cmd->rename.id;
+    case MSG_TYPE_publish:
+        return &cmd->publish.id;
+    case MSG_TYPE_setattr:
+        return &cmd->setattr.id;
+    case MSG_TYPE_link:
+        return &cmd->link.id;
+    case MSG_TYPE_mknod:
+        return &cmd->mknod.id;
+    case MSG_TYPE_setxattr:
+        return &cmd->setxattr.id;
+    case MSG_TYPE_removexattr:
+        return &cmd->removexattr.id;
+    case MSG_TYPE_remove:
+        return &cmd->remove.id;
+    case MSG_TYPE_trash_restore:
+        return &cmd->trash_restore.id;
+    case MSG_TYPE_trash_empty:
+        return &cmd->trash_empty.id;
+    case MSG_TYPE_trash_keep:
+        return &cmd->trash_keep.id;
+    case MSG_TYPE_open:
+        return &cmd->open.id;
+    case MSG_TYPE_close:
+        return &cmd->close.id;
+    case MSG_TYPE_extend:
+        return &cmd->extend.id;
+    case MSG_TYPE_truncate:
+        return &cmd->truncate.id;
+    case MSG_TYPE_lock:
+        return &cmd->lock.id;
+    case MSG_TYPE_unlock:
+        return &cmd->unlock.id;
+    case MSG_TYPE_lock_cancel:
+        return &cmd->lock_cancel.id;
+    case MSG_TYPE_server_set:
+        return &cmd->server_set.id;
+    default:
+        return NULL;
     }
 }
 
@@ -152,8 +179,7 @@ const struct session_result *meta_session_remember(struct meta *m, const struct 
     return r;
 }
 
-int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o,
-                            struct msg *reply)
+int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct msg_session_open *o, struct msg *reply)
 {
     if (o->nonce == 0)
         return DFS_EINVAL; /* a client that forgot to draw one would share its session with the next such */

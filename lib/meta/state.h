@@ -33,8 +33,8 @@ struct totals {
 
 /* What a directory has beside its inode. */
 struct dir {
-    struct dir *up;   /* NULL: the root, or one of the hidden roots */
-    char *name;       /* in up; owned; NULL with up */
+    struct dir *up; /* NULL: the root, or one of the hidden roots */
+    char *name;     /* in up; owned; NULL with up */
     uint64_t ino;
     struct totals all;
     uint32_t subdirs; /* entries that are directories */
@@ -92,11 +92,15 @@ struct trashed { /* what is known of an entry of the trash, by its number */
     uint32_t reserved;
 };
 
-/* One chunk: mapped by exactly one file, or waiting in the removed queue. 20 bytes. */
+/* cut: its file was made to end in it, at this length, and its servers have still to be told; open meanwhile.
+ * One chunk: mapped by exactly one file, or waiting in the removed queue. 20 bytes. */
 struct chunk {
     uint32_t version, length, crc;
     uint32_t index; /* in the file */
-    uint32_t placement : PLACEMENT_BITS, removed : 1, open : 1; /* open: it takes writes; length and crc are of before */
+    uint32_t placement : PLACEMENT_BITS,
+                         removed : 1,
+                         open : 1,
+                         cut : 1; /* open: it takes writes; length and crc are of before */
 };
 
 struct removed { /* an item of the removed queue */
@@ -125,19 +129,19 @@ struct session {
     char *who;                    /* owned; NULL: empty */
     uint32_t ring_cap;            /* a power of two, or 0 */
     uint32_t n_results;
-    uint64_t handles;             /* the newest of its open files; 0: none */
+    uint64_t handles; /* the newest of its open files; 0: none */
     uint32_t n_handles, reserved;
 };
 
 struct meta {
     uint64_t index, epoch, cluster_hi, cluster_lo;
-    uint64_t first_grantable, reserved, horizon;         /* chunk serials */
+    uint64_t first_grantable, reserved, horizon; /* chunk serials */
     uint64_t next_ino, next_session, next_generation;
     uint64_t next_removal;
     uint64_t trash_emptied; /* entries of the trash below this number were given up */
     int64_t trash_keep_ns;
-    uint64_t quarantine;    /* unknown chunks with serials below are kept; 0: there is no quarantine */
-    struct idmap trash;     /* removal number -> struct trashed */
+    uint64_t quarantine; /* unknown chunks with serials below are kept; 0: there is no quarantine */
+    struct idmap trash;  /* removal number -> struct trashed */
     struct names names;
     struct idmap inodes, chunks, sessions;
     struct u64map nonces; /* session nonce -> id */
@@ -147,8 +151,8 @@ struct meta {
     struct u64map opens;         /* inode -> its handles, how many, and above HANDLE_WRITER those that may write */
     struct u64map open_chunks;   /* those that take writes -> inode */
     struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
-    struct u64map also;   /* inode -> struct also *, for those with several names; owned */
-    struct u64map xattrs; /* inode -> struct xattrs *, for those with the flag; owned */
+    struct u64map also;          /* inode -> struct also *, for those with several names; owned */
+    struct u64map xattrs;        /* inode -> struct xattrs *, for those with the flag; owned */
     struct placements placements;
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
@@ -156,17 +160,17 @@ struct meta {
     struct meta_member members[META_MAX_MEMBERS]; /* in id order */
     uint32_t n_members, next_member, level;
     uint64_t n_files, n_dirs, n_symlinks; /* all inodes but the roots */
-    size_t heap_bytes; /* directories, chunk arrays, symlink targets, session results: estimated */
+    size_t heap_bytes;                    /* directories, chunk arrays, symlink targets, session results: estimated */
 
     /* beside the state */
     uint64_t shape; /* meta_shape */
     uint8_t default_goal;
     uint32_t spread[META_DOMAIN_DEPTH]; /* how many domains of each depth have servers that stay */
-    int64_t trash_newest; /* stamp of the last removal to the trash: none there is later */
+    int64_t trash_newest;               /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
     struct bytes out; /* the reply of the last command */
     struct arena arena;
-    char text[256];   /* for the error being made; empty: the number says it all */
+    char text[256];              /* for the error being made; empty: the number says it all */
     struct meta_change *changes; /* if they are wanted */
     uint32_t n_changes;
     bool changes_wanted, more_changes;
@@ -263,6 +267,10 @@ static inline uint16_t meta_chain_server(uint64_t id, const struct placement *p,
 void meta_apply_chunk_servers(struct meta *m, const struct msg_chunk_servers *r);
 /* A mapped chunk has another length. */
 void meta_chunk_resize(struct meta *m, struct chunk *c, uint32_t length);
+/* It ends there from now on, and its servers have to be told. */
+void meta_chunk_cut(struct meta *m, uint64_t id, struct chunk *c, uint64_t ino, uint32_t length);
+/* The file has only its first n chunks; the others are no longer its. */
+void meta_file_keep_chunks(struct meta *m, struct inode *in, uint32_t n);
 /* Out of the map for good, without a deletion order: nobody was to read it. */
 void meta_chunk_forget(struct meta *m, uint64_t id);
 /* The first of a file's chunks whose index is at least `index`; in->n: none. */
@@ -359,12 +367,12 @@ enum last_kind { LAST_NAME, LAST_ROOT, LAST_DOT, LAST_DOTDOT };
 
 /* Where a path leads. */
 struct walk {
-    uint64_t ino;     /* what is there; 0: nothing (LAST_NAME only) */
-    uint64_t parent;  /* LAST_NAME: the directory that holds, or would hold, the last name */
-    struct str name;  /* LAST_NAME; borrowed from the path or a symlink */
+    uint64_t ino;    /* what is there; 0: nothing (LAST_NAME only) */
+    uint64_t parent; /* LAST_NAME: the directory that holds, or would hold, the last name */
+    struct str name; /* LAST_NAME; borrowed from the path or a symlink */
     enum last_kind kind;
-    bool slash;       /* a slash stood behind the last name */
-    uint32_t links;   /* symlinks followed so far; carried from one walk into the next */
+    bool slash;     /* a slash stood behind the last name */
+    uint32_t links; /* symlinks followed so far; carried from one walk into the next */
 };
 
 /* Resolves path from dir. A last symlink is followed if WALK_FOLLOW is set, or, when a slash stands behind it, if

@@ -54,7 +54,8 @@ static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t ind
     if (id == 0 || id >= v->m->reserved || (c->length == 0 && !c->open) || c->length > META_CHUNK_SIZE ||
         c->index < index_from)
         return BAD(v, "chunk %016" PRIx64 " breaks a limit", id);
-    if (c->open != (u64map_get(&v->m->open_chunks, id) != 0) || (c->open && removed))
+    if (c->open != (u64map_get(&v->m->open_chunks, id) != 0) || (c->open && removed) ||
+        (c->cut && (!c->open || c->length == 0)))
         return BAD(v, "chunk %016" PRIx64 " takes writes, or does not", id);
     v->open += c->open;
     v->mapped += !removed;
@@ -332,7 +333,8 @@ static int check_small(struct verify *v)
     const struct meta *m = v->m;
     int rv = placements_verify(&m->placements, v->why, v->len);
     for (uint32_t i = 0; rv == 0 && i < m->n_servers; i++)
-        if ((m->servers[i].state == SERVER_DRAINED || m->servers[i].state == SERVER_REMOVED) && m->servers[i].chunks > 0)
+        if ((m->servers[i].state == SERVER_DRAINED || m->servers[i].state == SERVER_REMOVED) &&
+            m->servers[i].chunks > 0)
             rv = BAD(v, "storage server %u has chunks, and should have none", i + 1);
     if (rv == 0)
         rv = check_sessions(v);

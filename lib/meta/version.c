@@ -67,6 +67,12 @@ bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chun
     return false;
 }
 
+uint64_t meta_file_generation(const struct meta *m, uint64_t ino)
+{
+    const struct inode *in = file_of(m, ino);
+    return in != NULL ? meta_generation(in) : 0;
+}
+
 uint8_t meta_file_goal(const struct meta *m, uint64_t ino)
 {
     const struct inode *in = file_of(m, ino);
@@ -93,6 +99,22 @@ static void insert_chunk(struct meta *m, struct inode *in, uint32_t at, uint64_t
     ids[at] = id;
     set_chunks(m, in, ids, in->n + 1);
     free(ids);
+}
+
+void meta_file_keep_chunks(struct meta *m, struct inode *in, uint32_t n)
+{
+    uint64_t *ids = xcalloc(n + 1, sizeof *ids);
+    for (uint32_t i = 0; i < n; i++)
+        ids[i] = meta_file_chunk(in, i);
+    set_chunks(m, in, ids, n);
+    free(ids);
+}
+
+void meta_chunk_cut(struct meta *m, uint64_t id, struct chunk *c, uint64_t ino, uint32_t length)
+{
+    meta_chunk_resize(m, c, length);
+    c->open = c->cut = 1;
+    u64map_put(&m->open_chunks, id, ino);
 }
 
 static void take_out_chunk(struct meta *m, struct inode *in, uint32_t at)
@@ -137,7 +159,7 @@ void meta_chunk_closed(struct meta *m, uint64_t id, struct chunk *c)
 {
     if (c->open)
         u64map_remove(&m->open_chunks, id);
-    c->open = 0;
+    c->open = c->cut = 0;
 }
 
 static void begin_new(struct meta *m, const struct msg_chunk_begin *b, struct inode *in, uint32_t at)
@@ -176,7 +198,8 @@ void meta_apply_chunk_seal(struct meta *m, const struct msg_chunk_seal *s)
     struct inode *in = file_of(m, s->ino);
     uint32_t placement;
     if (c == NULL || in == NULL || c->removed || !c->open || c->version != s->from || s->version <= s->from ||
-        s->length > META_CHUNK_SIZE || u64map_get(&m->open_chunks, s->chunk) != s->ino)
+        s->length > META_CHUNK_SIZE || (c->cut && s->length > c->length) ||
+        u64map_get(&m->open_chunks, s->chunk) != s->ino)
         return;
     uint32_t at = meta_first_chunk(m, in, c->index);
     if (s->length == 0) { /* the servers find out with their next reports */

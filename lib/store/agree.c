@@ -5,7 +5,7 @@
  *           write, the length, the CRC of all bytes. All histories of a version begin alike, for there was one head and there
  *           are no gaps; what was acknowledged is in each of them.
  *   STAMP   one that holds exactly what the leader says (nothing, of a new chunk) begins the next version: a record says
- *           so, durably, before the answer. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
+ *           so, durably, before the answer. The file may have been truncated: then it says that the chunk ends earlier. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
  *
  * A fence is not durable and need not be: after a start, as after a lapsed lease, no chunk takes writes in its version. */
 #include <stdlib.h>
@@ -21,6 +21,11 @@ static void show_durable(struct ss *ss, const struct open_chunk *o)
         if (w && w->open == o)
             write_show(ss, w);
     }
+}
+
+static uint32_t kept(const struct ss_task *t, uint32_t length)
+{
+    return t->keep && t->keep < length ? t->keep : length;
 }
 
 static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
@@ -39,7 +44,7 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
     } else {
         t->own = true;
         t->version = c->version;
-        t->length = chunk_length(c);
+        t->length = kept(t, chunk_length(c));
         fetch_start(ss, t, now);
     }
 }
@@ -87,12 +92,10 @@ static int stamp_check(struct ss *ss, const struct ss_task *t, const struct chun
         return DFS_ENOCHUNK;
     if (c->flags & CHUNK_DAMAGED || ss->stores[c->disk].failed)
         return DFS_ECORRUPT;
-    if (chunk_length(c) != t->length)
-        return DFS_ESTALE;
-    if (c->version == t->to && c->sequence == 0)
+    if (chunk_length(c) == kept(t, t->length) && c->version == t->to && c->sequence == 0)
         return 0;
-    if (c->version != t->version || (t->of_sequence != UINT64_MAX && t->of_sequence != c->sequence) ||
-        t->to <= c->version)
+    if (chunk_length(c) != t->length || c->version != t->version ||
+        (t->of_sequence != UINT64_MAX && t->of_sequence != c->sequence) || t->to <= c->version)
         return DFS_ESTALE;
     return o && o->pending ? DFS_EAGAIN : 1;
 }
@@ -111,12 +114,13 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
         return;
     }
     struct write *w = write_new(ss, st->number, CLASS_SMALL);
+    uint32_t end = ss->cfg.keep_cut ? t->length : kept(t, t->length);
     w->record = (struct record){.kind = RECORD_TRUNCATE,
                                 .flags = t->flags & TASK_OPEN ? RECORD_OPEN : 0,
                                 .version = t->to,
                                 .chunk = t->chunk,
                                 .copy = c ? c->copy : ss->next_copy++,
-                                .offset = t->length};
+                                .offset = end};
     w->stamp = t;
     w->local_done = w->down_done = true;
     t->state = SS_TASK_RUNNING;
@@ -161,7 +165,7 @@ void stamp_written(struct ss *ss, struct write *w, int err)
         index_insert(&ss->index, c, &e);
         c->flags &= (uint8_t) ~(CHUNK_OPEN | CHUNK_BROKEN);
         c->flags |= t->flags & TASK_OPEN ? CHUNK_OPEN : 0;
-        open_begin(ss, c, t->length, t->flags & TASK_OPEN);
+        open_begin(ss, c, w->record.offset, t->flags & TASK_OPEN);
     }
     write_free(ss, w);
     ss_task_end(ss, t, err);

@@ -159,6 +159,10 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
     struct record same = record_of(m);
     bool usable = open_current(ss, o) && o->version == m->version && !o->broken;
     struct recent *r = usable ? open_recent(o, &same) : NULL;
+    if (!r && !usable && o && m->sequence == 0 && m->flags & WRITE_MAPPED && open_recent(o, &same)) {
+        fx_fail(fx, ev->to, DFS_EUNKNOWN, "server=%u took this write in a version that has ended", ss->identity.server);
+        return true;
+    }
     if (!r)
         return false;
     if (!r->write) {
@@ -383,6 +387,13 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
         fence_settled(ss, chunk);
 }
 
+/* A server below has refused what is here: whoever asked must not take it for refused everywhere. */
+static int refusal_below(const struct write *w, int status)
+{
+    bool refused = status == DFS_ESTALE || status == DFS_EAGAIN || status == DFS_ENOCHUNK;
+    return refused && w->record.flags & RECORD_OPEN ? DFS_EUNKNOWN : status;
+}
+
 void chain_forwarded(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     uint32_t slot = token_b(ev->token);
@@ -400,7 +411,7 @@ void chain_forwarded(struct ss *ss, const struct event *ev, struct effects *fx)
         else
             snprintf(text, sizeof text, "server=%u %s %.*s", w->next_server,
                      wrong ? "gave a wrong answer" : dfs_strerror(ev->status), STR_ARG(why));
-        fail_up(ss, w, wrong ? DFS_EPROTO : ev->status, str_of(text), fx);
+        fail_up(ss, w, wrong ? DFS_EPROTO : refusal_below(w, ev->status), str_of(text), fx);
     }
     write_settle(ss, w, fx);
 }

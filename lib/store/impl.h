@@ -313,7 +313,7 @@ struct ss_task {          /* one task of the leader's */
     bool own;     /* the copy here is read, and nothing is written */
     uint64_t chunk, epoch;
     uint32_t version, length, crc;
-    uint32_t to;          /* STAMP */
+    uint32_t to, keep;    /* STAMP; keep also FENCE: bytes that stay, 0: all */
     uint64_t of_sequence; /* STAMP */
     uint8_t flags, told;  /* TASK_…; RESULT_… */
     struct source *sources;

@@ -383,9 +383,11 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
-    if (m->version < c->version)
+    if (m->version < c->version && m->offset + m->length > chunk_length(c))
+        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
+    else if (m->version < c->version)
         return true; /* as it was sealed */
-    if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
+    else if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
     else if ((c->flags & CHUNK_OPEN) && open_in_flight(ss, o, m->offset, m->offset + m->length))

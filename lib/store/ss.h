@@ -26,6 +26,7 @@ struct ss_config {
     uint64_t seed;
     bool relaxed;
     bool rebuild;           /* reads all records at start, and believes no summary */
+    bool keep_cut;          /* sabotage, for tests: a truncate cuts nothing off */
     bool trust_copies;      /* sabotage, for tests: what is fetched from others is not verified */
     uint64_t segment_size;  /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
     uint64_t scrub_rate;    /* bytes a second that scrub reads in each folder; 0: 16 MiB; UINT64_MAX: no limit */

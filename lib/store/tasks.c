@@ -206,6 +206,7 @@ static void task_add(struct ss *ss, const struct wire_task *w, uint64_t epoch)
     t->to = w->to;
     t->of_sequence = w->sequence;
     t->flags = w->flags;
+    t->keep = w->keep;
     t->epoch = epoch;
     t->grant = slice_copy(w->grant.p, w->grant.len);
     t->sources = xcalloc(w->n_sources + 1, sizeof *t->sources);

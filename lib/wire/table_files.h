@@ -28,8 +28,19 @@
     R(request_id, id)                                                                                                  \
     F(u64, handle)                                                                                                     \
     F(u64, size)                                                                                                       \
-    F(i64, mtime_ns) /* 0: now */
+    F(i64, mtime_ns)   /* 0: now */                                                                                    \
+    F(u64, generation) /* of the file, as chunk_open said; if it is another by now the bytes are cut off again */
 #define MSG_extend_reply(F, R, L) R(attr, attr)
+
+/* Makes a file exactly so long, by its handle, or (handle 0) by its path. What lies behind is gone for good: late writes and
+ * extensions, of an older version or generation, do not bring it back. What is new reads as zeros. */
+#define MSG_truncate(F, R, L)                                                                                          \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)                                                                                                     \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u64, size)
+#define MSG_truncate_reply(F, R, L) R(attr, attr)
 
 /* Where to write the index-th chunk of an open file: made if there is none, opened if it is sealed. Whoever comes with the
  * version that failed it gets the next one, once the servers that are left agree on what is in the chunk (B11, B12). */
@@ -37,12 +48,15 @@
     F(u64, session)                                                                                                    \
     F(u64, handle)                                                                                                     \
     F(u32, index)                                                                                                      \
-    F(u32, failed) /* version; 0: none */
+    F(u32, failed) /* version; 0: none */                                                                              \
+    F(u64, was)    /* the chunk it was when this was asked before; 0: never */
 #define MSG_chunk_open_reply(F, R, L)                                                                                  \
     F(u64, chunk)                                                                                                      \
     F(u32, version)                                                                                                    \
     F(u32, chunk_size)                                                                                                 \
-    L(replica, replicas, 16) /* the chain, head first */
+    L(replica, replicas, 16) /* the chain, head first */                                                               \
+    F(u64, generation)       /* of the file */                                                                         \
+    F(u8, cut)               /* 1: the chunk it was has been cut off, with all that was written to it */
 
 /* Commands of the leader: a chunk takes writes from now on in this version, on these servers (from: the version it was
  * sealed in; 0: it is new); or takes no more. What does not fit the chunk as it is came too late, and is skipped. */

@@ -30,7 +30,8 @@
     F(token, grant)         /* what to show the source */                                                              \
     F(u32, to)              /* STAMP: the version that begins, … */                                                  \
     F(u64, sequence)        /* … the last write of the one that ends; UINT64_MAX: whatever it was */                 \
-    F(u8, flags)            /* TASK_OPEN */
+    F(u8, flags)            /* TASK_OPEN */                                                                            \
+    F(u32, keep)            /* FENCE, STAMP: how many bytes stay, the others are cut off; 0: all */
 
 #define REC_task_result(F, R, L)                                                                                       \
     F(u8, kind)                                                                                                        \

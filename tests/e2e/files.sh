@@ -37,6 +37,17 @@ wait_for 30 "/b to be settled" same_files /b
 dfs get /a "$T/a"
 dfs get /b "$T/b"
 [ "$(dfs stat -c %s /a)" = "$(wc -c <"$T/a")" ] || fail "the size of /a"
+say "made shorter and longer"
+dfs put "$T/a" /c
+dfs truncate --size 5000 /c
+dfs truncate --size 20000 /c
+head -c 5000 "$T/a" >"$T/c"
+head -c 15000 /dev/zero >>"$T/c"
+dfs get /c "$T/c2"
+cmp "$T/c" "$T/c2" || fail "what was cut off shows again"
+dfs truncate --size 0 /c
+[ "$(dfs stat -c %s /c)" = 0 ] || fail "/c is not empty"
+dfs truncate --size 0 /none 2>/dev/null && fail "a file that is not there was truncated"
 say "all servers restarted"
 for i in 1 2 3; do kill_ss $i; done
 for i in 1 2 3; do start_ss $i; done

@@ -14,6 +14,8 @@ static const struct {
     [SABOTAGE_COUNT_FAILED] = {"count-failed",
                                "a copy counts, and the one it replaces goes, whether it was made or not"},
     [SABOTAGE_TRUST_COPIES] = {"copy-unverified", "bytes of copies change on the way and are not verified"},
+    [SABOTAGE_KEEP_CUT] = {"keep-cut",
+                           "StorageServers keep what a truncate cuts off, and it shows when the file grows"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 

@@ -18,6 +18,7 @@ enum sabotage {
     SABOTAGE_TRUST_LEASE,   /* a NameServer that led once answers as if it still did */
     SABOTAGE_COUNT_FAILED,  /* a copy counts, and what it replaces goes, whether it was made or not */
     SABOTAGE_TRUST_COPIES,  /* bytes of a copy change on the way, and are not verified */
+    SABOTAGE_KEEP_CUT,      /* StorageServers keep what a truncate cuts off */
     SABOTAGE_END,
 };
 
@@ -35,8 +36,8 @@ struct swarm {
     uint32_t split;                                    /* per mille: a delivery is cut somewhere */
     uint32_t disk_stall;                               /* per mille: an operation takes 20 times as long */
     /* mean ns between two faults of a kind; 0: never */
-    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, loss, cut_off, disk_full,
-        clock;
+    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, loss,
+        cut_off, disk_full, clock;
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */
     uint64_t client_timeout;

@@ -19,6 +19,7 @@
 struct session_use {
     uint64_t session;
     uint64_t at;         /* mono ns */
+    int64_t active_ns;   /* of its last logged request, when we looked */
     uint64_t hold;       /* serial the horizon does not pass … */
     uint64_t hold_until; /* … before this, mono ns */
     UT_hash_handle hh;
@@ -182,7 +183,6 @@ void sessions_applied(struct nm *nm, const struct msg *cmd)
 void sessions_clock_set(struct nm *nm)
 {
     nm->lead.sessions.from = nm->now.mono + nm->cfg.session_ttl;
-    nm->lead.sessions.lockers_from = nm->now.mono + nm->cfg.lock_ttl;
 }
 
 void sessions_forget(struct nm *nm)
@@ -200,22 +200,16 @@ void sessions_open(struct nm *nm)
 
     sessions_clock_set(nm);
     s->next_look = s->from;
-    s->lockers_next = s->lockers_from;
+    s->lockers_next = nm->now.mono;
+    s->lockers_at = (struct meta_lockers){.slot = 0};
     s->expiring = false;
 }
 
-/* Proposes what of `idle` was not heard of for so long. */
-static void propose(struct nm *nm, struct wire_session *idle, uint32_t n, uint64_t ttl)
+static void propose(struct nm *nm, struct wire_session *idle, uint32_t n)
 {
-    struct msg cmd = {.type = MSG_TYPE_expire, .expire = {.sessions = idle}};
+    struct msg cmd = {.type = MSG_TYPE_expire, .expire = {.sessions = idle, .n_sessions = n}};
 
-    for (uint32_t i = 0; i < n; i++) {
-        const struct session_use *u = use_find(nm, idle[i].id);
-
-        if (u == NULL || nm->now.mono - u->at >= ttl)
-            idle[cmd.expire.n_sessions++] = idle[i];
-    }
-    if (cmd.expire.n_sessions > 0)
+    if (n > 0)
         nm->lead.sessions.expiring = batch_propose(nm, &cmd);
 }
 
@@ -225,17 +219,33 @@ static struct wire_session *room(struct nm *nm)
     return arena_alloc(&nm->arena, EXPIRE_MAX, sizeof(struct wire_session));
 }
 
+/* Somebody may be waiting, so stamps of another leader's clock, which may be ahead of ours, are not compared with ours: we
+ * look whether they move. */
+static bool locker_is_idle(struct nm *nm, const struct wire_session *s)
+{
+    struct session_use *u = use_find(nm, s->id);
+
+    if (u == NULL || u->active_ns != s->idle_since_ns) {
+        use_note(nm, s->id)->active_ns = s->idle_since_ns;
+        return false;
+    }
+    return nm->now.mono - u->at >= nm->cfg.lock_ttl;
+}
+
 static void look_at_lockers(struct nm *nm)
 {
     struct sessions *s = &nm->lead.sessions;
-    struct wire_session *idle;
+    struct wire_session *v;
+    uint32_t n, idle = 0;
 
-    if (nm->now.mono < s->lockers_next || nm->now.mono < s->lockers_from || s->expiring || (idle = room(nm)) == NULL)
+    if (nm->now.mono < s->lockers_next || s->expiring || (v = room(nm)) == NULL)
         return;
-    s->lockers_next = nm->now.mono + max_u64(nm->cfg.lock_ttl / 16, NS_PER_MS);
-    propose(nm, idle,
-            meta_idle_lockers(nm->meta, &s->lockers_at, nm->now.wall - (int64_t)nm->cfg.lock_ttl, idle, EXPIRE_MAX),
-            nm->cfg.lock_ttl);
+    n = meta_lockers(nm->meta, &s->lockers_at, v, EXPIRE_MAX);
+    s->lockers_next = n == EXPIRE_MAX ? nm->now.mono : nm->now.mono + max_u64(nm->cfg.lock_ttl / 16, NS_PER_MS);
+    for (uint32_t i = 0; i < n; i++)
+        if (locker_is_idle(nm, &v[i]))
+            v[idle++] = v[i];
+    propose(nm, v, idle);
 }
 
 static void look_at_all(struct nm *nm)
@@ -243,7 +253,7 @@ static void look_at_all(struct nm *nm)
     struct sessions *s = &nm->lead.sessions;
     uint64_t now = nm->now.mono, ttl = nm->cfg.session_ttl;
     struct wire_session *idle;
-    uint32_t n;
+    uint32_t n, kept = 0;
 
     if (now < s->next_look || s->expiring)
         return;
@@ -258,7 +268,10 @@ static void look_at_all(struct nm *nm)
     s->after = n == EXPIRE_MAX ? idle[n - 1].id : 0;
     if (n == EXPIRE_MAX) /* the round goes on with the next tick */
         s->next_look = now;
-    propose(nm, idle, n, ttl);
+    for (uint32_t i = 0; i < n; i++)
+        if (use_find(nm, idle[i].id) == NULL)
+            idle[kept++] = idle[i];
+    propose(nm, idle, kept);
 }
 
 void sessions_tick(struct nm *nm)

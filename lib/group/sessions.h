@@ -4,9 +4,7 @@
 #ifndef DFS_GROUP_SESSIONS_H
 #define DFS_GROUP_SESSIONS_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "meta/meta.h"
 
 struct nm;
 struct event;
@@ -21,8 +19,8 @@ struct sessions {
     uint64_t next_look, from; /* mono ns: at who is idle; nobody expires before */
     uint64_t after;           /* sessions up to this one were looked at in this round */
     bool expiring;            /* an expire is on its way */
-    uint64_t lockers_next, lockers_from;
-    size_t lockers_at;
+    uint64_t lockers_next; /* mono ns: at who holds locks */
+    struct meta_lockers lockers_at;
 };
 
 /* The epoch was opened. */

@@ -126,9 +126,13 @@ bool meta_lock_waits(const struct meta *m, uint64_t session, uint64_t ticket);
 /* Sessions above `after` whose last logged activity is before t, in order, at most max; returns how many. */
 uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before_ns, struct wire_session *out,
                             uint32_t max);
-/* The same of those that hold locks, one for each file they do, from *position on (0 at first, and at the end). */
-uint32_t meta_idle_lockers(const struct meta *m, size_t *position, int64_t before_ns, struct wire_session *out,
-                           uint32_t max);
+/* Those that hold locks or wait for them, some of them several times, from *at on (zeros at first, and at the end). */
+struct meta_lockers {
+    size_t slot;
+    uint32_t lock;
+    uint64_t ticket;
+};
+uint32_t meta_lockers(const struct meta *m, struct meta_lockers *at, struct wire_session *out, uint32_t max);
 /* Sessions that have ended and hold locks still, from *position on (0 at first); 0: no more. */
 uint64_t meta_ended_next(const struct meta *m, size_t *position);
 /* The chunks an ended session could write to: those that take writes, of all files it has open for writing. */

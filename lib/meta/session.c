@@ -242,6 +242,7 @@ void meta_session_end(struct meta *m, const struct stamp *st, uint64_t id)
         return;
     }
     raise_floor(m, s, s->floor + s->ring_cap);
+    s->floor = UINT64_MAX; /* the ring's size is no part of the state */
     s->active_ns = SESSION_ENDED;
     u64map_put(&m->ended, id, 1);
 }
@@ -302,20 +303,36 @@ uint32_t meta_idle_sessions(const struct meta *m, uint64_t after, int64_t before
     return n;
 }
 
-uint32_t meta_idle_lockers(const struct meta *m, size_t *position, int64_t before_ns, struct wire_session *out,
-                           uint32_t max)
+static void add_locker(const struct meta *m, uint64_t session, struct wire_session *out, uint32_t *n)
 {
+    const struct session *s = find(m, session);
+    if (!is_ended(s) && (*n == 0 || out[*n - 1].id != session))
+        out[(*n)++] = (struct wire_session){.id = session, .idle_since_ns = s->active_ns};
+}
+
+uint32_t meta_lockers(const struct meta *m, struct meta_lockers *at, struct wire_session *out, uint32_t max)
+{
+    struct idmap_iter it;
     uint32_t n = 0;
-    for (; *position < m->locks.cap; ++*position) {
-        const struct locks *l = (const struct locks *)(uintptr_t)m->locks.slots[*position].value;
-        for (uint32_t i = 0; l != NULL && i < l->n; i++) {
-            const struct session *s = find(m, l->v[i].session);
+    uint64_t ticket;
+    const struct lock_wait *w;
+    for (; at->slot < m->locks.cap; at->slot++, at->lock = 0) {
+        const struct locks *l = (const struct locks *)(uintptr_t)m->locks.slots[at->slot].value;
+        for (; l != NULL && at->lock < l->n; at->lock++) {
             if (n == max)
                 return n;
-            if (s->active_ns < before_ns && !is_ended(s) && (n == 0 || out[n - 1].id != l->v[i].session))
-                out[n++] = (struct wire_session){.id = l->v[i].session, .idle_since_ns = s->active_ns};
+            add_locker(m, l->v[at->lock].session, out, &n);
         }
     }
-    *position = 0;
+    if (idmap_iter_init(&it, &m->waits) == 0)
+        while (n < max && (w = idmap_iter_next(&it, &ticket)) != NULL) {
+            if (ticket <= at->ticket)
+                continue;
+            at->ticket = ticket;
+            add_locker(m, w->lock.session, out, &n);
+        }
+    idmap_iter_close(&it);
+    if (n < max)
+        *at = (struct meta_lockers){.slot = 0};
     return n;
 }

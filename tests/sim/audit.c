@@ -151,7 +151,7 @@ static struct holding *holding_of(struct walk *k, uint32_t server)
     return NULL;
 }
 
-/* Files written in place: an editor that died keeps its handle until its session ends, and a restart seals what is open. */
+/* Files written in place (all begin so): an editor that died keeps its handle until its session ends, and a restart seals what is open. */
 static bool is_edited(const char *path) { return strncmp(path, "/shared/e", 9) == 0; }
 
 static void walk_chunk(struct walk *k, const char *path, const struct wire_chunk_loc *loc)

@@ -57,6 +57,10 @@ static void fault_stall(struct cluster *c) { (void)net_stall(&c->net, sim_below(
 static void fault_pause(struct cluster *c)
 {
     uint64_t most = sim_chance(c->sim, 200) ? 10 * NS_PER_SEC : NS_PER_SEC;
+    if (c->swarm.long_pauses) {
+        node_pause(cluster_client(c, (uint32_t)sim_below(c->sim, c->swarm.clients)), sim_below(c->sim, 8 * NS_PER_SEC));
+        return;
+    }
     struct node *n = sim_chance(c->sim, 300) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, c->n_nodes)];
     node_pause(n, sim_below(c->sim, most));
 }

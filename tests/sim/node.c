@@ -252,6 +252,8 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .grant_lifetime = 8 * NS_PER_SEC,
                             .repair_grace = 3 * NS_PER_SEC,
                             .count_failed = w->sabotage == SABOTAGE_COUNT_FAILED,
+                            .lock_ttl = w->lock_ttl,
+                            .pass_locks_early = w->sabotage == SABOTAGE_PASS_LOCKS,
                             .reader_grace = 4 * NS_PER_SEC,
                             .snapshot_log_bytes = w->snapshot_bytes,
                             .log_segment_bytes = w->log_segment};

@@ -16,6 +16,7 @@ static const struct {
     [SABOTAGE_TRUST_COPIES] = {"copy-unverified", "bytes of copies change on the way and are not verified"},
     [SABOTAGE_KEEP_CUT] = {"keep-cut",
                            "StorageServers keep what a truncate cuts off, and it shows when the file grows"},
+    [SABOTAGE_PASS_LOCKS] = {"pass-locks-early", "locks of a session that ended pass on before its writes are fenced"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 
@@ -76,6 +77,14 @@ static void arrange_for(struct swarm *w)
         w->crash_ss = 4 * NS_PER_SEC;
         w->downtime = 10 * NS_PER_SEC;
         break;
+    case SABOTAGE_PASS_LOCKS:
+        w->pause = 2 * NS_PER_SEC;
+        w->long_pauses = true;
+        w->crash_nm = w->crash_ss = w->crash_client = w->crash_all = w->loss = w->partition = w->cut_off = 0;
+        w->ops = 150;
+        w->think = 100 * NS_PER_MS;
+        w->lock_ttl = 2 * NS_PER_SEC;
+        break;
     default:
         break;
     }
@@ -120,5 +129,6 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);
     w->disk_full = draw_rate(s, 3 * NS_PER_SEC, 15 * NS_PER_SEC);
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
+    w->lock_ttl = (2 + sim_below(s, 5)) * NS_PER_SEC;
     arrange_for(w);
 }

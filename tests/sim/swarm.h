@@ -19,6 +19,7 @@ enum sabotage {
     SABOTAGE_COUNT_FAILED,  /* a copy counts, and what it replaces goes, whether it was made or not */
     SABOTAGE_TRUST_COPIES,  /* bytes of a copy change on the way, and are not verified */
     SABOTAGE_KEEP_CUT,      /* StorageServers keep what a truncate cuts off */
+    SABOTAGE_PASS_LOCKS,    /* locks pass on before their holder's writes are fenced */
     SABOTAGE_END,
 };
 
@@ -38,9 +39,10 @@ struct swarm {
     /* mean ns between two faults of a kind; 0: never */
     uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, loss,
         cut_off, disk_full, clock;
+    bool long_pauses;  /* clients are paused for longer than their locks last */
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */
-    uint64_t client_timeout;
+    uint64_t client_timeout, lock_ttl;
     uint64_t snapshot_bytes;
     uint64_t segment_size, log_segment;
     uint32_t disks_per_server;

@@ -351,6 +351,7 @@ void work_init(struct work *w, struct cluster *c)
             (struct call){.work = w, .client = cluster_client(c, i % c->swarm.clients), .done = on_call_done, .arg = a};
     }
     edit_init(w);
+    locks_init(w);
 }
 
 void work_start(struct work *w, uint32_t ops)
@@ -360,6 +361,7 @@ void work_start(struct work *w, uint32_t ops)
         plan_next(&w->actors[i]);
     }
     edit_start(w, ops);
+    locks_start(w, ops);
 }
 
 void work_close(struct work *w)
@@ -370,6 +372,7 @@ void work_close(struct work *w)
     for (uint32_t i = 0; i < WORK_SHARED; i++)
         reg_close(&w->shared[i]);
     edit_close(w);
+    locks_close(w);
     free(w->tainted);
 }
 
@@ -378,5 +381,5 @@ bool work_done(const struct work *w)
     for (uint32_t i = 0; i < w->n_actors; i++)
         if (w->actors[i].ops_left > 0 || w->actors[i].call.active)
             return false;
-    return edit_done(w);
+    return edit_done(w) && locks_done(w);
 }

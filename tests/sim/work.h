@@ -5,6 +5,7 @@
 #define DFS_SIM_WORK_H
 
 #include "sim/edit.h"
+#include "sim/locks.h"
 #include "sim/node.h"
 #include "sim/oracle.h"
 
@@ -56,6 +57,8 @@ struct work {
     uint32_t n_tainted;
     struct edit_file edit_files[EDIT_FILES];
     struct editor editors[EDITORS];
+    struct locked_file locked;
+    struct locker lockers[LOCKERS];
     struct call own; /* for call_wait */
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */

@@ -424,23 +424,31 @@ static void who_only_reads_leaves_no_locks_behind(void **state)
     world_stop(w);
 }
 
-static void idle_lockers_are_found_by_their_locks(void **state)
+static void lockers_are_found_by_their_locks(void **state)
 {
     (void)state;
     struct two t;
     struct world *w = &t.w;
     struct wire_session idle[4];
-    size_t at = 0;
+    struct meta_lockers at = {.slot = 0};
+    uint64_t ticket;
     two_start(&t);
-    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 0);
+    assert_int_equal(meta_lockers(w->m, &at, idle, 4), 0);
     assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
     assert_int_equal(f_lock(w, &t.b, t.hb, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
-    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 2);
+    assert_int_equal(meta_lockers(w->m, &at, idle, 4), 2);
     assert_int_equal(idle[0].id, t.a.session);
-    assert_int_equal(meta_idle_lockers(w->m, &at, idle[0].idle_since_ns, idle, 4), 0);
     expire(w, &t.a);
-    assert_int_equal(meta_idle_lockers(w->m, &at, INT64_MAX, idle, 4), 1);
+    assert_int_equal(meta_lockers(w->m, &at, idle, 4), 1);
     assert_int_equal(idle[0].id, t.b.session);
+    struct client c = client_open(w, 3); /* one that waits would hold up who stands behind it */
+    uint64_t h = 0;
+    assert_int_equal(f_open(w, &c, ROOT_INO, "/f", OPEN_READ, &h), 0);
+    assert_int_equal(f_lock(w, &c, h, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &ticket), 0);
+    assert_int_equal(meta_lockers(w->m, &at, idle, 1), 1);
+    assert_int_equal(idle[0].id, t.b.session);
+    assert_int_equal(meta_lockers(w->m, &at, idle, 1), 1);
+    assert_int_equal(idle[0].id, c.session);
     world_stop(w);
 }
 
@@ -518,7 +526,7 @@ int main(void)
         cmocka_unit_test(locks_that_make_no_sense_are_refused),
         cmocka_unit_test(locks_of_a_writer_outlive_its_session),
         cmocka_unit_test(who_only_reads_leaves_no_locks_behind),
-        cmocka_unit_test(idle_lockers_are_found_by_their_locks),
+        cmocka_unit_test(lockers_are_found_by_their_locks),
         cmocka_unit_test(a_circle_of_waiting_owners_is_refused),
         cmocka_unit_test(random_locks_are_those_of_a_model),
     };

@@ -155,21 +155,53 @@ static void on_set(struct call *k, int status, const struct dfs_result *r)
 
 static void set_now(struct call *k)
 {
-    struct mount *m = k->m;
-    if (!k->set.what) {
-        stat_again(k);
-        return;
-    }
     k->done = on_set;
-    call_at(m, k->req, k->ino, k->ino);
-    call_go(k, dfs_setattr(m->client, "", &k->set, DFS_NOFOLLOW, on_call, k));
+    call_at(k->m, k->req, k->ino, k->ino);
+    call_go(k, dfs_setattr(k->m->client, "", &k->set, DFS_NOFOLLOW, on_call, k));
+}
+
+/* The time of the last write has been told, so that it does not come after the one that is set. */
+static void on_time_told(struct call *k, int status, const struct dfs_result *r)
+{
+    (void)status;
+    (void)r;
+    set_now(k);
 }
 
 static void set_later(struct waiter *w)
 {
     struct set_later *s = CONTAINER_OF(w, struct set_later, w);
-    set_now(s->k);
+    struct call *k = s->k;
+    uint64_t file = node_file(k->node, true);
     free(s);
+    k->done = on_time_told;
+    if (file)
+        call_go(k, dfs_fsync(k->m->client, file, on_call, k));
+    else
+        set_now(k);
+}
+
+void set_attributes(struct call *k)
+{
+    struct node *n = k->node ? k->node : node_find(k->m, k->ino);
+    if (!k->set.what) {
+        if (k->node)
+            node_unuse(k->node);
+        k->node = NULL;
+        stat_again(k);
+        return;
+    }
+    if (!k->node && n)
+        n->users++;
+    k->node = n;
+    if (!n || !node_file(n, true) || !(k->set.what & (DFS_SET_MTIME | DFS_SET_MTIME_NOW))) {
+        set_now(k);
+        return;
+    }
+    struct set_later *s = xcalloc(1, sizeof *s);
+    s->k = k;
+    s->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = set_later};
+    node_wait(n, &s->w);
 }
 
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
@@ -185,21 +217,8 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
     else if (set & FUSE_SET_ATTR_MTIME)
         k->set.what |= DFS_SET_MTIME;
     k->set.mtime_ns = ns_of(st->st_mtim);
-    if (set & FUSE_SET_ATTR_SIZE) {
-        fuse_reply_err(req, EOPNOTSUPP);
-        call_free(k);
-        return;
-    }
-    struct node *n = node_find(m, k->ino);
-    if (!n) {
-        set_now(k);
-        return;
-    }
-    /* What was written before must not move the time that is set now. */
-    struct set_later *s = xcalloc(1, sizeof *s);
-    k->node = n;
-    n->users++;
-    s->k = k;
-    s->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = set_later};
-    node_wait(n, &s->w);
+    if (set & FUSE_SET_ATTR_SIZE)
+        set_size(k, (uint64_t)st->st_size);
+    else
+        set_attributes(k);
 }

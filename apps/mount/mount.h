@@ -10,7 +10,8 @@
  *   dir.c      directories                               xattr.c  extended attributes
  *   node.c     files that are open                       io.c     reading them
  *   write.c    what was written and is not in the cluster yet
- *   notice.c   what others have changed   lock.c   flock and fcntl */
+ *   size.c     truncate, fallocate                      lock.c   flock and fcntl
+ *   notice.c   what others have changed */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -45,6 +46,7 @@ struct call {
     uint64_t offset;
     struct dir *dir;
     uint8_t *buf;
+    struct resizing *resizing;
     bool plus, wants_write, interrupted;
     unsigned tries;
     struct dfs_setattr set;
@@ -129,7 +131,14 @@ void attr_entry(const struct mount *m, const struct dfs_attr *a, struct fuse_ent
 void on_entry(struct call *k, int status, const struct dfs_result *r);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi);
+/* Sets what k->set says, then answers with the attributes. */
+void set_attributes(struct call *k);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* --- size.c --- */
+/* What op_setattr does if the size is to be set, too. */
+void set_size(struct call *k, uint64_t size);
+void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi);
 
 /* --- name.c --- */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -162,6 +171,9 @@ static inline struct handle *handle_of(const struct fuse_file_info *fi) { return
 /* The library's name of the open file to read from, or to write to; 0: it is not open so. */
 uint64_t node_file(const struct node *n, bool write);
 static inline uint64_t handle_file(const struct handle *h) { return h->node->open[h->kind].file; }
+/* One use of node.open[kind] less; the last one closes it when everything is written. */
+void node_close(struct node *n, unsigned kind);
+struct node *node_use(struct mount *m, uint64_t ino); /* made if need be; node_unuse */
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);

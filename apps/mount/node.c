@@ -32,7 +32,7 @@ struct node *node_find(const struct mount *m, uint64_t ino)
     return n;
 }
 
-static struct node *node_use(struct mount *m, uint64_t ino)
+struct node *node_use(struct mount *m, uint64_t ino)
 {
     struct node *n = node_find(m, ino);
     if (!n) {
@@ -97,18 +97,23 @@ static void close_later(struct waiter *w)
     node_unuse(n);
 }
 
+void node_close(struct node *n, unsigned kind)
+{
+    struct closing *c;
+    if (--n->open[kind].users > 0)
+        return;
+    c = xcalloc(1, sizeof *c);
+    c->node = n;
+    c->kind = kind;
+    c->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = close_later};
+    n->users++;
+    node_wait(n, &c->w);
+}
+
 static void handle_free(struct handle *h)
 {
     struct node *n = h->node;
-    struct closing *c;
-    if (--n->open[h->kind].users == 0) {
-        c = xcalloc(1, sizeof *c);
-        c->node = n;
-        c->kind = h->kind;
-        c->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = close_later};
-        n->users++;
-        node_wait(n, &c->w);
-    }
+    node_close(n, h->kind);
     free(h);
     node_unuse(n);
 }

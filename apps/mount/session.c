@@ -69,6 +69,7 @@ static const struct fuse_lowlevel_ops operations = {
     .readdirplus = op_readdirplus,
     .releasedir = op_releasedir,
     .fsyncdir = op_fsyncdir,
+    .fallocate = op_fallocate,
     .getlk = op_getlk,
     .setlk = op_setlk,
     .flock = op_flock,

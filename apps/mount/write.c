@@ -348,10 +348,47 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         sync_node(h->node, h, req, 0, 0);
 }
 
+struct fsyncing {
+    struct waiter w;
+    struct call *k;
+    struct handle *handle;
+};
+
+static void on_time_told(struct call *k, int status, const struct dfs_result *r)
+{
+    (void)r;
+    k->node->changes++;
+    fuse_reply_err(k->req, call_errno(k, status));
+    node_unuse(k->node);
+    call_free(k);
+}
+
+static void on_fsynced(struct waiter *w)
+{
+    struct fsyncing *s = CONTAINER_OF(w, struct fsyncing, w);
+    struct call *k = s->k;
+    int err = handle_error(s->handle);
+    uint64_t file = node_file(k->node, true);
+    free(s);
+    if (!err && file) {
+        call_go(k, dfs_fsync(k->m->client, file, on_call, k));
+        return;
+    }
+    fuse_reply_err(k->req, err);
+    node_unuse(k->node);
+    call_free(k);
+}
+
+/* Others see by the time that something was written: it is told, too. */
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
 {
-    struct handle *h = handle_of(fi);
-    (void)ino;
+    struct mount *m = fuse_req_userdata(req);
+    struct fsyncing *s = xcalloc(1, sizeof *s);
     (void)datasync;
-    sync_node(h->node, h, req, 0, 0);
+    s->k = call_new(m, req, ino, on_time_told);
+    s->handle = handle_of(fi);
+    s->k->node = s->handle->node;
+    s->k->node->users++;
+    s->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = on_fsynced};
+    node_wait(s->k->node, &s->w);
 }

@@ -42,6 +42,37 @@ cmp -n 1000000 -i 80000:80000 "$M/odd" "$T/big" || fail "behind what was overwri
 dfs put "$T/big" /put
 cmp "$T/big" "$M/put" || fail "what was put"
 
+say "sizes"
+head -c 100000 "$T/big" >"$T/part"
+same() { # same PIECE... : $M/cut is these pieces
+    cat "$@" | cmp - "$M/cut" || fail "cut is not $*"
+}
+head -c 5000 "$T/part" >"$T/part.5000"
+head -c 95000 /dev/zero >"$T/zeros"
+cp "$T/part" "$M/cut"
+truncate -s 5000 "$M/cut"
+same "$T/part.5000"
+truncate -s 100000 "$M/cut"
+same "$T/part.5000" "$T/zeros"
+echo short >"$M/cut"
+[ "$(cat "$M/cut")" = short ] || fail "> of what was there"
+echo more >>"$M/cut"
+[ "$(cat "$M/cut")" = "short
+more" ] || fail ">>"
+truncate -s 70000000 "$M/big" # into the second of three chunks
+[ "$(stat -c %s "$M/big")" = 70000000 ] || fail "the size of what was cut"
+truncate -s 150000000 "$M/big"
+cmp -n 70000000 "$T/big" "$M/big" || fail "before the cut"
+cmp -n 80000000 -i 0:70000000 /dev/zero "$M/big" || fail "behind the cut old bytes show"
+cp "$T/part" "$M/cut"
+fallocate -l 200000 "$M/cut"
+[ "$(stat -c %s "$M/cut")" = 200000 ] || fail "fallocate"
+cp "$T/part" "$M/cut"
+touch -d 2001-02-03 "$T/part"
+cp -p "$T/part" "$M/cut"
+[ "$(stat -c %Y "$M/cut")" = "$(stat -c %Y "$T/part")" ] || fail "cp -p over a file lost the time"
+cp "$T/big" "$M/big"
+
 say "trees"
 mkdir "$T/tree"
 i=0

@@ -29,7 +29,7 @@ void fileset_path(const struct fileset *f, uint64_t number, char out[BENCH_PATH]
              number & FILESET_RENAMED ? 'r' : 'f', plain);
 }
 
-static void fileset_add(struct fileset *f, uint64_t number)
+void fileset_add(struct fileset *f, uint64_t number)
 {
     if (f->n == f->cap) {
         f->cap = f->cap ? f->cap * 2 : 1024;
@@ -49,7 +49,9 @@ static int start_mkdir(struct slot *s)
 int fileset_make_folders(struct bench *b, struct fileset *f)
 {
     /* at least one mkdir for each client, so that connections and sessions exist before anything is measured */
-    struct phase p = {.op = "making folders", .start = start_mkdir, .arg = f,
+    struct phase p = {.op = "making folders",
+                      .start = start_mkdir,
+                      .arg = f,
                       .limit = max_u64(f->folders, (uint64_t)b->n_clients * b->depth)};
     return phase_run_quietly(b, &p) > 0;
 }

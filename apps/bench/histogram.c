@@ -28,6 +28,14 @@ void histogram_add(struct histogram *h, uint64_t value)
         h->max = value;
 }
 
+void histogram_merge(struct histogram *to, const struct histogram *from)
+{
+    for (uint32_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+        to->count[i] += from->count[i];
+    to->total += from->total;
+    to->max = max_u64(to->max, from->max);
+}
+
 uint64_t histogram_percentile(const struct histogram *h, double fraction)
 {
     if (h->total == 0)

@@ -18,6 +18,8 @@ struct histogram {
 /* Zeroed memory is an empty histogram. */
 void histogram_add(struct histogram *h, uint64_t value);
 
+void histogram_merge(struct histogram *to, const struct histogram *from);
+
 /* What a `fraction` of the values (0 < fraction ≤ 1) does not exceed, to within a bucket's width; 0 when empty. */
 uint64_t histogram_percentile(const struct histogram *h, double fraction);
 

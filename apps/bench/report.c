@@ -1,8 +1,13 @@
 /* SPDX-License-Identifier: MIT */
-#include <errno.h>
+/* The table after a run. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "bench.h"
+#include "stats.h"
+
+/* A bench that uses so much of its one core says how fast it is itself. */
+#define OWN_LIMIT 0.9
 
 void size_text(uint64_t size, char *out, size_t len)
 {
@@ -15,8 +20,7 @@ void size_text(uint64_t size, char *out, size_t len)
     snprintf(out, len, "%" PRIu64 "%s", size, unit);
 }
 
-/* Three significant digits and a unit that fits. */
-static void time_text(uint64_t ns, char *out, size_t len)
+void time_text(uint64_t ns, char *out, size_t len)
 {
     static const struct {
         double ns;
@@ -34,36 +38,66 @@ static void time_text(uint64_t ns, char *out, size_t len)
     snprintf(out, len, "%.*f %s", v < 10 ? 2 : v < 100 ? 1 : 0, v, unit);
 }
 
-static double per_second(double n, const struct result *r)
+double result_rate(const struct result *r) { return stats_median(r->rates, r->n_rounds); }
+
+static const char *color(const struct bench *b, const char *code) { return b->color ? code : ""; }
+
+static void cores_text(double cores, char *out, size_t len)
 {
-    return r->seconds > 0 ? n / r->seconds : 0;
+    if (cores < 0)
+        snprintf(out, len, "-");
+    else
+        snprintf(out, len, "%.0f%%", cores * 100);
 }
 
-static void table_row(const struct result *r, FILE *out)
+static void row_times(const struct result *r, FILE *out)
 {
-    char size[32] = "-", p[3][24];
     static const double at[] = {0.5, 0.99, 0.999};
+    char text[24];
+    for (size_t i = 0; i < ARRAY_LEN(at); i++) {
+        time_text(histogram_percentile(&r->latency, at[i]), text, sizeof text);
+        fprintf(out, " %8s", text);
+    }
+    time_text(r->latency.max, text, sizeof text);
+    fprintf(out, " %8s", text);
+}
+
+static void row_usage(const struct bench *b, const struct result *r, FILE *out)
+{
+    const double cores[] = {r->usage.nameservers, r->usage.storage, r->usage.own};
+    char text[24];
+    for (size_t i = 0; i < ARRAY_LEN(cores); i++) {
+        bool limit = i == 2 && cores[i] >= OWN_LIMIT;
+        cores_text(cores[i], text, sizeof text);
+        fprintf(out, "%s %5s%s", color(b, limit ? "\033[33m" : ""), text, color(b, limit ? "\033[0m" : ""));
+    }
+}
+
+static void table_row(const struct bench *b, const struct result *r, FILE *out)
+{
+    char size[32] = "-", noise[32] = "";
+    double rate = result_rate(r);
     if (r->size)
         size_text(r->size, size, sizeof size);
-    for (size_t i = 0; i < ARRAY_LEN(at); i++)
-        time_text(histogram_percentile(&r->latency, at[i]), p[i], sizeof p[i]);
-    fprintf(out, "%-6s %-6s %5" PRIu64 " %6s", r->workload, r->op, r->concurrency, size);
-    fprintf(out, " %10" PRIu64 " %8.2f %10.0f", r->ops, r->seconds, per_second((double)r->ops, r));
+    fprintf(out, "%-5s %-6s %5" PRIu64 " %5s", r->workload, r->op, r->concurrency, size);
+    fprintf(out, " %9" PRIu64 " %7.2f %s%9.0f%s", r->ops, r->seconds, color(b, "\033[1m"), rate, color(b, "\033[0m"));
+    if (b->opt->rounds > 1) {
+        snprintf(noise, sizeof noise, "%.0f%%", stats_noise(r->rates, r->n_rounds) * 100);
+        fprintf(out, " %5s", noise);
+    }
     if (r->bytes)
-        fprintf(out, " %9.1f", per_second((double)r->bytes, r) / (double)MIB);
+        fprintf(out, " %8.1f", rate * (double)r->bytes / (double)r->ops / (double)MIB);
     else
-        fprintf(out, " %9s", "-");
-    fprintf(out, " %9s %9s %9s %7" PRIu64 "\n", p[0], p[1], p[2], r->errors);
+        fprintf(out, " %8s", "-");
+    row_times(r, out);
+    fprintf(out, " %s%6" PRIu64 "%s", color(b, r->errors ? "\033[31m" : ""), r->errors,
+            color(b, r->errors ? "\033[0m" : ""));
+    row_usage(b, r, out);
+    fputc('\n', out);
 }
 
-void report_table(const struct bench *b, FILE *out)
+static void print_errors(const struct bench *b, FILE *out)
 {
-    if (b->n_results == 0)
-        return;
-    fprintf(out, "%-6s %-6s %5s %6s %10s %8s %10s", "load", "op", "conc", "size", "ops", "seconds", "ops/s");
-    fprintf(out, " %9s %9s %9s %9s %7s\n", "MiB/s", "p50", "p99", "p99.9", "errors");
-    for (uint32_t i = 0; i < b->n_results; i++)
-        table_row(b->results[i], out);
     for (uint32_t i = 0; i < b->n_results; i++) {
         const struct result *r = b->results[i];
         if (r->errors > 0)
@@ -73,59 +107,50 @@ void report_table(const struct bench *b, FILE *out)
     }
 }
 
-static void json_string(const char *s, FILE *out)
+static void print_servers(const struct bench *b, FILE *out)
 {
-    fputc('"', out);
-    for (; *s; s++) {
-        unsigned char c = (unsigned char)*s;
-        if (c == '"' || c == '\\')
-            fprintf(out, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            fprintf(out, "\\u%04x", c);
+    if (b->n_servers > 0)
+        fprintf(out, "\n%s%-24s %-14s %9s %12s %12s%s\n", color(b, "\033[2m"), "server", "", "CPU s", "memory MiB",
+                "highest MiB", color(b, "\033[0m"));
+    for (uint32_t i = 0; i < b->n_servers; i++) {
+        const struct server *s = &b->servers[i];
+        const char *role = s->nameserver && s->storage ? "all in one" : s->nameserver ? "NameServer" : "StorageServer";
+        fprintf(out, "%-24s %-14s", s->address, role);
+        if (s->silent)
+            fprintf(out, " %9s %12s %12s\n", "no answer", "-", "-");
         else
-            fputc(c, out);
+            fprintf(out, " %9.2f %12.0f %12.0f\n", (double)(s->cpu - min_u64(s->first_cpu, s->cpu)) / 1e6,
+                    (double)s->memory / (double)MIB, (double)s->memory_peak / (double)MIB);
     }
-    fputc('"', out);
 }
 
-static void json_result(const struct bench *b, const struct result *r, FILE *out)
+static void print_remarks(const struct bench *b, FILE *out)
 {
-    fprintf(out, "  {\"workload\":\"%s\",\"op\":\"%s\"", r->workload, r->op);
-    fprintf(out, ",\"concurrency\":%" PRIu64 ",\"connections\":%" PRIu64 ",\"depth\":%u", r->concurrency,
-            r->concurrency / b->depth, b->depth);
-    fprintf(out, ",\"size\":%" PRIu64 ",\"ops\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"seconds\":%.6f", r->size, r->ops,
-            r->bytes, r->seconds);
-    fprintf(out, ",\"ops_per_s\":%.1f,\"bytes_per_s\":%.0f,\"errors\":%" PRIu64, per_second((double)r->ops, r),
-            per_second((double)r->bytes, r), r->errors);
-    fprintf(out, ",\"p50_us\":%.1f,\"p99_us\":%.1f,\"p999_us\":%.1f,\"max_us\":%.1f",
-            (double)histogram_percentile(&r->latency, 0.5) / 1e3, (double)histogram_percentile(&r->latency, 0.99) / 1e3,
-            (double)histogram_percentile(&r->latency, 0.999) / 1e3, (double)r->latency.max / 1e3);
-    if (r->errors > 0) {
-        fputs(",\"first_error\":", out);
-        json_string(r->first_error, out);
-    }
-    fputc('}', out);
+    bool own = false;
+    for (uint32_t i = 0; i < b->n_results; i++)
+        own |= b->results[i]->usage.own >= OWN_LIMIT;
+    if (b->verified > 0)
+        fprintf(out, "\n%.1f MiB read back and checked\n", (double)b->verified / (double)MIB);
+    if (own)
+        fputs("where \"own\" is near 100%, dfs-bench used up its core: run several at once to see what the cluster can "
+              "do\n",
+              out);
 }
 
-int report_json(const struct bench *b, const char *file)
+void report_table(const struct bench *b, FILE *out)
 {
-    bool to_stdout = strcmp(file, "-") == 0;
-    FILE *out = to_stdout ? stdout : fopen(file, "w");
-    if (!out) {
-        fprintf(stderr, "dfs-bench: --json %s: %s\n", file, strerror(errno));
-        return DFS_EIO;
-    }
-    fputs("{\"results\":[\n", out);
-    for (uint32_t i = 0; i < b->n_results; i++) {
-        json_result(b, b->results[i], out);
-        fputs(i + 1 < b->n_results ? ",\n" : "\n", out);
-    }
-    fputs("]}\n", out);
-    bool failed = ferror(out) != 0;
-    failed |= (to_stdout ? fflush(out) : fclose(out)) != 0;
-    if (failed)
-        fprintf(stderr, "dfs-bench: --json %s: cannot be written\n", file);
-    return failed ? DFS_EIO : 0;
+    if (b->n_results == 0)
+        return;
+    bool rounds = b->opt->rounds > 1;
+    fprintf(out, "%s%-5s %-6s %5s %5s %9s %7s %9s", color(b, "\033[2m"), "load", "op", "conc", "size", "ops", "seconds",
+            "ops/s");
+    fprintf(out, "%s %8s %8s %8s %8s %8s %6s %5s %5s %5s%s\n", rounds ? "   +/-" : "", "MiB/s", "p50", "p99", "p99.9",
+            "max", "errors", "nm", "ss", "own", color(b, "\033[0m"));
+    for (uint32_t i = 0; i < b->n_results; i++)
+        table_row(b, b->results[i], out);
+    print_errors(b, out);
+    print_servers(b, out);
+    print_remarks(b, out);
 }
 
 uint64_t report_errors(const struct bench *b)

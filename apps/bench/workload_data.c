@@ -18,10 +18,10 @@ struct data_workload {
     bool counted; /* by default, one file per slot; else for a few seconds */
 };
 
-static const struct data_workload data_put = {"put", "put", 4 * KIB, BENCH_FOLDERS, false};
-static const struct data_workload data_get = {"get", "put", 4 * KIB, BENCH_FOLDERS, false};
-static const struct data_workload data_write = {"write", "write", 1 * GIB, 1, true};
-static const struct data_workload data_read = {"read", "write", 1 * GIB, 1, true};
+static const struct data_workload of_put = {"put", "put", 4 * KIB, BENCH_FOLDERS, false};
+static const struct data_workload of_get = {"get", "put", 4 * KIB, BENCH_FOLDERS, false};
+static const struct data_workload of_write = {"write", "write", 1 * GIB, 1, true};
+static const struct data_workload of_read = {"read", "write", 1 * GIB, 1, true};
 
 static int on_source_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
 {
@@ -38,16 +38,17 @@ static void on_source_progress(void *arg, uint64_t bytes)
     s->moved = max_u64(bytes, s->moved);
 }
 
-static int start_put(struct slot *s)
+int data_put(struct slot *s, const struct fileset *f, uint64_t number)
 {
-    const struct fileset *f = s->phase->arg;
     struct dfs_put_options o = {.goal = (uint8_t)s->phase->bench->opt->goal};
     struct dfs_source src = {.read = on_source_read, .progress = on_source_progress, .arg = s, .seekable = true};
     s->size = src.size = s->phase->size;
-    s->seed = pattern_seed(s->size, s->index);
-    fileset_path(f, s->index, s->path);
+    s->seed = pattern_seed(s->size, number);
+    fileset_path(f, number, s->path);
     return dfs_put(s->client, s->path, &src, &o, phase_done, s);
 }
+
+static int start_put(struct slot *s) { return data_put(s, s->phase->arg, s->index); }
 
 static int on_sink_write(void *arg, uint64_t offset, const void *p, size_t len)
 {
@@ -59,6 +60,7 @@ static int on_sink_write(void *arg, uint64_t offset, const void *p, size_t len)
     }
     s->moved += len;
     s->phase->moved += len;
+    s->phase->bench->verified += len;
     return 0;
 }
 
@@ -78,15 +80,19 @@ static void on_get(void *arg, int status, const struct dfs_result *r)
     phase_finish(s, status, r->error, s->moved);
 }
 
-static int start_get(struct slot *s)
+int data_get(struct slot *s, const struct fileset *f, uint64_t number)
 {
-    const struct fileset *f = s->phase->arg;
-    uint64_t number = f->numbers[s->index % f->n];
     struct dfs_sink sink = {.write = on_sink_write, .restart = on_sink_restart, .arg = s};
     s->size = s->phase->size;
     s->seed = pattern_seed(s->size, number);
     fileset_path(f, number, s->path);
     return dfs_get(s->client, s->path, 0, UINT64_MAX, &sink, on_get, s);
+}
+
+static int start_get(struct slot *s)
+{
+    const struct fileset *f = s->phase->arg;
+    return data_get(s, f, f->numbers[s->index % f->n]);
 }
 
 /* Files and seconds as given, or the workload's default. */
@@ -112,6 +118,25 @@ static void data_files(const struct bench *b, const struct data_workload *w, str
     fileset_init(f, name, w->folders);
 }
 
+int data_tidy(struct bench *b, struct fileset *f)
+{
+    int rc = fileset_remove(b, f);
+    if (rc != 0)
+        fprintf(stderr, "dfs-bench: files are left in %s; remove them with: dfs rm -r %s\n", f->base, f->base);
+    return rc;
+}
+
+/* All that was stored is read back once. */
+static int verify_all(struct bench *b, struct phase *stored, struct fileset *f)
+{
+    struct phase p = {.workload = stored->workload, .op = "verify", .start = start_get, .arg = f, .size = stored->size};
+    int rc = fileset_load(b, f);
+    p.limit = f->n;
+    if (rc == 0)
+        phase_run(b, &p);
+    return rc;
+}
+
 /* What an earlier run left is removed first, so that every run creates and none replaces. */
 static int run_store(struct bench *b, const struct data_workload *w)
 {
@@ -124,8 +149,10 @@ static int run_store(struct bench *b, const struct data_workload *w)
         rc = fileset_make_folders(b, &f);
     if (rc == 0)
         phase_run(b, &p);
+    if (rc == 0 && b->opt->verify && !b->interrupted)
+        rc = verify_all(b, &p, &f);
     if (b->opt->cleanup && !b->all) /* with all, the workload that reads them removes them */
-        rc |= fileset_remove(b, &f);
+        rc |= data_tidy(b, &f);
     fileset_close(&f);
     return rc;
 }
@@ -160,13 +187,13 @@ static int run_fetch(struct bench *b, const struct data_workload *w)
         shuffle(&f);
         phase_run(b, &p);
     }
-    if (b->opt->cleanup)
-        rc |= fileset_remove(b, &f);
+    if (b->opt->cleanup && (b->last_round || b->all))
+        rc |= data_tidy(b, &f);
     fileset_close(&f);
     return rc;
 }
 
-int workload_put(struct bench *b) { return run_store(b, &data_put); }
-int workload_get(struct bench *b) { return run_fetch(b, &data_get); }
-int workload_write(struct bench *b) { return run_store(b, &data_write); }
-int workload_read(struct bench *b) { return run_fetch(b, &data_read); }
+int workload_put(struct bench *b) { return run_store(b, &of_put); }
+int workload_get(struct bench *b) { return run_fetch(b, &of_get); }
+int workload_write(struct bench *b) { return run_store(b, &of_write); }
+int workload_read(struct bench *b) { return run_fetch(b, &of_read); }

@@ -110,7 +110,7 @@ int workload_meta(struct bench *b)
     int rc = fileset_make_folders(b, &m.files);
     if (rc == 0) {
         run_phases(b, &m, seconds);
-        rc = fileset_remove(b, &m.files);
+        rc = data_tidy(b, &m.files);
     }
     fileset_close(&m.files);
     return rc;

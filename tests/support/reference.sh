@@ -53,6 +53,32 @@ printf '\n## dfs-ss\n\n'
 "$bin/dfs-ss" --print-reference
 printf '\n## dfs-bench\n\n'
 "$bin/dfs-bench" --print-reference
+cat <<'TEXT'
+
+Exit status: 0 all went well, 1 an operation failed or Ctrl-C, 2 wrong usage, 3 `--compare` found something slower.
+
+`--json` writes one object. `results` has one for each kind of operation:
+
+| member | |
+|---|---|
+| `workload`, `op` | `meta`: `create`, `stat`, `list`, `rename`, `unlink`; `rand`: `rand` (all), `read`, `write`; `mix`: `mix` (all), `put`, `get`, `stat`, `remove`; the others one of their own name; with `--verify` also `verify` |
+| `concurrency`, `connections`, `depth` | requests under way at a time: connections times depth |
+| `size` | bytes of a file, of `rand` of a block |
+| `ops`, `bytes`, `errors`, `seconds` | of all rounds together |
+| `ops_per_s`, `bytes_per_s` | medians of the rounds |
+| `rounds` | operations a second, one number for each round |
+| `p50_us`, `p90_us`, `p99_us`, `p999_us`, `max_us` | latency in microseconds, to within 3 % |
+| `cpu_nameservers`, `cpu_storage`, `cpu_bench` | cores kept busy in the last round, 1.0 is one core; absent if servers do not tell |
+| `first_error` | a sentence; only with errors |
+
+`servers` has one object for each process: `address`, `host`, `pid`, `nameserver`, `storage` (what it is), `cores` of its machine,
+`cpu_s` since the run began, `memory` and `memory_peak` in bytes. `verified_bytes` were read and compared with what was stored;
+`interrupted` says whether Ctrl-C ended it; `version` is that of dfs-bench.
+
+`--compare` matches operations by workload, op, concurrency and size. Two medians differ if they are further apart than the
+noise of both runs together, at least 3 %; a run's noise is half of what lies between its fastest and slowest round, as a part of
+the median, and 10 % if there was one round only.
+TEXT
 printf '\n## dfs\n\n'
 "$bin/dfs" help --print-reference
 printf '\n### dfs up DIR\n\nRun a whole cluster on this machine, for trying out.\n\n'

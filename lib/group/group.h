@@ -71,10 +71,6 @@ struct batch {
     uint32_t len;
 };
 
-struct snapshot_ref {
-    uint64_t index, term; /* index 0: none */
-};
-
 /* A run of entries by index: the latest ones, kept so that others can be sent them. */
 struct entry {
     uint64_t term;
@@ -195,6 +191,7 @@ struct nm {
     bool removed; /* we are no member any more */
 
     struct snapshot_ref newest, older; /* on disk and good */
+    uint64_t newest_bytes;             /* its file's size */
     struct snapshot_ref damaged;       /* found at opening; unlinked when a newer one is good */
     struct snapshot_ref taking;        /* asked for; index 0: none */
     uint64_t snapshot_retry;           /* mono ns: not before, after a failure */
@@ -357,6 +354,7 @@ void install_served(struct nm *nm, const struct event *ev, struct effects *fx);
 void snapshot_consider(struct nm *nm, struct effects *fx);
 /* Those on disk are superseded. */
 void snapshot_forget(struct nm *nm, struct effects *fx);
+void snapshot_is(struct nm *nm, struct snapshot_ref ref); /* this is the newest, on disk and good */
 void snapshot_done(struct nm *nm, int status, struct effects *fx);
 void snapshot_backup(struct nm *nm, const struct event *ev, struct effects *fx);
 

@@ -241,7 +241,7 @@ static int take_over(struct nm *nm, struct effects *fx)
     nm->applied_term = info.term;
     nm->conf_index = info.conf_index;
     snapshot_forget(nm, fx);
-    nm->newest = in->ref;
+    snapshot_is(nm, in->ref);
     ev.persisted_snapshot.metadata.index = info.index;
     ev.persisted_snapshot.metadata.term = info.term;
     ev.persisted_snapshot.metadata.configuration_index = info.conf_index;

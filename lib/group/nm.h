@@ -22,21 +22,21 @@ struct nm_config {
     uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
     const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
     uint32_t n_join;
-    bool count_failed;                /* sabotage, for tests: copies count whether they were made or not */
+    bool count_failed;     /* sabotage, for tests: copies count whether they were made or not */
     bool pass_locks_early; /* sabotage, for tests: locks pass on before their holder's writes are fenced */
-    bool trust_lease; /* sabotage, for tests: a leader never doubts that it leads */
+    bool trust_lease;      /* sabotage, for tests: a leader never doubts that it leads */
     /* for tests: as another release, with other kinds of log entries (level.c) */
     uint32_t level;
     uint32_t (*level_needed)(const struct msg *m);
     uint64_t seed; /* for placement and raft's timers */
     bool relaxed;  /* --durability=relaxed: acknowledge before the flush */
     /* 0 means the default of CONSISTENCY E */
-    uint64_t heartbeat, serve_lease, down_after;        /* ns */
-    uint64_t repair_grace;                              /* ns: a copy on a server that went down is not made again before */
-    uint64_t read_lease;                                /* ns: how long applying an own entry proves leadership (A5) */
+    uint64_t heartbeat, serve_lease, down_after; /* ns */
+    uint64_t repair_grace;                       /* ns: a copy on a server that went down is not made again before */
+    uint64_t read_lease;                         /* ns: how long applying an own entry proves leadership (A5) */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
     uint64_t lock_ttl;                                  /* ns: session_ttl of those that hold locks */
-    uint64_t snapshot_log_bytes; /* take a snapshot after so many bytes of log (default 64 MiB) */
+    uint64_t snapshot_log_bytes; /* of log before a snapshot; more where the last one was large (default 64 MiB) */
     uint32_t sessions_per_host;  /* from one address, at most (default NM_SESSIONS_PER_HOST) */
     uint64_t log_segment_bytes;  /* preallocated size of a log segment (default 8 MiB) */
 };

@@ -110,7 +110,7 @@ static int load_snapshot(struct opening *o)
         if (err == 0 && (o->snap.cluster_hi != nm->id.cluster_hi || o->snap.cluster_lo != nm->id.cluster_lo))
             return opening_fail(o, DFS_EIDENTITY, "%s belongs to another cluster", name);
         if (err == 0) {
-            nm->newest = o->snaps[i];
+            snapshot_is(nm, o->snaps[i]);
             if (i + 1 < o->n_snaps)
                 nm->older = o->snaps[i + 1];
             return 0;

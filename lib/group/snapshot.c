@@ -148,6 +148,28 @@ int snapshot_write(struct disk *disk, const struct snapshot_info *info, const vo
     return err;
 }
 
+struct sought {
+    const char *name;
+    uint64_t size;
+};
+
+static void on_file(void *arg, const char *name, uint64_t size)
+{
+    struct sought *s = arg;
+
+    if (strcmp(name, s->name) == 0)
+        s->size = size;
+}
+
+uint64_t snapshot_size(struct disk *disk, struct snapshot_ref ref)
+{
+    char name[DISK_NAME_MAX + 1];
+    struct sought s = {.name = name};
+
+    snapshot_name(ref.index, ref.term, name);
+    return disk->ops->list(disk, on_file, &s) == 0 ? s.size : 0;
+}
+
 /* --- loading --- */
 
 struct reader {

@@ -30,8 +30,14 @@ struct snapshot_info {
     uint64_t conf_index;
 };
 
+struct snapshot_ref {
+    uint64_t index, term; /* index 0: none */
+};
+
 void snapshot_name(uint64_t index, uint64_t term, char *out);
 bool snapshot_parse(const char *name, uint64_t *index, uint64_t *term);
+/* Bytes of this one's file; 0: it cannot be found. Asks the disk there and then. */
+uint64_t snapshot_size(struct disk *disk, struct snapshot_ref ref);
 /* Makes INSTALL_MARK, flushed; reads it (false: not there, or torn); removes it. */
 int install_begin(struct disk *disk, uint64_t index, uint64_t term) MUST_USE;
 bool install_marked(struct disk *disk, uint64_t *index, uint64_t *term);

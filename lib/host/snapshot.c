@@ -8,6 +8,8 @@
 #include <unistd.h>
 
 #define SNAPSHOT_POLL_MS 5u
+/* Where there is no processor to spare, who is waited for goes first. */
+#define CHILD_NICE 10
 
 static void on_timer(uv_timer_t *timer);
 
@@ -24,6 +26,7 @@ static void child(struct snapshot_child *s, pid_t parent)
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     if (getppid() != parent)
         _exit(127);
+    (void)!nice(CHILD_NICE);
     _exit(-s->write(s->arg));
 }
 

@@ -363,6 +363,28 @@ static void test_restarts_do_not_put_off_the_snapshot(void **state)
     assert_int_equal(count_files(r, "snap-0"), 1);
 }
 
+/* The log between two snapshots is a quarter of what they cost, also after a restart. */
+static void test_snapshots_come_with_what_they_cost(void **state)
+{
+    struct rig *r = rig_of(state);
+    uint32_t taken = 0;
+
+    r->cfg.snapshot_log_bytes = 1024;
+    rig_start(r, true);
+    rig_session(r);
+    fill(r, "first", 1000);
+    r->logged[0] = '\0';
+    fill(r, "second", 200);
+    for (const char *p = r->logged; (p = strstr(p, "nm.snapshot_taken")) != NULL; p++)
+        taken++;
+    assert_in_range(taken, 1, 4);
+    rig_stop(r);
+    r->logged[0] = '\0';
+    rig_start(r, false);
+    fill(r, "third", 20);
+    assert_null(strstr(r->logged, "nm.snapshot_begin"));
+}
+
 static void test_relaxed_acknowledges_before_the_flush(void **state)
 {
     struct rig *r = rig_of(state);
@@ -497,6 +519,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_a_damaged_snapshot_costs_nothing, setup, teardown),
         cmocka_unit_test_setup_teardown(test_a_failed_snapshot_is_tried_again, setup, teardown),
         cmocka_unit_test_setup_teardown(test_restarts_do_not_put_off_the_snapshot, setup, teardown),
+        cmocka_unit_test_setup_teardown(test_snapshots_come_with_what_they_cost, setup, teardown),
         cmocka_unit_test_setup_teardown(test_relaxed_acknowledges_before_the_flush, setup, teardown),
         cmocka_unit_test_setup_teardown(test_bad_times_are_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(test_status_tells_who_leads, setup, teardown),

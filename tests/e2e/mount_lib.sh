@@ -4,6 +4,7 @@
 #   mount_dfs DIR [OPTION...]        all of the cluster; $MOUNT_PID serves it
 #   mount_dfs_of FOLDER DIR […]      a part of it
 #   umount_dfs DIR
+#   mount_pid_of DIR
 
 [ "$(basename "$0" .sh)" != mount_lib ] || { echo "mount_lib.sh is for the tests beside it"; exit 77; }
 [ -x "$DFS_BIN/dfs-mount" ] || { say "skipped: dfs-mount was not built (no libfuse3-dev)"; exit 77; }
@@ -22,10 +23,12 @@ mount_dfs_of() {
     # In front, so that what it says is kept; it is there when the folder is another file system.
     "$DFS_BIN/dfs" mount "$DFS_NM$folder" "$dir" -f "$@" >>"$T/mount.log" 2>&1 &
     MOUNT_PID=$!
+    echo $MOUNT_PID >"$T/$(basename "$dir").mounted"
     JOBS="$JOBS $MOUNT_PID"
     wait_for 15 "$dir to be mounted" mountpoint -q "$dir"
 }
 
+mount_pid_of() { cat "$T/$(basename "$1").mounted"; }
 umount_dfs() { dfs umount "$1" || fail "umount $1"; }
 
 cleanup_mounts() {

@@ -122,6 +122,7 @@ static bool open_session(struct mount *m)
     char *argv[] = {(char[]){"dfs-mount"}, (char[]){"-o"}, words, NULL};
     struct fuse_args args = FUSE_ARGS_INIT(3, argv);
     m->se = fuse_session_new(&args, &operations, sizeof operations, m);
+    fuse_opt_free_args(&args);
     return m->se != NULL;
 }
 

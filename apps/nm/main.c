@@ -51,8 +51,8 @@ static int parse(struct options *o, int argc, char **argv)
         {"session-ttl", 0, FLAG_DURATION, &nm->session_ttl, "TIME", "when an idle session is forgotten", "10m"},
         {"lock-ttl", 0, FLAG_DURATION, &nm->lock_ttl, "TIME",
          "when a client that is not heard of loses its locks, and what it had open with them", "30s"},
-        {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE", "log written between two snapshots",
-         "64m"},
+        {"snapshot-log-size", 0, FLAG_SIZE, &nm->snapshot_log_bytes, "SIZE",
+         "log written between two snapshots; never less than a quarter of the last one", "64m"},
         DAEMON_FLAGS(o->common),
         {0},
     };

@@ -24,7 +24,7 @@ HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ROUNDS=5 FILES=100000 SECONDS_EACH=5 LARGE=1g ONLY="meta chunks small large"
+PROGRAM=figures ROUNDS=5 FILES=100000 SECONDS_EACH=5 LARGE=1g ONLY="meta chunks small large"
 DIR=$ROOT/build/figures BIN=$ROOT/build/release/bin JSON=$ROOT/build/figures.json
 while [ $# -gt 0 ]; do
     case $1 in
@@ -59,124 +59,8 @@ for need in "$BIN/dfs-bench" "$CHUNKS"; do
     [ -x "$need" ] || { echo "figures: $need does not exist: build the release preset" >&2; exit 1; }
 done
 [ ! -e "$DIR" ] || { echo "figures: $DIR exists: remove it, or choose another --dir" >&2; exit 1; }
-mkdir -p "$DIR/data"
-DIR=$(cd "$DIR" && pwd)
-PIDS=""
+. "$(dirname "$0")/parts.sh"
 
-cleanup() {
-    for pid in $PIDS; do kill "$pid" 2>/dev/null || true; done
-    for pid in $PIDS; do wait "$pid" 2>/dev/null || true; done
-    rm -rf "$DIR"
-}
-trap cleanup EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM
-fail() {
-    echo "figures: $1" >&2
-    tail -n 10 "$DIR"/*.log >&2 || true
-    exit 1
-}
-
-wait_for() { # wait_for WHAT COMMAND...
-    tries=200 what=$1
-    shift
-    until "$@" >/dev/null 2>&1; do
-        tries=$((tries - 1))
-        [ $tries -gt 0 ] || fail "waited in vain: $what"
-        sleep 0.05
-    done
-}
-
-# --- the servers ---
-
-start() { # start NAME COMMAND...
-    log=$DIR/$1.log
-    shift
-    "$@" >"$log" 2>&1 </dev/null &
-    PIDS="$PIDS $!"
-}
-
-start_dfs() {
-    start nm "$BIN/dfs-nm" --data "$DIR/data/nm" --init --listen 127.0.0.1:0 --port-file "$DIR/nm.port"
-    wait_for "the NameServer" test -s "$DIR/nm.port"
-    port=$(cat "$DIR/nm.port")
-    DFS_NM=127.0.0.1:${port##*:}
-    export DFS_NM
-    for n in 1 2; do
-        start ss$n "$BIN/dfs-ss" --data "$DIR/data/ss$n" --nm "$DFS_NM" --listen 127.0.0.1:0
-    done
-    wait_for "two StorageServers" two_up
-}
-two_up() { [ "$("$BIN/dfs" -j status | tr '{,' '\n\n' | grep -c '"state": *"up"')" = 2 ]; }
-
-REDIS=$((20000 + $$ % 10000)) NGINX=$((30000 + $$ % 2000))
-
-start_redis() {
-    mkdir "$DIR/data/redis"
-    start redis redis-server --port $REDIS --bind 127.0.0.1 --dir "$DIR/data/redis" --save "" --appendonly yes \
-        --appendfsync always
-    wait_for "redis" redis-cli -p $REDIS ping
-}
-
-start_nginx() {
-    mkdir "$DIR/data/nginx"
-    head -c 4096 /dev/urandom >"$DIR/data/nginx/small"
-    chmod 755 "$DIR" "$DIR/data" "$DIR/data/nginx"
-    cat >"$DIR/nginx.conf" <<CONF
-$([ "$(id -u)" != 0 ] || echo "user root;")
-worker_processes 1;
-daemon off;
-pid $DIR/nginx.pid;
-error_log $DIR/nginx.log;
-events { worker_connections 1024; }
-http {
-    access_log off;
-    sendfile on;
-    tcp_nopush on;
-    keepalive_requests 100000000;
-    open_file_cache max=100;
-    client_body_temp_path $DIR/t1; proxy_temp_path $DIR/t2; fastcgi_temp_path $DIR/t3;
-    uwsgi_temp_path $DIR/t4; scgi_temp_path $DIR/t5;
-    server { listen 127.0.0.1:$NGINX; root $DIR/data/nginx; }
-}
-CONF
-    start nginx-out nginx -p "$DIR" -c "$DIR/nginx.conf" -e "$DIR/nginx.log"
-    wait_for "nginx" curl -sf -o /dev/null "http://127.0.0.1:$NGINX/small"
-}
-
-# --- one measurement each; add NAME VALUE notes it ---
-
-add() { echo "$1 $2" >>"$DIR/values"; }
-
-# bench FIELD OP:NAME... -- FLAG...: runs dfs-bench and notes FIELD of each op.
-bench() {
-    field=$1 pairs=""
-    shift
-    while [ "$1" != -- ]; do
-        pairs="$pairs $1"
-        shift
-    done
-    shift
-    "$BIN/dfs-bench" "$@" --json "$DIR/bench.json" >"$DIR/bench.log" 2>&1 || fail "dfs-bench $* failed"
-    for pair in $pairs; do
-        value=$(grep "\"op\":\"${pair%%:*}\"" "$DIR/bench.json" | sed "s/.*\"$field\":\([0-9.]*\).*/\1/")
-        add "${pair#*:}" "$value"
-    done
-}
-
-redis() { # redis NAME set|get
-    value=$(redis-benchmark -p $REDIS -c 50 -t "$2" -n "$FILES" --csv 2>>"$DIR/redis.log" | tail -n 1 | cut -d'"' -f4)
-    add "$1" "$value"
-}
-
-# FIELD of fio's terse output: 7 is KiB/s read, 48 KiB/s written, 49 writes/s.
-fio_run() { # fio_run NAME FIELD FACTOR FLAG...
-    as=$1 field=$2 factor=$3
-    shift 3
-    value=$(fio --name=reference --filename="$DIR/data/fio" --output-format=terse --terse-version=3 "$@" \
-        2>>"$DIR/fio.log" | grep '^3;' | cut -d';' -f"$field")
-    add "$as" "$((value * factor))"
-}
 fio_4k() {
     fio_run "$1" 49 1 --rw=write --bs=4k --size=64m --fdatasync=1 --overwrite=1 --runtime="$SECONDS_EACH"
     rm -f "$DIR/data/fio"
@@ -193,20 +77,10 @@ chunks() { # chunks NAME write|rewrite|read FLAG...
     add "$as" "$(sed 's/.*"ops_per_s":\([0-9.]*\).*/\1/' "$DIR/chunks.json")"
 }
 
-nginx_small() { # nginx_small NAME CONNECTIONS
-    value=$(wrk -t 1 -c "$2" -d "${SECONDS_EACH}s" "http://127.0.0.1:$NGINX/small" 2>>"$DIR/wrk.log" |
-        sed -n 's/^Requests\/sec: *//p')
-    add "$1" "$value"
-}
-nginx_large() {
-    value=$(curl -s -o /dev/null -w '%{speed_download}' "http://127.0.0.1:$NGINX/large")
-    add nginx_read "$value"
-}
-
 round_meta() {
     bench ops_per_s create:create stat:stat list:list rename:rename unlink:unlink -- meta -c 50 --files "$FILES"
-    redis redis_set set
-    redis redis_get get
+    redis redis_set set 3 50
+    redis redis_get get 3 50
 }
 round_chunks() {
     chunks chunk_write write -c 8 --depth 8
@@ -229,7 +103,7 @@ round_large() {
     fio_run fio_write 48 1024 --rw=write --bs=1M --size="$LARGE" --end_fsync=1
     bench bytes_per_s write:write_goal2 -- write --size "$LARGE" --goal 2
     bench bytes_per_s read:read -- read --size "$LARGE"
-    nginx_large
+    nginx_large nginx_read
     if drop_caches; then
         bench bytes_per_s read:read_cold -- read --size "$LARGE"
         drop_caches
@@ -239,32 +113,8 @@ round_large() {
     rm -f "$DIR/data/fio"
 }
 
-# --- the report ---
-
-median() { # of all values noted as $1; "" if there are none
-    sed -n "s/^$1 //p" "$DIR/values" | sort -g |
-        awk '{ v[NR] = $1 } END { if (NR) printf "%.3f", (v[int((NR + 1) / 2)] + v[int(NR / 2) + 1]) / 2 }'
-}
-spread() { # lowest and highest of $1 in units of $2
-    sed -n "s/^$1 //p" "$DIR/values" | sort -g |
-        awk -v u="$2" '{ v[NR] = $1 } END { printf "%.0f..%.0f", v[1] / u, v[NR] / u }'
-}
-
-row() { # row WHAT OURS REFERENCE UNIT DIVISOR: reference "-" for none
-    ours=$(median "$2")
-    [ -n "$ours" ] || return 0
-    theirs=""
-    [ "$3" = - ] || theirs=$(median "$3")
-    awk -v what="$1" -v ours="$ours" -v theirs="${theirs:-0}" -v ref="$3" -v unit="$4" -v by="$5" \
-        -v s="$(spread "$2" "$5")" 'BEGIN {
-        printf "%-34s %10.0f %-6s", what, ours / by, unit
-        if (theirs > 0) printf " %10.0f  %-14s %6.2f", theirs / by, ref, ours / theirs
-        else printf " %10s  %-14s %6s", "-", "-", "-"
-        printf "   %s\n", s }'
-}
-
 table() {
-    printf '%-34s %10s %-6s %10s  %-14s %6s   %s\n' "medians of $ROUNDS" dfs "" reference "" ratio "lowest..highest of dfs"
+    heading
     row "meta -c 50: create" create redis_set "/s" 1
     row "meta -c 50: stat" stat redis_get "/s" 1
     row "meta -c 50: list (one folder)" list - "/s" 1
@@ -283,35 +133,12 @@ table() {
     row "read $LARGE, not in memory" read_cold fio_read "MiB/s" 1048576
 }
 
-write_json() {
-    mkdir -p "$(dirname "$JSON")"
-    awk 'BEGIN { printf "{" }
-        !($1 in list) { order[++n] = $1; list[$1] = "" }
-        { list[$1] = list[$1] (list[$1] == "" ? "" : ",") $2 }
-        END {
-            for (i = 1; i <= n; i++) printf "%s\n  \"%s\": [%s]", (i > 1 ? "," : ""), order[i], list[order[i]]
-            print "\n}"
-        }' "$DIR/values" >"$JSON"
-    echo "All values: $JSON"
-}
-
 wants() { case " $ONLY " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 
-: >"$DIR/values"
-start_dfs
+start_dfs 2
 if wants meta; then start_redis; fi
 if wants chunks || wants small || wants large; then start_nginx; fi
-if wants large; then
-    head -c "$(echo "$LARGE" | tr kmgt KMGT)" /dev/urandom >"$DIR/data/nginx/large"
-    cat "$DIR/data/nginx/large" >/dev/null
-fi
-round=0
-while [ $round -lt "$ROUNDS" ]; do
-    round=$((round + 1))
-    for part in $ONLY; do
-        echo "round $round of $ROUNDS: $part" >&2
-        "round_$part"
-    done
-done
+if wants large; then large_for_nginx; fi
+run_rounds
 table
 write_json

@@ -69,7 +69,8 @@ static void row_usage(const struct bench *b, const struct result *r, FILE *out)
     for (size_t i = 0; i < ARRAY_LEN(cores); i++) {
         bool limit = i == 2 && cores[i] >= OWN_LIMIT;
         cores_text(cores[i], text, sizeof text);
-        fprintf(out, "%s %5s%s", color(b, limit ? "\033[33m" : ""), text, color(b, limit ? "\033[0m" : ""));
+        fprintf(out, "%s %*s%s", color(b, limit ? "\033[33m" : ""), i < 2 ? 7 : 5, text,
+                color(b, limit ? "\033[0m" : ""));
     }
 }
 
@@ -126,11 +127,18 @@ static void print_servers(const struct bench *b, FILE *out)
 
 static void print_remarks(const struct bench *b, FILE *out)
 {
-    bool own = false;
-    for (uint32_t i = 0; i < b->n_results; i++)
-        own |= b->results[i]->usage.own >= OWN_LIMIT;
+    bool own = false, stays = false;
+    for (uint32_t i = 0; i < b->n_results; i++) {
+        const struct result *r = b->results[i];
+        own |= r->usage.own >= OWN_LIMIT;
+        stays |= !b->opt->cleanup && (strcmp(r->workload, "put") == 0 || strcmp(r->workload, "write") == 0);
+    }
+    if (b->verified > 0 || stays || own)
+        fputc('\n', out);
     if (b->verified > 0)
-        fprintf(out, "\n%.1f MiB read back and checked\n", (double)b->verified / (double)MIB);
+        fprintf(out, "%.1f MiB read back and checked\n", (double)b->verified / (double)MIB);
+    if (stays)
+        fputs("what put and write stored stays in /dfs-bench for a later get and read; --cleanup removes it\n", out);
     if (own)
         fputs("where \"own\" is near 100%, dfs-bench used up its core: run several at once to see what the cluster can "
               "do\n",
@@ -144,8 +152,8 @@ void report_table(const struct bench *b, FILE *out)
     bool rounds = b->opt->rounds > 1;
     fprintf(out, "%s%-5s %-6s %5s %5s %9s %7s %9s", color(b, "\033[2m"), "load", "op", "conc", "size", "ops", "seconds",
             "ops/s");
-    fprintf(out, "%s %8s %8s %8s %8s %8s %6s %5s %5s %5s%s\n", rounds ? "   +/-" : "", "MiB/s", "p50", "p99", "p99.9",
-            "max", "errors", "nm", "ss", "own", color(b, "\033[0m"));
+    fprintf(out, "%s %8s %8s %8s %8s %8s %6s %7s %7s %5s%s\n", rounds ? "   +/-" : "", "MiB/s", "p50", "p99", "p99.9",
+            "max", "errors", "nm cpu", "ss cpu", "own", color(b, "\033[0m"));
     for (uint32_t i = 0; i < b->n_results; i++)
         table_row(b, b->results[i], out);
     print_errors(b, out);

@@ -25,6 +25,7 @@ for op in create stat list rename unlink; do row meta $op; done
 must put --files 100 --verify
 row put put
 row put verify
+grep -q -- "--cleanup removes it" "$T/bench.out" || fail "what stays is not told: $(cat "$T/bench.out")"
 must get --files 100
 row get get
 grep -q "read back and checked" "$T/bench.out" || fail "what was verified is not told"

@@ -36,6 +36,24 @@ void cli_warn(struct cli *cli, const char *path, const char *fmt, ...)
     va_end(ap);
 }
 
+/* The library has tried for as long as it may: the next file would wait as long, for the same. */
+static bool is_hopeless(int status)
+{
+    return status == DFS_EUNREACH || status == DFS_ETIMEDOUT || status == DFS_ECONNLOST || status == DFS_EUNKNOWN ||
+           status == DFS_ENOSERVERS || status == DFS_ENOSPC;
+}
+
+void cli_fail_call(struct cli *cli, int status, const char *path, const char *error)
+{
+    if (cli->gave_up && is_hopeless(status)) {
+        cli->untold++;
+        cli->status = 1;
+        return;
+    }
+    cli_fail(cli, path, "%s", error);
+    cli->gave_up = cli->gave_up || is_hopeless(status);
+}
+
 /* Ctrl-C: what was half written goes, and we end as the signal would have ended us. */
 static void on_signal(uv_signal_t *h, int number)
 {
@@ -87,8 +105,21 @@ int cli_open(struct cli *cli)
     return 0;
 }
 
+/* What a run over many files came to. */
+static void say_gave_up(struct cli *cli)
+{
+    bool moves = cli->verb->run == verb_put || cli->verb->run == verb_get || cli->verb->run == verb_cp;
+    if (!cli->gave_up || (!cli->opt.recursive && cli->untold == 0))
+        return;
+    if (cli->untold > 0)
+        cli_fail(cli, NULL, "gave up: %" PRIu64 " more failed likewise", cli->untold);
+    if (moves && cli->opt.recursive)
+        cli_fail(cli, NULL, "%" PRIu64 " files are done; with -c added it goes on from there", cli->progress.files);
+}
+
 int cli_close(struct cli *cli)
 {
+    say_gave_up(cli);
     progress_stop(cli);
     dfs_client_close(cli->client, NULL, NULL);
     uv_close((uv_handle_t *)&cli->progress.timer, NULL);

@@ -26,7 +26,7 @@ struct options {
     uint64_t depth, max_depth;
     bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
     bool changed, newer, skip_existing, checksum, dry_run, verbose, prune, preserve; /* put, get, cp */
-    uint64_t wait, conflict; /* lock: ns; exit status */
+    uint64_t wait, conflict;                                                         /* lock: ns; exit status */
     bool shared, exclusive, no_wait;
     bool by_time, by_size, reverse, single, directory, zero, follow;
 };
@@ -56,7 +56,9 @@ struct cli {
     uv_signal_t signals[2];
     struct list temps; /* files to be removed when a signal ends us */
     struct progress progress;
-    bool colors; /* names on standard output are coloured */
+    bool colors;     /* names on standard output are coloured */
+    bool gave_up;    /* what failed would befall everything that follows: nothing more is begun */
+    uint64_t untold; /* failures since then, of the same kind */
     int status;
 };
 
@@ -69,6 +71,8 @@ int verb_nm_quarantine(struct cli *cli, const char *what, const char *more); /* 
 /* "dfs: VERB PATH: reason" on stderr; the exit status becomes 1. path may be NULL. */
 void cli_fail(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void cli_warn(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* A call's failure. One that tells of the cluster and not of the path is said once, and gives up. */
+void cli_fail_call(struct cli *cli, int status, const char *path, const char *error);
 int cli_open(struct cli *cli);
 /* Closes everything, flushes stdout, gives the exit status. */
 int cli_close(struct cli *cli);
@@ -142,6 +146,8 @@ char *path_base(const char *path);
 void json_string(FILE *out, const char *s);
 /* "key":"…" and, if s is not UTF-8, "key_base64":"…" beside a lossy "key". */
 void json_name(FILE *out, const char *key, const char *s);
+/* An object of one value, which need not be text. */
+void json_bytes(FILE *out, const char *key, const void *p, size_t len);
 void json_attr(FILE *out, const char *path, const struct dfs_attr *a, const char *target);
 /* The same without the last brace. */
 void json_attr_open(FILE *out, const char *path, const struct dfs_attr *a, const char *target);

@@ -3,12 +3,49 @@
 
 #include <stdlib.h>
 
+#define WORD_MAX 24u
+
 const struct verb *verb_lookup(const char *name)
 {
     for (size_t i = 0; i < n_verbs; i++)
         if (strcmp(verbs[i].name, name) == 0)
             return &verbs[i];
     return NULL;
+}
+
+/* Letters to be changed, put in, left out or exchanged with their neighbour. */
+static unsigned distance(const char *a, const char *b)
+{
+    unsigned d[WORD_MAX + 1][WORD_MAX + 1];
+    size_t n = strlen(a), m = strlen(b);
+    for (size_t i = 0; i <= n; i++) {
+        for (size_t j = 0; j <= m; j++) {
+            if (i == 0 || j == 0) {
+                d[i][j] = (unsigned)(i + j);
+                continue;
+            }
+            uint64_t best = min_u64(d[i - 1][j], d[i][j - 1]) + 1;
+            best = min_u64(best, d[i - 1][j - 1] + (a[i - 1] != b[j - 1]));
+            if (i > 1 && j > 1 && a[i - 1] == b[j - 2] && a[i - 2] == b[j - 1])
+                best = min_u64(best, d[i - 2][j - 2] + 1);
+            d[i][j] = (unsigned)best;
+        }
+    }
+    return d[n][m];
+}
+
+const char *help_nearest(const char *name)
+{
+    const char *best = NULL;
+    unsigned least = 2; /* more is another word */
+    for (size_t i = 0; i < n_verbs && strlen(name) <= WORD_MAX; i++) {
+        unsigned d = distance(name, verbs[i].name);
+        if (d < least || (d == least && strlen(name) > 4 && !best)) {
+            least = d;
+            best = verbs[i].name;
+        }
+    }
+    return best;
 }
 
 void verb_flags(const struct verb *v, struct options *o, struct flag out[VERB_FLAGS_MAX])
@@ -133,6 +170,7 @@ int help_reference(void)
         }
         printf("\n```\n%s```\n", v->help);
     }
+    help_json_reference();
     bytes_close(&text);
     return 0;
 }

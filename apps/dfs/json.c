@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The little JSON the CLI writes. */
+#include <stdlib.h>
+
 #include "cli.h"
 
 static bool is_utf8(const char *s)
@@ -33,11 +35,11 @@ void json_string(FILE *out, const char *s)
     fputc('"', out);
 }
 
-static void base64(FILE *out, const char *s)
+static void base64(FILE *out, const void *s, size_t left)
 {
     static const char digits[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    const unsigned char *p = (const unsigned char *)s;
-    for (size_t left = strlen(s); left > 0;) {
+    const unsigned char *p = s;
+    while (left > 0) {
         size_t n = left < 3 ? left : 3;
         unsigned v = (unsigned)p[0] << 16 | (n > 1 ? (unsigned)p[1] << 8 : 0) | (n > 2 ? p[2] : 0);
         fputc(digits[v >> 18], out);
@@ -56,8 +58,22 @@ void json_name(FILE *out, const char *key, const char *s)
     if (is_utf8(s))
         return;
     fprintf(out, ",\"%s_base64\":\"", key);
-    base64(out, s);
+    base64(out, s, strlen(s));
     fputc('"', out);
+}
+
+void json_bytes(FILE *out, const char *key, const void *p, size_t len)
+{
+    char *text = xstrndup(p, len);
+    fprintf(out, "{\"%s\":", key);
+    json_string(out, text);
+    if (strlen(text) < len || !is_utf8(text)) {
+        fprintf(out, ",\"%s_base64\":\"", key);
+        base64(out, p, len);
+        fputc('"', out);
+    }
+    fputs("}\n", out);
+    free(text);
 }
 
 void json_attr_open(FILE *out, const char *path, const struct dfs_attr *a, const char *target)

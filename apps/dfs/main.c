@@ -21,6 +21,29 @@ static int usage(const char *fmt, const char *what)
     return 2;
 }
 
+static int unknown_verb(const char *name)
+{
+    const char *meant = help_nearest(name);
+    fprintf(stderr, "dfs: there is no verb \"%s\"", name);
+    if (meant)
+        fprintf(stderr, ": did you mean \"%s\"?", meant);
+    fprintf(stderr, " (try \"dfs help\")\n");
+    return 2;
+}
+
+/* A path that is empty is a variable that was not set, hardly the root. False: there is one, which was said. */
+static bool operands_given(const struct cli *cli)
+{
+    for (size_t i = 0; i < cli->n_args; i++) {
+        char kind = verb_operand(cli->verb, i, cli->n_args);
+        if (!*cli->args[i] && (kind == 'R' || kind == 'D' || kind == 'L')) {
+            fprintf(stderr, "dfs: %s: operand %zu is empty; the root is /\n", cli->verb->name, i + 1);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* "-name" becomes "--name" where the verb has such a flag. */
 static void dashes_double(const struct flag *flags, int argc, char **argv, char **made)
 {
@@ -54,9 +77,8 @@ static void run(struct cli *cli)
 /* argv without the verb, which stood at `at`. */
 static int verb_run(const struct verb *v, int argc, char **argv, int at)
 {
-    struct cli cli = {.verb = v, .opt.depth = UINT64_MAX, .opt.max_depth = UINT64_MAX,
-                      .opt.wait = UINT64_MAX,
-                      .opt.conflict = 1};
+    struct cli cli = {
+        .verb = v, .opt.depth = UINT64_MAX, .opt.max_depth = UINT64_MAX, .opt.wait = UINT64_MAX, .opt.conflict = 1};
     struct flag flags[VERB_FLAGS_MAX];
     char err[256], **made = xcalloc((size_t)argc + 1, sizeof *made);
     verb_flags(v, &cli.opt, flags);
@@ -75,6 +97,8 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
         status = help_verb(v);
     } else if (cli.n_args < v->min_args || cli.n_args > v->max_args) {
         fprintf(stderr, "Usage: dfs %s %s (try \"dfs %s --help\")\n", v->name, v->args, v->name);
+    } else if (!operands_given(&cli)) {
+        status = 2;
     } else if (!settings_apply(&config, flags, seen)) {
         status = 2;
     } else if (cli.opt.color && !color_valid(cli.opt.color)) {
@@ -114,6 +138,8 @@ static int help(int argc, char **argv, int at)
         return help_man();
     if (about && strcmp(about, "--print-reference") == 0)
         return help_reference();
+    if (about && strcmp(about, "--print-json") == 0)
+        return help_json_keys();
     if (v)
         return help_verb(v);
     if (about && strcmp(about, "up") == 0)
@@ -123,7 +149,7 @@ static int help(int argc, char **argv, int at)
     if (about && strcmp(about, "umount") == 0)
         return verb_umount(2, (char *[]){argv[at + 1], (char[]){"--help"}, NULL});
     if (about && strcmp(about, "help") != 0)
-        return usage("there is no verb \"%s\" (try \"dfs help\")", about);
+        return unknown_verb(about);
     return help_all();
 }
 
@@ -135,8 +161,13 @@ int main(int argc, char **argv)
         for (int i = 1; i < argc; i++)
             if (strcmp(argv[i], "--version") == 0)
                 return printf("dfs %s\n", DFS_VERSION) < 0;
+        if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0))
+            return help_all();
+        if (argc > 1)
+            return usage("%s and no verb: say what is to be done, as in \"dfs ls /\" (try \"dfs help\")",
+                         argv[argc - 1]);
         help_all();
-        return argc > 1 && strcmp(argv[1], "--help") == 0 ? 0 : 2;
+        return 2;
     }
     const char *name = argv[at];
     if (strcmp(name, "up") == 0)
@@ -154,6 +185,6 @@ int main(int argc, char **argv)
         return help(argc, argv, at);
     const struct verb *v = verb_lookup(name);
     if (!v)
-        return usage("there is no verb \"%s\" (try \"dfs help\")", name);
+        return unknown_verb(name);
     return verb_run(v, argc, argv, at);
 }

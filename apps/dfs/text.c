@@ -21,8 +21,8 @@ const char *text_size(uint64_t n, char out[32])
 
 const char *text_type(uint8_t type)
 {
-    static const char *const words[] = {"other",  "file",         "directory",   "symlink", "fifo",
-                                        "socket", "char device", "block device"};
+    static const char *const words[] = {"other", "file",   "directory",   "symlink",
+                                        "fifo",  "socket", "char device", "block device"};
     return words[type < ARRAY_LEN(words) ? type : 0];
 }
 

@@ -63,10 +63,10 @@ void job_end(struct job *j)
     branch_drop(n);
 }
 
-void job_fail(struct job *j, const char *error)
+void job_fail(struct job *j, int status, const char *error)
 {
     j->tree->cli->progress.failed++;
-    cli_fail(j->tree->cli, j->path, "%s", error);
+    cli_fail_call(j->tree->cli, status, j->path, error);
     if (j->branch)
         j->branch->failed = true;
     job_end(j);
@@ -84,7 +84,7 @@ void tree_finish(struct tree *t)
 void on_tree_file(void *job, int status, const char *error)
 {
     if (status)
-        job_fail(job, error);
+        job_fail(job, status, error);
     else
         job_end(job);
 }
@@ -102,12 +102,12 @@ static void on_made(void *arg, int status, const struct dfs_result *r)
     }
     t->unmade = xrealloc(t->unmade, t->n_unmade + 1, sizeof *t->unmade);
     t->unmade[t->n_unmade++] = xstrdup(j->path);
-    job_fail(j, r->error);
+    job_fail(j, status, r->error);
 }
 
 void tree_mkdir(struct tree *t, char *path, uint32_t mode)
 {
-    if (t->cli->opt.dry_run) {
+    if (t->cli->opt.dry_run || t->cli->gave_up) {
         free(path);
         return;
     }
@@ -159,7 +159,7 @@ int page_read(struct cli *cli, const char *path, const char *after, struct page 
     struct call k = CALL(cli);
     int err = page_take(&k, path, after, out);
     if (err)
-        cli_fail(cli, path, "%s", k.error);
+        cli_fail_call(cli, err, path, k.error);
     call_free(&k);
     return err;
 }

@@ -48,8 +48,8 @@ void branch_free(struct branch *n); /* drops its parent */
 struct job *job_new(struct tree *t, struct branch *n, char *path, char *path2, uint64_t size);
 void job_end(struct job *j);
 /* Reports, marks the branch, ends. */
-void job_fail(struct job *j, const char *error);
-void tree_finish(struct tree *t); /* waits for all */
+void job_fail(struct job *j, int status, const char *error); /* status 0: not one of the cluster's */
+void tree_finish(struct tree *t);                            /* waits for all */
 
 /* Makes a directory of the cluster, in parallel with others; takes path over. */
 void tree_mkdir(struct tree *t, char *path, uint32_t mode);

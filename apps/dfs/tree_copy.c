@@ -14,14 +14,15 @@ static void copy_start(struct job *j)
     char error[320];
     if (tree_only_says(j))
         return;
-    if (xfer_copy(j->tree->cli, j->path, j->path2, &j->attr, on_tree_file, j, error) != 0)
-        job_fail(j, error);
+    int err = xfer_copy(j->tree->cli, j->path, j->path2, &j->attr, on_tree_file, j, error);
+    if (err)
+        job_fail(j, err, error);
 }
 
 static void on_link(void *arg, int status, const struct dfs_result *r)
 {
     if (status)
-        job_fail(arg, r->error);
+        job_fail(arg, status, r->error);
     else
         tree_link(arg, r->target);
 }
@@ -38,7 +39,7 @@ static void copy_one(struct copying *c, char *from, char *to, const struct dfs_a
     }
     int err = dfs_stat(c->tree.cli->client, from, DFS_NOFOLLOW, on_link, j);
     if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }
 
 static void copy_directory(struct copying *c, const char *from, const char *to);
@@ -71,9 +72,9 @@ static void copy_directory(struct copying *c, const char *from, const char *to)
             if (p.v[i].attr.type == DFS_DIRECTORY && p.v[i].attr.ino != c->target)
                 tree_mkdir(&c->tree, path_join(to, p.v[i].name), p.v[i].attr.mode);
         tree_made(&c->tree);
-        for (size_t i = 0; i < p.n; i++)
+        for (size_t i = 0; i < p.n && !c->tree.cli->gave_up; i++)
             copy_entry(c, path_join(from, p.v[i].name), path_join(to, p.v[i].name), &p.v[i].attr);
-        eof = p.eof;
+        eof = p.eof || c->tree.cli->gave_up;
         free(after);
         after = xstrdup(p.n ? p.v[p.n - 1].name : "");
         page_free(&p);
@@ -88,7 +89,7 @@ void tree_copy(struct cli *cli, const char *from, const char *to)
     struct dfs_attr made;
     int err = call_wait(&k, dfs_stat(cli->client, from, cli->opt.recursive ? DFS_NOFOLLOW : 0, on_call, &k));
     if (err) {
-        cli_fail(cli, from, "%s", k.error);
+        cli_fail_call(cli, err, from, k.error);
     } else if (k.attr.type != DFS_DIRECTORY) {
         if (cli_stat(cli, to, &made) == 0 && made.ino == k.attr.ino)
             cli_fail(cli, from, "and %s are the same file", to);

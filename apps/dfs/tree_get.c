@@ -23,8 +23,9 @@ static void get_start(struct job *j)
     char error[320];
     if (tree_only_says(j))
         return;
-    if (xfer_get(j->tree->cli, j->path, j->path2, on_tree_file, j, error) != 0)
-        job_fail(j, error);
+    int err = xfer_get(j->tree->cli, j->path, j->path2, on_tree_file, j, error);
+    if (err)
+        job_fail(j, err, error);
 }
 
 static void on_compared(void *arg, int status, const char *error)
@@ -51,7 +52,9 @@ static void get_file(struct tree *t, struct branch *parent, char *remote, char *
     }
     struct job *j = job_new(t, parent, remote, local, a->size);
     j->source = (struct sync_side){a->size, a->mtime_ns};
-    if (o->checksum && stat(local, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == a->size)
+    if (t->cli->gave_up) /* while it waited for its turn */
+        job_end(j);
+    else if (o->checksum && stat(local, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == a->size)
         sync_compare(t->cli, local, remote, on_compared, j);
     else
         get_start(j);
@@ -61,7 +64,7 @@ static void on_link(void *arg, int status, const struct dfs_result *r)
 {
     struct job *j = arg;
     if (status) {
-        job_fail(j, r->error);
+        job_fail(j, status, r->error);
         return;
     }
     char there[PATH_MAX + 1];
@@ -74,11 +77,11 @@ static void on_link(void *arg, int status, const struct dfs_result *r)
     if (tree_only_says(j))
         return;
     if (unlink(j->path2) != 0 && errno != ENOENT) {
-        job_fail(j, strerror(errno));
+        job_fail(j, 0, strerror(errno));
         return;
     }
     if (symlink(r->target, j->path2) != 0) {
-        job_fail(j, strerror(errno));
+        job_fail(j, 0, strerror(errno));
         return;
     }
     j->tree->cli->progress.files++;
@@ -90,7 +93,7 @@ static void get_link(struct tree *t, struct branch *parent, char *remote, char *
     struct job *j = job_new(t, parent, remote, local, 0);
     int err = dfs_stat(t->cli->client, remote, DFS_NOFOLLOW, on_link, j);
     if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }
 
 /* What has no content to fetch. Takes over both paths. */
@@ -131,7 +134,7 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
     for (bool eof = false; !eof;) {
         if (page_read(t->cli, remote, after, &p) != 0)
             break;
-        for (size_t i = 0; i < p.n; i++) {
+        for (size_t i = 0; i < p.n && !t->cli->gave_up; i++) {
             const struct dfs_entry *e = &p.v[i];
             if (strcmp(e->name, ".") == 0 || strcmp(e->name, "..") == 0)
                 continue; /* no server of ours sends these, and they would lead out of the target */
@@ -145,7 +148,7 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
             else
                 leave_out(t, from, to, &e->attr);
         }
-        eof = p.eof;
+        eof = p.eof || t->cli->gave_up;
         free(after);
         after = xstrdup(p.n ? p.v[p.n - 1].name : "");
         page_free(&p);
@@ -160,7 +163,7 @@ void tree_get(struct cli *cli, const char *remote, const char *local)
     struct call k = CALL(cli);
     int err = call_wait(&k, dfs_stat(cli->client, remote, cli->opt.recursive ? DFS_NOFOLLOW : 0, on_call, &k));
     if (err)
-        cli_fail(cli, remote, "%s", k.error);
+        cli_fail_call(cli, err, remote, k.error);
     else if (k.attr.type == DFS_DIRECTORY && !cli->opt.recursive)
         cli_fail(cli, remote, "is a directory (-r fetches it with all it holds)");
     else if (k.attr.type == DFS_DIRECTORY)

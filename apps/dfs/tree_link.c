@@ -21,14 +21,14 @@ static void on_link_temp_gone(void *arg, int status, const struct dfs_result *r)
 }
 
 /* It could not be renamed (a directory is in its way, say): the other name must not stay. */
-static void link_failed(struct job *j, const char *error)
+static void link_failed(struct job *j, int status, const char *error)
 {
     if (j->step < 2) {
-        job_fail(j, error);
+        job_fail(j, status, error);
         return;
     }
     char *other = link_temp(j);
-    cli_fail(j->tree->cli, j->path, "%s", error);
+    cli_fail_call(j->tree->cli, status, j->path, error);
     if (dfs_unlink(j->tree->cli->client, other, on_link_temp_gone, j) != 0)
         job_end(j);
     free(other);
@@ -52,7 +52,7 @@ static void on_link(void *arg, int status, const struct dfs_result *r)
     if (again == 0)
         return;
     if (status) {
-        link_failed(j, *r->error ? r->error : dfs_strerror(status));
+        link_failed(j, status, *r->error ? r->error : dfs_strerror(status));
         return;
     }
     j->tree->cli->progress.files++;
@@ -65,7 +65,7 @@ static void link_make(struct job *j)
         return;
     int err = dfs_symlink(j->tree->cli->client, j->target, j->path2, on_link, j);
     if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }
 
 static void on_looked(void *arg, int status, const struct dfs_result *r)
@@ -89,5 +89,5 @@ void tree_link(struct job *j, const char *target)
     }
     int err = dfs_stat(cli->client, j->path2, DFS_NOFOLLOW, on_looked, j);
     if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }

@@ -27,16 +27,16 @@ static void look_end(struct look *l, bool has_it)
         move(j);
 }
 
-static void look_fail(struct look *l, const char *error)
+static void look_fail(struct look *l, int status, const char *error)
 {
-    job_fail(l->job, error);
+    job_fail(l->job, status, error);
     free(l);
 }
 
 static void on_compared(void *arg, int status, const char *error)
 {
     if (status < 0)
-        look_fail(arg, error);
+        look_fail(arg, status, error);
     else
         look_end(arg, status == 0);
 }
@@ -50,7 +50,7 @@ static void on_target(void *arg, int status, const struct dfs_result *r)
     if (status == DFS_ENOENT || (status == 0 && r->attr.type != DFS_FILE))
         look_end(l, false);
     else if (status)
-        look_fail(l, r->error);
+        look_fail(l, status, r->error);
     else if (sync_skips(&cli->opt, &j->source, &target))
         look_end(l, true);
     else if (sync_compares(&cli->opt, &j->source, &target))
@@ -62,6 +62,10 @@ static void on_target(void *arg, int status, const struct dfs_result *r)
 void tree_move(struct job *j, void (*move)(struct job *j))
 {
     struct cli *cli = j->tree->cli;
+    if (cli->gave_up) { /* while it waited for its turn */
+        job_end(j);
+        return;
+    }
     if (!sync_wanted(&cli->opt)) {
         move(j);
         return;
@@ -70,7 +74,7 @@ void tree_move(struct job *j, void (*move)(struct job *j))
     *l = (struct look){j, move};
     int err = dfs_stat(cli->client, j->path2, 0, on_target, l);
     if (err)
-        look_fail(l, dfs_strerror(err));
+        look_fail(l, err, dfs_strerror(err));
 }
 
 bool tree_only_says(struct job *j)

@@ -13,8 +13,9 @@ static void put_start(struct job *j)
     char error[320];
     if (tree_only_says(j))
         return;
-    if (xfer_put(j->tree->cli, j->path, j->path2, on_tree_file, j, error) != 0)
-        job_fail(j, error);
+    int err = xfer_put(j->tree->cli, j->path, j->path2, on_tree_file, j, error);
+    if (err)
+        job_fail(j, err, error);
 }
 
 static void put_file(struct tree *t, struct branch *parent, char *local, char *remote, const struct stat *st)
@@ -30,7 +31,7 @@ static void put_link(struct tree *t, struct branch *parent, char *local, char *r
     struct job *j = job_new(t, parent, local, remote, 0);
     ssize_t n = readlink(local, target, sizeof target - 1);
     if (n < 0) {
-        job_fail(j, strerror(errno));
+        job_fail(j, 0, strerror(errno));
         return;
     }
     target[n] = 0;
@@ -43,7 +44,7 @@ static void on_removed(void *arg, int status, const struct dfs_result *r)
 {
     struct job *j = arg;
     if (status && status != DFS_ENOENT) {
-        job_fail(j, r->error);
+        job_fail(j, status, r->error);
         return;
     }
     j->tree->cli->progress.removed++;
@@ -63,7 +64,7 @@ static void prune_one(struct tree *t, struct branch *n, char *path)
     if (cli->opt.dry_run)
         on_removed(j, err, NULL);
     else if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }
 
 static void prune(struct tree *t, struct branch *n)
@@ -96,7 +97,7 @@ static void on_dated(void *arg, int status, const struct dfs_result *r)
 {
     struct branch *n = arg;
     if (status)
-        cli_fail(n->tree->cli, n->path2, "%s", r->error);
+        cli_fail_call(n->tree->cli, status, n->path2, r->error);
     n->tree->in_flight--;
     branch_free(n);
 }
@@ -106,7 +107,8 @@ static void directory_last(struct branch *n)
 {
     struct dfs_setattr set = {.what = DFS_SET_MTIME, .mtime_ns = n->attr.mtime_ns};
     struct cli *cli = n->tree->cli;
-    if (cli->opt.dry_run || n->failed || dfs_setattr(cli->client, n->path2, &set, 0, on_dated, n) != 0) {
+    if (cli->opt.dry_run || n->failed || cli->gave_up ||
+        dfs_setattr(cli->client, n->path2, &set, 0, on_dated, n) != 0) {
         branch_free(n);
         return;
     }
@@ -151,12 +153,12 @@ static void put_directory(struct tree *t, struct branch *parent, char *local, ch
         return;
     }
     make_directories(t, d, remote);
-    for (struct dirent *e; (errno = 0, e = readdir(d));)
+    for (struct dirent *e; (errno = 0, !t->cli->gave_up && (e = readdir(d)));)
         if (!is_dots(e->d_name))
             put_entry(t, n, path_join(local, e->d_name), path_join(remote, e->d_name));
     if (errno)
         cli_fail(t->cli, local, "%s", strerror(errno));
-    else if (t->cli->opt.prune)
+    else if (t->cli->opt.prune && !t->cli->gave_up)
         prune(t, n);
     closedir(d);
     branch_drop(n);

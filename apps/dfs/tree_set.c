@@ -14,7 +14,7 @@ static void on_set(void *arg, int status, const struct dfs_result *r)
 {
     struct job *j = arg;
     if (status)
-        job_fail(j, r->error);
+        job_fail(j, status, r->error);
     else
         job_end(j);
 }
@@ -30,7 +30,7 @@ static void set_one(struct change *c, char *path, const struct dfs_attr *a)
     struct job *j = job_new(&c->tree, NULL, path, NULL, 0);
     int err = dfs_setattr(c->tree.cli->client, path, &set, DFS_NOFOLLOW, on_set, j);
     if (err)
-        job_fail(j, dfs_strerror(err));
+        job_fail(j, err, dfs_strerror(err));
 }
 
 static void set_below(struct change *c, const char *path)
@@ -40,13 +40,13 @@ static void set_below(struct change *c, const char *path)
     for (bool eof = false; !eof;) {
         if (page_read(c->tree.cli, path, after, &p) != 0)
             break;
-        for (size_t i = 0; i < p.n; i++) {
+        for (size_t i = 0; i < p.n && !c->tree.cli->gave_up; i++) {
             char *name = path_join(path, p.v[i].name);
             if (p.v[i].attr.type == DFS_DIRECTORY)
                 set_below(c, name);
             set_one(c, name, &p.v[i].attr);
         }
-        eof = p.eof;
+        eof = p.eof || c->tree.cli->gave_up;
         free(after);
         after = xstrdup(p.n ? p.v[p.n - 1].name : "");
         page_free(&p);

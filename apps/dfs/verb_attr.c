@@ -44,7 +44,7 @@ int verb_chmod(struct cli *cli)
     uint32_t mode;
     if (!parse_mode(cli->args[0], 0, false, &mode)) {
         cli_fail(cli, NULL, "\"%s\" is no mode: give it as 0644 or u+x,go-w", cli->args[0]);
-        return 1;
+        return cli->status = 2;
     }
     for (size_t i = 1; i < cli->n_args; i++)
         cli_set(cli, cli->args[i], set_mode, (void *)(uintptr_t)cli->args[0]);
@@ -92,7 +92,7 @@ int verb_chown(struct cli *cli)
     if (!fine) {
         cli_fail(cli, NULL,
                  "\"%s\" is no owner: give USER, USER:GROUP or :GROUP, as names of this machine or as numbers", who);
-        return 1;
+        return cli->status = 2;
     }
     for (size_t i = 1; i < cli->n_args; i++)
         cli_set(cli, cli->args[i], set_owner, &set);
@@ -136,7 +136,7 @@ int verb_touch(struct cli *cli)
         if (!parse_time(cli->opt.time, &set.mtime_ns)) {
             cli_fail(cli, NULL, "\"%s\" is no time: give it as 2024-02-03T04:05:06Z, 2024-02-03 04:05 or @SECONDS",
                      cli->opt.time);
-            return 1;
+            return cli->status = 2;
         }
     }
     for (size_t i = 0; i < cli->n_args; i++)

@@ -14,7 +14,7 @@ int verb_cp(struct cli *cli)
         return 1;
     }
     progress_start(cli, 0);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !cli->gave_up; i++) {
         char *base = path_base(cli->args[i]), *to = into ? path_join(dst, base) : xstrdup(dst);
         if (cli->progress.on)
             progress_expect(cli, cli->args[i]);

@@ -125,7 +125,7 @@ int verb_fsck(struct cli *cli)
     }
     if (cli->opt.json)
         printf("]\n");
-    else
+    else if (f.files > 0 || cli->status == 0)
         printf("%" PRIu64 " files: %" PRIu64 " cannot be read in full, %" PRIu64 " more are short of copies, %" PRIu64
                " have copies too many or in the wrong place\n",
                f.files, f.unreadable, f.short_of, f.other);

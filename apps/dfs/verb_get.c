@@ -11,7 +11,7 @@ int verb_get(struct cli *cli)
     bool piped = strcmp(dst, "-") == 0;
     bool into = !piped && stat(dst, &st) == 0 && S_ISDIR(st.st_mode);
     if (!into && !piped && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {
-        cli_fail(cli, dst, "is not a directory");
+        cli_fail(cli, dst, "is not a directory (mkdir makes one)");
         return 1;
     }
     if (piped && cli->opt.recursive) {
@@ -19,7 +19,7 @@ int verb_get(struct cli *cli)
         return 1;
     }
     progress_start(cli, 0);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !cli->gave_up; i++) {
         const char *src = cli->args[i];
         char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
         struct xfer_wait w = {.status = 0};
@@ -40,7 +40,7 @@ int verb_get(struct cli *cli)
 
 int verb_cat(struct cli *cli)
 {
-    for (size_t i = 0; i < cli->n_args; i++) {
+    for (size_t i = 0; i < cli->n_args && !cli->gave_up; i++) {
         struct xfer_wait w = {.status = 0};
         xfer_finish(cli, &w, xfer_get(cli, cli->args[i], "-", on_xfer_wait, &w, w.error), cli->args[i]);
     }

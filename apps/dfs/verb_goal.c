@@ -31,7 +31,7 @@ int verb_setgoal(struct cli *cli)
     if (!parse_goal(cli->args[0], &goal)) {
         cli_fail(cli, NULL, "\"%s\" is no goal: give a number of copies from 1 to %d, or \"default\"", cli->args[0],
                  GOAL_MAX);
-        return 1;
+        return cli->status = 2;
     }
     for (size_t i = 1; i < cli->n_args; i++)
         cli_set(cli, cli->args[i], set_goal, &goal);

@@ -3,6 +3,15 @@
 
 #include "cli.h"
 
+/* The reason may be about either path. */
+static void fail_both(struct cli *cli, const char *from, const char *to, const char *reason)
+{
+    char *both = xcalloc(1, strlen(from) + strlen(to) + sizeof " to ");
+    sprintf(both, "%s to %s", from, to);
+    cli_fail(cli, both, "%s", reason);
+    free(both);
+}
+
 int verb_mv(struct cli *cli)
 {
     size_t n = cli->n_args - 1;
@@ -10,14 +19,15 @@ int verb_mv(struct cli *cli)
     struct dfs_attr attr;
     bool into = cli_stat(cli, dst, &attr) == 0 && attr.type == DFS_DIRECTORY;
     if (n > 1 && !into) {
-        cli_fail(cli, dst, "is not a directory");
+        cli_fail(cli, dst, "is not a directory (dfs mkdir makes one)");
         return 1;
     }
     for (size_t i = 0; i < n; i++) {
         char *base = path_base(cli->args[i]), *to = into ? path_join(dst, base) : xstrdup(dst);
         struct call k = CALL(cli);
-        if (call_wait(&k, dfs_rename(cli->client, cli->args[i], to, 0, on_call, &k)) != 0)
-            cli_fail(cli, cli->args[i], "to %s: %s", to, k.error);
+        int err = call_wait(&k, dfs_rename(cli->client, cli->args[i], to, 0, on_call, &k));
+        if (err)
+            fail_both(cli, cli->args[i], to, err == DFS_EINVAL ? "cannot be moved into itself" : k.error);
         call_free(&k);
         free(base);
         free(to);

@@ -39,7 +39,7 @@ int verb_put(struct cli *cli)
         return 1;
     }
     progress_start(cli, 0);
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n && !cli->gave_up; i++) {
         const char *src = cli->args[i];
         struct stat st;
         bool piped = strcmp(src, "-") == 0, known = !piped && lstat(src, &st) == 0;

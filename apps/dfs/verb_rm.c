@@ -159,8 +159,8 @@ static void trash_keep(struct cli *cli, const char *arg)
         k.take = take_keep;
         k.take_arg = cli;
     }
-    int err = arg ? dfs_trash_keep(cli->client, ns / NS_PER_MS, on_call, &k)
-                  : dfs_trash_list(cli->client, 0, 1, on_call, &k);
+    int err =
+        arg ? dfs_trash_keep(cli->client, ns / NS_PER_MS, on_call, &k) : dfs_trash_list(cli->client, 0, 1, on_call, &k);
     if (call_wait(&k, err) != 0)
         cli_fail(cli, NULL, "%s", k.error);
     call_free(&k);

@@ -24,9 +24,10 @@ static void list_text(const struct dfs_status *s)
     char used[32], size[32];
     for (size_t i = 0; i < s->n_servers; i++) {
         const struct dfs_server *v = &s->servers[i];
-        printf("%-4u %-24s %-9s %9s of %-9s %3u%% %8" PRIu64 " chunks  %s\n", v->id, v->address, v->state,
+        printf("%-4u %-24s %-9s %9s of %-9s %3u%% %8" PRIu64 " chunks%s%s\n", v->id, v->address, v->state,
                text_size(v->used, used), text_size(v->capacity, size),
-               v->capacity ? (unsigned)((double)v->used * 100 / (double)v->capacity + 0.5) : 0, v->chunks, v->domain);
+               v->capacity ? (unsigned)((double)v->used * 100 / (double)v->capacity + 0.5) : 0, v->chunks,
+               *v->domain ? "  " : "", v->domain);
     }
 }
 

@@ -4,6 +4,16 @@
 
 #include "cli.h"
 
+static void print_owner(uint32_t id, bool group)
+{
+    const struct passwd *p = group ? NULL : getpwuid(id);
+    const struct group *g = group ? getgrgid(id) : NULL;
+    if (p || g)
+        fputs(p ? p->pw_name : g->gr_name, stdout);
+    else
+        printf("%u", id);
+}
+
 static void print(const char *path, const struct dfs_attr *a, const char *target)
 {
     char mode[11], mtime[40], ctime[40], size[32];
@@ -18,7 +28,11 @@ static void print(const char *path, const struct dfs_attr *a, const char *target
         text_name(stdout, target);
     }
     printf("\n%-10s %" PRIu64 " (%s)\n", "size", a->size, text_size(a->size, size));
-    printf("%-10s %04o (%s)\n%-10s uid %u, gid %u\n", "mode", a->mode, mode, "owner", a->uid, a->gid);
+    printf("%-10s %04o (%s)\n%-10s ", "mode", a->mode, mode, "owner");
+    print_owner(a->uid, false);
+    putchar(':');
+    print_owner(a->gid, true);
+    printf(" (%u:%u)\n", a->uid, a->gid);
     printf("%-10s %s\n%-10s %s\n", "modified", mtime, "changed", ctime);
     if (a->type == DFS_FILE)
         printf("%-10s %u, goal %u copies\n", "chunks", a->chunks, a->goal);
@@ -54,16 +68,6 @@ static void print_xattrs(struct cli *cli, const char *path)
 }
 
 /* --- --format --- */
-
-static void print_owner(uint32_t id, bool group)
-{
-    const struct passwd *p = group ? NULL : getpwuid(id);
-    const struct group *g = group ? getgrgid(id) : NULL;
-    if (p || g)
-        fputs(p ? p->pw_name : g->gr_name, stdout);
-    else
-        printf("%u", id);
-}
 
 static void print_time(int64_t ns)
 {

@@ -37,8 +37,8 @@ static void take_df(void *arg, const struct dfs_result *r)
     }
     printf("%12s %12s %12s %5s %12s %12s\n", "Size", "Used", "Available", "Use%", "Files", "Directories");
     printf("%12s %12s %12s %4u%% %12" PRIu64 " %12" PRIu64 "\n", text_size(f->capacity, size), text_size(f->used, used),
-           text_size(left, avail), f->capacity ? (unsigned)((double)f->used * 100 / (double)f->capacity + 0.5) : 0, f->files,
-           f->directories);
+           text_size(left, avail), f->capacity ? (unsigned)((double)f->used * 100 / (double)f->capacity + 0.5) : 0,
+           f->files, f->directories);
     printf("Sizes are raw: a file with two copies counts twice.\n");
     removed_text(&f->trash, &f->reclaiming);
 }
@@ -61,10 +61,10 @@ static void disks_json(const struct dfs_server *v)
     for (size_t i = 0; i < v->n_disks; i++) {
         const struct dfs_disk *d = &v->disks[i];
         printf("%s{\"state\":\"%s\",\"capacity\":%" PRIu64 ",\"used\":%" PRIu64 ",\"read_errors\":%" PRIu64
-               ",\"write_errors\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"scrubbed\":%" PRIu64 ",\"scrub_passes\":%" PRIu64
-               "}",
-               i ? "," : "", d->failed ? "failed" : "ok", d->capacity, d->used, d->read_errors, d->write_errors, d->damaged,
-               d->scrubbed, d->scrub_passes);
+               ",\"write_errors\":%" PRIu64 ",\"damaged\":%" PRIu64 ",\"scrubbed\":%" PRIu64
+               ",\"scrub_passes\":%" PRIu64 "}",
+               i ? "," : "", d->failed ? "failed" : "ok", d->capacity, d->used, d->read_errors, d->write_errors,
+               d->damaged, d->scrubbed, d->scrub_passes);
     }
     printf("]}");
 }
@@ -75,8 +75,9 @@ static void disks_text(const struct dfs_server *v)
     for (size_t i = 0; i < v->n_disks; i++) {
         const struct dfs_disk *d = &v->disks[i];
         if (d->failed || d->read_errors || d->write_errors || d->damaged)
-            printf("       folder %zu %s: %" PRIu64 " read errors, %" PRIu64 " write errors, %" PRIu64 " chunks damaged\n", i,
-                   d->failed ? "FAILED" : "in use", d->read_errors, d->write_errors, d->damaged);
+            printf("       folder %zu %s: %" PRIu64 " read errors, %" PRIu64 " write errors, %" PRIu64
+                   " chunks damaged\n",
+                   i, d->failed ? "FAILED" : "in use", d->read_errors, d->write_errors, d->damaged);
     }
 }
 
@@ -116,8 +117,8 @@ static void status_text(const struct dfs_status *s)
     for (size_t i = 0; i < s->n_servers; i++)
         up += strcmp(s->servers[i].state, "up") == 0;
     printf("cluster %s\n", s->cluster);
-    printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n", s->files,
-           s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
+    printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n",
+           s->files, s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
     removed_text(&s->trash, &s->reclaiming);
     printf("%" PRIu64 " reads/s, %" PRIu64 " changes/s; %" PRIu64 " sessions\n", s->reads_per_s, s->mutations_per_s,
            s->sessions);
@@ -133,13 +134,13 @@ static void status_text(const struct dfs_status *s)
     printf("\nNameServers\n");
     for (size_t i = 0; i < s->n_nameservers; i++)
         printf("  %-4u %-24s %s\n", s->nameservers[i].id, s->nameservers[i].address, s->nameservers[i].state);
-    printf("  term %" PRIu64 ", epoch %" PRIu64 "; log from %" PRIu64 " to %" PRIu64 ", snapshot of %" PRIu64 "\n", s->term,
-           s->epoch, s->log_first, s->log_last, s->snapshot);
+    printf("  term %" PRIu64 ", epoch %" PRIu64 "; log from %" PRIu64 " to %" PRIu64 ", snapshot of %" PRIu64 "\n",
+           s->term, s->epoch, s->log_first, s->log_last, s->snapshot);
     printf("\nStorageServers (%zu of %zu up)\n", up, s->n_servers);
     for (size_t i = 0; i < s->n_servers; i++) {
         const struct dfs_server *v = &s->servers[i];
-        printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunks  %s\n", v->id, v->address, v->state,
-               text_size(v->used, used), text_size(v->capacity, size), v->chunks, v->domain);
+        printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunks%s%s\n", v->id, v->address, v->state,
+               text_size(v->used, used), text_size(v->capacity, size), v->chunks, *v->domain ? "  " : "", v->domain);
         disks_text(v);
     }
 }

@@ -8,6 +8,7 @@ struct drawing {
     struct cli *cli;
     struct bytes margin; /* what stands in front of the branches */
     const char *tee, *corner, *bar;
+    bool drawn; /* something was */
     uint64_t files, directories;
 };
 
@@ -96,7 +97,7 @@ static bool terminal_is_utf8(void)
     return false;
 }
 
-static void draw(struct drawing *d, const char *path, bool first)
+static void draw(struct drawing *d, const char *path)
 {
     struct cli *cli = d->cli;
     struct call k = CALL(cli);
@@ -105,11 +106,12 @@ static void draw(struct drawing *d, const char *path, bool first)
         return;
     }
     if (cli->opt.json) {
-        fputs(first ? "" : ",\n", stdout);
+        fputs(d->drawn ? ",\n" : "", stdout);
         json_attr_open(stdout, path, &k.attr, NULL);
     } else {
         show(d, path, &k.attr);
     }
+    d->drawn = true;
     if (k.attr.type == DFS_DIRECTORY && cli->opt.depth > 0)
         draw_below(d, path, cli->opt.depth);
     if (cli->opt.json)
@@ -126,12 +128,12 @@ int verb_tree(struct cli *cli)
     if (cli->opt.json)
         putchar('[');
     if (cli->n_args == 0)
-        draw(&d, "/", true);
+        draw(&d, "/");
     for (size_t i = 0; i < cli->n_args; i++)
-        draw(&d, cli->args[i], i == 0);
+        draw(&d, cli->args[i]);
     if (cli->opt.json)
         printf("]\n");
-    else
+    else if (d.drawn)
         printf("\n%" PRIu64 " directories, %" PRIu64 " files\n", d.directories, d.files);
     bytes_close(&d.margin);
     return 0;

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* xattr: extended attributes. */
+#include <unistd.h>
+
 #include "cli.h"
 
 static int usage(const char *what)
@@ -10,8 +12,14 @@ static int usage(const char *what)
 
 static void take_value(void *arg, const struct dfs_result *r)
 {
-    (void)arg;
+    const struct cli *cli = arg;
+    if (cli->opt.json) {
+        json_bytes(stdout, "value", r->value, r->value_len);
+        return;
+    }
     fwrite(r->value, 1, r->value_len, stdout);
+    if (isatty(STDOUT_FILENO))
+        putchar('\n');
 }
 
 static void take_names(void *arg, const struct dfs_result *r)
@@ -45,6 +53,7 @@ int verb_xattr(struct cli *cli)
         err = dfs_listxattr(cli->client, path, 0, on_call, &k);
     } else if (strcmp(what, "get") == 0 && n == 3) {
         k.take = take_value;
+        k.take_arg = cli;
         err = dfs_getxattr(cli->client, path, name, 0, on_call, &k);
     } else if (strcmp(what, "set") == 0 && n == 4) {
         err = dfs_setxattr(cli->client, path, name, cli->args[3], strlen(cli->args[3]), 0, on_call, &k);

@@ -162,7 +162,7 @@ int xfer_get(struct cli *cli, const char *remote, const char *local, xfer_done d
     list_init(&g->temp.link);
     int e = open_target(g, local);
     if (e) {
-        snprintf(error, 320, "%s: %s", local, strerror(e));
+        snprintf(error, 320, "to %s: %s", local, strerror(e));
         get_free(g);
         return errno_to_dfs(e);
     }

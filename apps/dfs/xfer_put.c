@@ -173,6 +173,6 @@ int xfer_finish(struct cli *cli, struct xfer_wait *w, int err, const char *named
     if (!err)
         err = w->status;
     if (err)
-        cli_fail(cli, named, "%s", w->error);
+        cli_fail_call(cli, err, named, w->error);
     return err;
 }

@@ -15,9 +15,12 @@ static uint32_t setattr_flags(const struct client_request *q)
     static const struct {
         unsigned ours;
         uint32_t theirs;
-    } table[] = {{DFS_SET_MODE, SETATTR_MODE},   {DFS_SET_UID, SETATTR_UID},
-                 {DFS_SET_GID, SETATTR_GID},     {DFS_SET_MTIME, SETATTR_MTIME},
-                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW}, {DFS_SET_GOAL, SETATTR_GOAL}};
+    } table[] = {{DFS_SET_MODE, SETATTR_MODE},
+                 {DFS_SET_UID, SETATTR_UID},
+                 {DFS_SET_GID, SETATTR_GID},
+                 {DFS_SET_MTIME, SETATTR_MTIME},
+                 {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW},
+                 {DFS_SET_GOAL, SETATTR_GOAL}};
     uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         flags |= q->set.what & table[i].ours ? table[i].theirs : 0;
@@ -30,9 +33,9 @@ static void build_remove(struct rpc *r, struct msg *m, struct arena *a)
     const struct client_request *q = &op->req;
     if (q->kind == OP_REMOVE) {
         m->type = MSG_TYPE_remove;
-        m->remove = (struct msg_remove){rpc_id(r), q->at.dir, path_of(op),
-                                        (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0),
-                                        q->at.uid};
+        m->remove = (struct msg_remove){
+            rpc_id(r), q->at.dir, path_of(op),
+            (q->flags & DFS_TREE ? REMOVE_TREE : 0) | (q->flags & DFS_KEEP ? REMOVE_KEEP : 0), q->at.uid};
     } else if (q->kind == OP_TRASH_LIST) {
         m->type = MSG_TYPE_trash_list;
         m->trash_list = (struct msg_trash_list){q->id, q->limit ? q->limit : READDIR_PAGE};
@@ -63,12 +66,12 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
         servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
-        m->setattr = (struct msg_setattr){rpc_id(r), q->at.dir, path_of(op), setattr_flags(q), q->set.mode, q->set.uid,
-                                          q->set.gid, q->set.mtime_ns, q->set.goal};
+        m->setattr = (struct msg_setattr){rpc_id(r),  q->at.dir,  path_of(op),     setattr_flags(q), q->set.mode,
+                                          q->set.uid, q->set.gid, q->set.mtime_ns, q->set.goal};
     } else if (q->kind == OP_MKNOD) {
         m->type = MSG_TYPE_mknod;
-        m->mknod = (struct msg_mknod){rpc_id(r), q->at.dir, path_of(op), (uint8_t)q->limit, q->mode, q->at.uid,
-                                      q->at.gid, q->id};
+        m->mknod = (struct msg_mknod){rpc_id(r), q->at.dir, path_of(op), (uint8_t)q->limit,
+                                      q->mode,   q->at.uid, q->at.gid,   q->id};
     } else if (q->kind == OP_LINK) {
         m->type = MSG_TYPE_link;
         m->link = (struct msg_link){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op)};
@@ -93,18 +96,18 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         return;
     case OP_READDIR:
         m->type = MSG_TYPE_readdir;
-        m->readdir = (struct msg_readdir){q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1,
-                                          watch_session(op->c)};
+        m->readdir = (struct msg_readdir){
+            q->at.dir, path_of(op), path2_of(op), q->limit ? q->limit : READDIR_PAGE, 1, watch_session(op->c)};
         return;
     case OP_MKDIR:
         m->type = MSG_TYPE_mkdir;
-        m->mkdir = (struct msg_mkdir){rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid,
-                                      q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0};
+        m->mkdir = (struct msg_mkdir){
+            rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid, q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0};
         return;
     case OP_CREATE:
         m->type = MSG_TYPE_create;
-        m->create = (struct msg_create){rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid, 0,
-                                        q->flags & DFS_EXCL ? CREATE_EXCL : 0};
+        m->create = (struct msg_create){rpc_id(r), q->at.dir, path_of(op), q->mode,
+                                        uid,       gid,       0,           q->flags & DFS_EXCL ? CREATE_EXCL : 0};
         return;
     case OP_SYMLINK:
         m->type = MSG_TYPE_symlink;
@@ -120,8 +123,10 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         return;
     case OP_RENAME:
         m->type = MSG_TYPE_rename;
-        m->rename = (struct msg_rename){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op),
-                                        (q->flags & DFS_EXCL ? RENAME_EXCL : 0) | (q->flags & DFS_SWAP ? RENAME_SWAP : 0)};
+        m->rename = (struct msg_rename){
+            rpc_id(r),    q->at.dir,
+            path_of(op),  q->at.to_dir,
+            path2_of(op), (q->flags & DFS_EXCL ? RENAME_EXCL : 0) | (q->flags & DFS_SWAP ? RENAME_SWAP : 0)};
         return;
     case OP_STATFS:
         m->type = MSG_TYPE_statfs;
@@ -163,8 +168,8 @@ static void answer_readdir(struct op *op, const struct msg_readdir_reply *m)
 
 static struct dfs_totals totals_of(const struct wire_totals *t)
 {
-    return (struct dfs_totals){.files = t->files, .directories = t->directories, .symlinks = t->symlinks,
-                               .bytes = t->bytes};
+    return (struct dfs_totals){
+        .files = t->files, .directories = t->directories, .symlinks = t->symlinks, .bytes = t->bytes};
 }
 
 static void answer_usage(struct op *op, const struct msg_usage_reply *m)
@@ -197,8 +202,11 @@ static void answer_trash(struct op *op, const struct msg_trash_list_reply *m)
     }
     for (uint32_t i = 0; i < m->n_entries; i++) {
         const struct wire_trashed *w = &m->entries[i];
-        t[i] = (struct dfs_trashed){.id = w->id, .removed_ns = w->removed_ns, .uid = w->uid,
-                                    .path = op_string(op, w->path), .attr = attr_of(&w->attr),
+        t[i] = (struct dfs_trashed){.id = w->id,
+                                    .removed_ns = w->removed_ns,
+                                    .uid = w->uid,
+                                    .path = op_string(op, w->path),
+                                    .attr = attr_of(&w->attr),
                                     .totals = totals_of(&w->totals)};
         if (!t[i].path)
             return;
@@ -225,9 +233,13 @@ static void fill_disks(struct op *op, struct dfs_server *v, const struct wire_se
 {
     struct dfs_disk *d = arena_alloc(&op->arena, w->n_disks, sizeof *d);
     for (uint32_t i = 0; d && i < w->n_disks; i++)
-        d[i] = (struct dfs_disk){.failed = w->disks[i].failed, .capacity = w->disks[i].capacity, .used = w->disks[i].used,
-                                 .read_errors = w->disks[i].read_errors, .write_errors = w->disks[i].write_errors,
-                                 .damaged = w->disks[i].damaged, .scrubbed = w->disks[i].scrubbed,
+        d[i] = (struct dfs_disk){.failed = w->disks[i].failed,
+                                 .capacity = w->disks[i].capacity,
+                                 .used = w->disks[i].used,
+                                 .read_errors = w->disks[i].read_errors,
+                                 .write_errors = w->disks[i].write_errors,
+                                 .damaged = w->disks[i].damaged,
+                                 .scrubbed = w->disks[i].scrubbed,
                                  .scrub_passes = w->disks[i].scrub_passes};
     v->disks = d;
     v->n_disks = d ? w->n_disks : 0;
@@ -243,8 +255,12 @@ static bool fill_servers(struct op *op, struct dfs_status *s, const struct msg_s
     }
     for (uint32_t i = 0; i < m->n_servers; i++) {
         const struct wire_server_info *w = &m->servers[i];
-        v[i] = (struct dfs_server){.id = w->id, .address = op_string(op, w->addr), .domain = op_string(op, w->domain),
-                                   .state = server_state_word(w->state), .capacity = w->capacity, .used = w->used,
+        v[i] = (struct dfs_server){.id = w->id,
+                                   .address = op_string(op, w->addr),
+                                   .domain = op_string(op, w->domain),
+                                   .state = server_state_word(w->state),
+                                   .capacity = w->capacity,
+                                   .used = w->used,
                                    .chunks = w->chunks};
         format_uuid(v[i].uuid, w->uuid_hi, w->uuid_lo);
         fill_disks(op, &v[i], w);
@@ -289,20 +305,29 @@ static void answer_status(struct op *op, const struct msg_status_reply *m)
 
 static void answer_statfs(struct op *op, const struct msg_statfs_reply *m)
 {
-    op->result.fs = (struct dfs_statfs){.capacity = m->capacity, .used = m->used, .files = m->files,
-                                        .directories = m->directories, .chunks = m->chunks,
-                                        .trash = totals_of(&m->trash), .reclaiming = totals_of(&m->reclaiming)};
+    op->result.fs = (struct dfs_statfs){.capacity = m->capacity,
+                                        .used = m->used,
+                                        .files = m->files,
+                                        .directories = m->directories,
+                                        .chunks = m->chunks,
+                                        .trash = totals_of(&m->trash),
+                                        .reclaiming = totals_of(&m->reclaiming)};
 }
 
 void op_fail_rpc(struct op *op, int status, const struct event *ev)
 {
     switch (status) {
     case DFS_EUNREACH:
-        op_end(op, status, "NameServer %s cannot be reached; set DFS_NM or --nm to its address", op->c->nm);
+        op_end(op, status, "NameServer %s cannot be reached; set DFS_NM or --nm to its address, or start it (dfs-nm)",
+               op->c->nm);
         return;
     case DFS_ETIMEDOUT:
     case DFS_ECONNLOST:
-        op_end(op, status, "NameServer %s does not answer (%s)", op->c->nm, dfs_strerror(status));
+        op_end(op, status,
+               op->c->contacted
+                   ? "NameServer %s does not answer any more (%s)"
+                   : "%s does not answer as a NameServer does (%s); set DFS_NM or --nm to the address of one",
+               op->c->nm, dfs_strerror(status));
         return;
     case DFS_EUNKNOWN:
         op_end(op, status, "the answer was lost and the outcome is unknown: look before you repeat it");

@@ -186,12 +186,15 @@ uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REP
 static void refuse(struct effects *fx, struct reply_to to, const struct placement *p, uint32_t needed, uint32_t known)
 {
     if (p->n + p->full >= needed)
-        fx_fail(fx, to, DFS_ENOSPC, "%u of %u usable storage servers are full; at least %u with space are needed",
-                p->full, p->n + p->full, needed);
+        fx_fail(fx, to, DFS_ENOSPC,
+                "%u of %u storage servers in use are full; at least %u with space are needed (dfs df)", p->full,
+                p->n + p->full, needed);
     else
         fx_fail(fx, to, DFS_ENOSERVERS,
-                "%u of %u storage servers are up, %u of them just failed the caller; at least %u are needed", p->up,
-                known, p->avoided, needed);
+                p->avoided
+                    ? "%u of %u storage servers are up, %u of them just failed; at least %u are needed (dfs health)"
+                    : "%u of %u storage servers are up%.0u; at least %u are needed (dfs health)",
+                p->up, known, p->avoided, needed);
 }
 
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx)

@@ -208,7 +208,8 @@ static void on_request(struct ss *ss, const struct event *ev, struct effects *fx
     else if (ev->msg->type == MSG_TYPE_chunk_read)
         read_request(ss, ev, fx);
     else
-        fx_fail(fx, ev->to, DFS_ENOTSUP, "a StorageServer does not answer %s", wire_type_name(ev->msg->type));
+        fx_fail(fx, ev->to, DFS_ENOTSUP, "this is a StorageServer: %s is for a NameServer (DFS_NM or --nm names it)",
+                wire_type_name(ev->msg->type));
 }
 
 static void on_stat(struct ss *ss, const struct event *ev)

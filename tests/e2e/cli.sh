@@ -51,6 +51,12 @@ expect 1 "dfs: rm /nope: no such file" rm /nope
 say "usage"
 expect 2 "no verb" frobnicate
 expect 2 "no verb" help frobnicate
+expect 2 'did you mean "chown"' chwon
+expect 2 "and no verb" --nm
+expect 2 "operand 1 is empty" ls ""
+expect 2 "operand 2 is empty" put "$0" ""
+expect 2 "is no mode" chmod 9x /a
+expect 1 "dfs: mv /a to /a/b/c: cannot be moved into itself" mv /a /a/b/c
 expect 2 "comes first" -j up "$T/up"
 expect 2 "Usage" mv /a
 expect 2 "unknown\|--frob" ls --frob /

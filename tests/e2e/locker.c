@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Locks files, for locks.sh: dfs-locker count PATH TIMES, dfs-locker hold PATH TEXT, dfs-locker alone PATH -. */
+/* Locks files, for locks.sh, and keeps them open, for open.sh: dfs-locker count PATH TIMES, dfs-locker hold PATH TEXT, dfs-locker
+ * alone PATH -, dfs-locker keep PATH -. */
 #include <dfs/dfs.h>
 #include <poll.h>
 #include <stdio.h>
@@ -35,6 +36,16 @@ static void count(int times)
     }
 }
 
+/* The next line of standard input; meanwhile the NameServers hear that we are there. */
+static int next_line(char *line, int size)
+{
+    struct pollfd in = {.fd = 0, .events = POLLIN};
+    struct dfs_attr attr;
+    while (poll(&in, 1, 300) == 0)
+        dfs_sync_stat(s, "/", 0, &attr);
+    return fgets(line, size, stdin) != NULL;
+}
+
 /* Holds the file, says so, and writes whenever it is told to by a line; the outcome is printed. */
 static void hold(const char *text)
 {
@@ -44,15 +55,7 @@ static void hold(const char *text)
     must(dfs_sync_pwrite(s, f, 0, text, strlen(text)), "write");
     printf("locked\n");
     fflush(stdout);
-    for (;;) {
-        struct pollfd in = {.fd = 0, .events = POLLIN};
-        struct dfs_attr attr;
-        if (poll(&in, 1, 300) == 0) {
-            dfs_sync_stat(s, "/", 0, &attr); /* we are there */
-            continue;
-        }
-        if (!fgets(line, sizeof line, stdin))
-            return;
+    while (next_line(line, sizeof line)) {
         int status = dfs_sync_pwrite(s, f, 0, text, strlen(text));
         printf("%s\n", status ? dfs_errname(status) : "written");
         fflush(stdout);
@@ -79,10 +82,30 @@ static void alone(void)
         must(DFS_EIO, "nothing is in the way");
 }
 
+/* Prints what the open file holds, for each line it is given; a line "append" puts "+" behind it first, "quit" ends it. */
+static void keep(void)
+{
+    char line[80], text[200];
+    printf("open\n");
+    fflush(stdout);
+    while (next_line(line, sizeof line)) {
+        size_t got = 0;
+        if (strcmp(line, "quit\n") == 0)
+            return;
+        int status = dfs_sync_pread(s, f, 0, text, sizeof text, &got);
+        if (status == 0 && strcmp(line, "append\n") == 0) {
+            status = dfs_sync_pwrite(s, f, got, "+", 1);
+            text[got++] = '+';
+        }
+        printf("%.*s\n", status ? 100 : (int)got, status ? dfs_errname(status) : text);
+        fflush(stdout);
+    }
+}
+
 int main(int argc, char **argv)
 {
     if (argc != 4) {
-        fprintf(stderr, "usage: dfs-locker count PATH TIMES | hold PATH TEXT | alone PATH -\n");
+        fprintf(stderr, "usage: dfs-locker count PATH TIMES | hold PATH TEXT | alone PATH - | keep PATH -\n");
         return 2;
     }
     must(dfs_sync_open(NULL, &s), "connect");
@@ -91,6 +114,8 @@ int main(int argc, char **argv)
         count(atoi(argv[3]));
     else if (strcmp(argv[1], "hold") == 0)
         hold(argv[3]);
+    else if (strcmp(argv[1], "keep") == 0)
+        keep();
     else
         alone();
     dfs_sync_file_close(s, f);

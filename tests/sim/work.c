@@ -352,6 +352,7 @@ void work_init(struct work *w, struct cluster *c)
     }
     edit_init(w);
     locks_init(w);
+    keep_init(w);
 }
 
 void work_start(struct work *w, uint32_t ops)
@@ -362,6 +363,7 @@ void work_start(struct work *w, uint32_t ops)
     }
     edit_start(w, ops);
     locks_start(w, ops);
+    keep_start(w, ops);
 }
 
 void work_close(struct work *w)
@@ -381,5 +383,5 @@ bool work_done(const struct work *w)
     for (uint32_t i = 0; i < w->n_actors; i++)
         if (w->actors[i].ops_left > 0 || w->actors[i].call.active)
             return false;
-    return edit_done(w) && locks_done(w);
+    return edit_done(w) && locks_done(w) && keep_done(w);
 }

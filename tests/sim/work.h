@@ -5,6 +5,7 @@
 #define DFS_SIM_WORK_H
 
 #include "sim/edit.h"
+#include "sim/keep.h"
 #include "sim/locks.h"
 #include "sim/node.h"
 #include "sim/oracle.h"
@@ -59,6 +60,7 @@ struct work {
     struct editor editors[EDITORS];
     struct locked_file locked;
     struct locker lockers[LOCKERS];
+    struct keeper keepers[KEEPERS];
     struct call own; /* for call_wait */
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */

@@ -35,7 +35,7 @@ sleep 1
 lost=$(leader)
 signal KILL "$lost"
 reap "$lost"
-start_name "${lost#nm}"
+start_name "${lost#nm}" --lock-ttl 3s
 for pid in $COUNTERS; do wait "$pid" || fail "a counter: $(cat "$T"/count*.log)"; done
 [ "$(dfs cat /count)" = 0000000200 ] || fail "200 times one is $(dfs cat /count)"
 

@@ -91,6 +91,7 @@ static const struct verb_flag chmod_flags[] = {
     SWITCH(no_follow, "no-dereference", 'P', "a symbolic link itself, not what it leads to"), END};
 static const struct verb_flag touch_flags[] = {SWITCH(no_create, "no-create", 'c', "make no files"),
                                                TEXT(time, "time", 't', "TIME", "this time instead of now", NULL), END};
+static const struct verb_flag append_flags[] = {END};
 static const struct verb_flag truncate_flags[] = {
     TEXT(size, "size", 's', "SIZE", "this long (such as 0, 4096, 64k, 1g)", NULL), END};
 static const struct verb_flag lock_flags[] = {
@@ -201,6 +202,12 @@ const struct verb verbs[] = {
      "Makes an empty file where there is nothing.\n\n  dfs touch /a.txt\n  dfs touch -t 2024-02-03T04:05:06Z /a.txt\n"},
     {"truncate", "PATH...", "make files shorter or longer", "w*", 1, ANY, verb_truncate, truncate_flags,
      "What is cut off is gone; what is added reads as zeros.\n\n  dfs truncate --size 0 /log.txt\n"},
+    {"append", "[SRC] PATH", "add to the end of a file", "Lw", 1, 2, verb_append, append_flags,
+     "Adds what SRC (standard input if it is - or not given) holds, line by line: lines of several who append at once "
+     "are never "
+     "mixed. The file is made if there is none. Each line, or as many as are there at a time, is acknowledged before "
+     "the next is "
+     "read.\n\n  make 2>&1 | dfs append /logs/build.log\n"},
     {"lock", "PATH COMMAND [ARG...]", "run a command under a lock", "Dw*", 2, ANY, verb_lock, lock_flags,
      "Waits for the lock on the file PATH, which is made if there is none, runs COMMAND on this machine, and gives the "
      "lock\n"

@@ -38,8 +38,9 @@ char verb_operand(const struct verb *v, size_t i, size_t n);
 #define VERBS(X)                                                                                                       \
     X(put)                                                                                                             \
     X(cp)                                                                                                              \
-    X(get) X(cat) X(head) X(tail) X(ls) X(tree) X(find) X(stat) X(checksum) X(mkdir) X(rmdir) X(rm) X(trash) X(mv)     \
-        X(ln) X(chmod) X(chown) X(touch) X(truncate) X(lock) X(xattr) X(du) X(df) X(setgoal) X(getgoal) X(nm)          \
+    X(get)                                                                                                             \
+    X(cat) X(head) X(tail) X(ls) X(tree) X(find) X(stat) X(checksum) X(mkdir) X(rmdir) X(rm) X(trash) X(mv) X(ln)      \
+        X(chmod) X(chown) X(touch) X(truncate) X(append) X(lock) X(xattr) X(du) X(df) X(setgoal) X(getgoal) X(nm)      \
             X(server) X(status) X(health) X(fsck) X(rebalance)
 #define VERB_DECLARE(name) int verb_##name(struct cli *cli);
 VERBS(VERB_DECLARE)

@@ -111,7 +111,7 @@ struct dfs_status {
     uint64_t quarantined; /* copies of such chunks, as far as StorageServers have reported */
 };
 
-struct dfs_process { /* of a server, since it started */
+struct dfs_process {  /* of a server, since it started */
     const char *host; /* together with pid: servers of one process are told by it */
     uint32_t pid, cores;
     uint64_t mono_us; /* its clock when it answered; only differences mean something */
@@ -226,6 +226,7 @@ struct dfs_result {
     uint64_t file;                       /* open: what names the file from now on */
     struct dfs_lock lock;                /* lock_query: the first that is in the way; its type is 0 if there is none */
     bool lock_here;                      /* lock_query: this client has it */
+    uint64_t offset;                     /* append: where it is */
     uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
@@ -427,6 +428,14 @@ int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void 
 /* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
               dfs_cb cb, void *arg);
+/* Adds a record at the end of the file, in one piece, wherever the end is when it gets there: each of several clients' records
+ * is in the file once, none inside another, in the order in which they were acknowledged where one followed another.
+ * result.offset tells where. Files are stored in chunks of 64 MiB: a record that does not fit into what is left of one begins the
+ * next, and the bytes between read as zeros. Writes behind the end at the same time, or a truncate that makes the file
+ * longer, may come to lie behind it or before. DFS_EUNKNOWN: it may be in the file; an answer was lost just when a chunk was
+ * full. */
+#define DFS_APPEND_MAX (1024u * 1024)
+int dfs_append(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs_cb cb, void *arg);
 /* Makes a file exactly so long. What lay behind is gone for good, and reads as zeros should the file grow again; writes
  * under way at the same time come before or after it. */
 int dfs_truncate(struct dfs_client *c, const char *path, uint64_t size, dfs_cb cb, void *arg);
@@ -487,6 +496,7 @@ int dfs_sync_get(struct dfs_sync *s, const char *path, uint64_t offset, uint64_t
 int dfs_sync_file_open(struct dfs_sync *s, const char *path, unsigned flags, uint32_t mode, uint64_t *file);
 int dfs_sync_file_close(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const void *p, size_t len);
+int dfs_sync_append(struct dfs_sync *s, uint64_t file, const void *p, size_t len);
 int dfs_sync_truncate(struct dfs_sync *s, const char *path, uint64_t size);
 int dfs_sync_ftruncate(struct dfs_sync *s, uint64_t file, uint64_t size);
 int dfs_sync_fsync(struct dfs_sync *s, uint64_t file);

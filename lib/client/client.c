@@ -34,6 +34,7 @@ struct client *client_new(const struct client_config *cfg)
     list_init(&c->need_window);
     list_init(&c->numbered);
     list_init(&c->files);
+    list_init(&c->frames);
     c->free_slot = UINT32_MAX;
     c->next_number = c->next_write = 1;
     session_init(c);
@@ -157,6 +158,7 @@ static void op_begin(struct op *op, struct effects *fx)
         file_close_begin(op, fx);
         return;
     case OP_PWRITE:
+    case OP_APPEND:
         file_write_begin(op, fx);
         return;
     case OP_TRUNCATE:
@@ -206,6 +208,8 @@ static int request_check(const struct client_request *r)
     if (!err && (r->kind == OP_SYMLINK || r->kind == OP_RENAME || r->kind == OP_LINK || op_is_xattr(r->kind) ||
                  (r->kind <= OP_USAGE && r->path2)))
         err = path_check(r->path2);
+    if (r->kind == OP_APPEND)
+        return r->value_len > DFS_APPEND_MAX ? DFS_ETOOBIG : 0;
     if (!err && r->kind == OP_PWRITE)
         return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
     if (!err && r->kind >= OP_LOCK && r->kind <= OP_LOCK_QUERY)

@@ -70,6 +70,7 @@ enum client_op_kind {
     OP_OPEN,
     OP_CLOSE,
     OP_PWRITE,
+    OP_APPEND,
     OP_TRUNCATE,
     OP_FSYNC,
     OP_LOCK,

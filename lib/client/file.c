@@ -24,8 +24,12 @@ static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
     const struct place *p = CONTAINER_OF(r, struct place, rpc);
     (void)a;
     m->type = MSG_TYPE_chunk_open;
-    m->chunk_open = (struct msg_chunk_open){
-        .session = r->session, .handle = p->file->id, .index = p->index, .failed = p->failed, .was = p->chunk};
+    m->chunk_open = (struct msg_chunk_open){.session = r->session,
+                                            .handle = p->file->id,
+                                            .index = p->index,
+                                            .failed = p->failed,
+                                            .was = p->chunk,
+                                            .full = p->full};
 }
 
 static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
@@ -36,6 +40,8 @@ static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
         p->gone[p->n_gone++ % PLACE_GONE] = p->chunk;
     p->chunk = m->chunk;
     p->generation = m->generation;
+    p->size = m->size;
+    p->at = m->index;
     p->version = m->version;
     p->n = m->n_replicas;
     for (uint32_t i = 0; i < p->n; i++) {

@@ -23,7 +23,9 @@ struct place { /* where to write a chunk of a file */
     enum place_state state;
     uint64_t chunk;
     uint32_t version, failed;  /* failed: the version to be replaced */
-    uint64_t generation;       /* of the file, when this was told */
+    uint64_t generation, size; /* of the file, when this was told */
+    uint32_t at;               /* index told: for CHUNK_LAST the chunk the file ends in */
+    uint64_t full;             /* CHUNK_LAST: a chunk in which there was no room */
     uint64_t gone[PLACE_GONE]; /* chunks it was before they were cut off, the newest ones */
     uint32_t n_gone;
     uint32_t n;
@@ -60,8 +62,12 @@ struct frame { /* of one write, within one chunk */
     struct task t;
     struct pwrite *write;
     uint32_t index, offset; /* of the chunk; in it */
+    struct list of_client;  /* in client.frames */
+    bool append;            /* index is CHUNK_LAST, offset 0 */
+    uint32_t at;            /* index of the chunk it was last sent to */
     uint32_t version;       /* it was last sent in */
     enum frame_fate fate;
+    bool again;                 /* an earlier try may have been taken */
     uint64_t chunk, generation; /* to which chunk, 0: never; and the file's then */
     uint64_t number;
     struct slice data;

@@ -10,6 +10,7 @@ static void frame_free(struct frame *f)
 {
     task_stop(&f->t);
     list_remove(&f->link);
+    list_remove(&f->of_client);
     slice_drop(&f->data);
     free(f);
 }
@@ -25,6 +26,21 @@ static void frame_done(struct frame *f, struct effects *fx)
         file_commit(w->file, w, fx);
 }
 
+/* All frames below this number have their answers. */
+static uint64_t numbers_seen(const struct client *c)
+{
+    const struct list *first = list_first(&c->frames);
+    return first ? CONTAINER_OF(first, struct frame, of_client)->number : 0;
+}
+
+/* Where the file ends in its last chunk, as far as is known: its head knows of bytes, not of holes behind them. */
+static uint32_t append_floor(const struct file *f, const struct place *p)
+{
+    uint64_t start = (uint64_t)p->at * FILE_CHUNK;
+    uint64_t size = f->generation == p->generation ? max_u64(f->size, p->size) : p->size;
+    return size > start ? (uint32_t)min_u64(size - start, FILE_CHUNK) : 0;
+}
+
 static void frame_run(struct task *t, struct effects *fx)
 {
     struct frame *f = CONTAINER_OF(t, struct frame, t);
@@ -35,6 +51,11 @@ static void frame_run(struct task *t, struct effects *fx)
     const struct place *p = file_place(f->write->file, f, fx);
     if (!p)
         return;
+    if (f->append && f->fate != FATE_REFUSED && f->chunk && f->chunk != p->chunk) {
+        op_end(t->op, DFS_EUNKNOWN,
+               "the file goes on in another chunk; whether this was appended before cannot be told");
+        return;
+    }
     if (f->fate != FATE_REFUSED && place_was_cut(p, f->chunk)) {
         if (f->fate == FATE_TAKEN)
             frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
@@ -50,19 +71,24 @@ static void frame_run(struct task *t, struct effects *fx)
         .session = f->write->file->session,
         .number = f->number,
         .file = f->write->file->ino,
-        .index = f->index,
+        .index = p->at,
         .offset = f->offset,
         .length = f->data.len,
         .crcs = {(const char *)f->crcs, f->n_crcs * 4},
         .chain = chain,
         .n_chain = p->n - 1,
-        .flags = WRITE_MAPPED,
+        .flags = WRITE_MAPPED | (f->append && f->again ? WRITE_AGAIN : 0),
+        .kind = f->append ? WRITE_APPEND : WRITE_DATA,
+        .seen = numbers_seen(t->c),
+        .limit = f->append ? FILE_CHUNK : 0,
+        .floor = f->append ? append_floor(f->write->file, p) : 0,
     };
     for (uint32_t i = 1; i < p->n; i++)
         chain[i - 1] = (struct wire_replica){.server = p->chain[i].server, .addr = str_of(p->chain[i].addr)};
     struct payload payload = payload_of(slice_ref(f->data));
     f->version = p->version;
     f->chunk = p->chunk;
+    f->at = p->at;
     f->generation = p->generation;
     f->fate = FATE_UNKNOWN;
     task_send(t, p->chain[0].addr, &m, &payload, 2 * t->c->cfg.call_timeout, fx);
@@ -79,6 +105,7 @@ static enum frame_fate fate_of(int status)
     case DFS_EBUSY:
     case DFS_ENOCHUNK:
     case DFS_EUNREACH:
+    case DFS_EFBIG:
         return FATE_REFUSED;
     default:
         return FATE_UNKNOWN;
@@ -93,13 +120,29 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     if (op->ended)
         return;
     if (ev->status == 0) {
+        if (f->append)
+            op->req.offset = op->result.offset = (uint64_t)f->at * FILE_CHUNK + ev->msg->chunk_write_reply.offset;
         frame_done(f, fx);
         return;
     }
     f->fate = fate_of(ev->status);
+    f->again = f->again || f->fate != FATE_REFUSED;
     if (op_overdue(op)) {
         struct str text = error_text(ev->status, ev);
         op_end(op, ev->status, "chunk %u cannot be written: %.*s", f->index, STR_ARG(text));
+        return;
+    }
+    if (f->append && ev->status == DFS_ENODATA) {
+        op_end(op, DFS_EUNKNOWN, "the record was sent, and whether it is in the file cannot be told any more");
+        return;
+    }
+    if (f->append && ev->status == DFS_EFBIG) {
+        f->again = false; /* it is not in this chunk, or its head would know */
+        struct place *p = file_place_known(w->file, f->index);
+        if (p)
+            p->full = f->chunk;
+        place_failed(p, f->version);
+        frame_run(t, fx);
         return;
     }
     if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY)
@@ -133,6 +176,7 @@ static void frame_add(struct pwrite *w, uint64_t offset, struct slice data, uint
     f->n_crcs = n;
     frame_sum(f);
     list_push(&w->frames, &f->link);
+    list_push(&w->op->c->frames, &f->of_client);
 }
 
 void file_write_begin(struct op *op, struct effects *fx)
@@ -161,7 +205,13 @@ void file_write_begin(struct op *op, struct effects *fx)
     list_init(&w->link);
     w->serial = ++f->last_write;
     list_push(&f->writes, &w->of_file);
-    for (uint64_t at = 0; at < op->req.value_len;) {
+    if (op->req.kind == OP_APPEND) {
+        frame_add(w, 0, slice_take(buf_ref(b), 0, (uint32_t)op->req.value_len), FILE_CHUNK);
+        struct frame *only = CONTAINER_OF(list_first(&w->frames), struct frame, link);
+        only->append = true;
+        only->index = CHUNK_LAST;
+    }
+    for (uint64_t at = 0; at < op->req.value_len && op->req.kind != OP_APPEND;) {
         uint64_t offset = op->req.offset + at;
         uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
         n = min_u64(n, FILE_FRAME - offset % DFS_BLOCK);

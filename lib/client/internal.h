@@ -163,6 +163,7 @@ struct client {
     struct msg_chunk_suspect suspicions[CLIENT_SUSPICIONS]; /* to be told; the first is being told */
     uint32_t n_suspicions;
     struct rpc suspicion_rpc;
+    struct list frames;  /* of writes to open files, in the order of their numbers */
     uint64_t next_write; /* request numbers of chunk writes */
     struct {
         uint32_t server;

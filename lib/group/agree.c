@@ -84,6 +84,8 @@ static void tell(struct nm *nm, struct reply_to to, const struct meta_chunk_info
             (struct wire_replica){.server = servers[i], .addr = str_of(meta_server_by_id(nm->meta, servers[i])->addr)};
     reply.chunk_open_reply = (struct msg_chunk_open_reply){
         .chunk = c->chunk, .version = c->version, .chunk_size = META_CHUNK_SIZE, .replicas = chain, .n_replicas = n};
+    reply.chunk_open_reply.size = meta_file_size(nm->meta, meta_open_chunk(nm->meta, c->chunk));
+    (void)meta_chunk_index(nm->meta, c->chunk, &reply.chunk_open_reply.index);
     reply.chunk_open_reply.generation = meta_file_generation(nm->meta, meta_open_chunk(nm->meta, c->chunk));
     reply.chunk_open_reply.cut = was != 0 && meta_chunk_get(nm->meta, was, &before) && before.removed;
     fx_reply(fx, to, &reply, NULL);
@@ -134,12 +136,19 @@ void agree_give_up(struct nm *nm, struct agreement *a, int err, const char *why,
 void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
 {
     bool begin = cmd->type == MSG_TYPE_chunk_begin;
-    struct agreement *a = agree_find(nm, begin ? cmd->chunk_begin.chunk : cmd->chunk_seal.chunk);
+    struct agreement *next, *a = agree_find(nm, begin ? cmd->chunk_begin.chunk : cmd->chunk_seal.chunk);
     struct meta_chunk_info c;
     bool there;
 
     if (a == NULL || !a->proposed)
         return;
+    next =
+        begin || a->place.index == META_INDEX_MAX ? NULL : find_place(nm, a->place.ino, (uint32_t)a->place.index + 1);
+    if (next != NULL && next->after == a->chunk) { /* nothing is appended to this one any more */
+        agree_give_up(nm, a, DFS_EAGAIN, "the file goes on in another chunk: ask again", fx);
+        agree_step(nm, next, fx);
+        return;
+    }
     there = meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c) && c.chunk == a->chunk;
     if (there && c.open && begin) {
         tell_callers(nm, a, &c, fx);
@@ -155,7 +164,8 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
 
 /* --- requests --- */
 
-static void open_new(struct nm *nm, uint64_t ino, const struct event *ev, struct effects *fx)
+static void open_new(struct nm *nm, uint64_t ino, uint32_t index, uint64_t after, const struct event *ev,
+                     struct effects *fx)
 {
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = leader_place(nm, meta_file_goal(nm->meta, ino), servers);
@@ -170,7 +180,7 @@ static void open_new(struct nm *nm, uint64_t ino, const struct event *ev, struct
         fx_fail(fx, ev->to, DFS_EAGAIN, "more chunk ids are being reserved");
         return;
     }
-    a = agreement_new(nm, ino, ev->msg->chunk_open.index, nm->lead.next_serial);
+    a = agreement_new(nm, ino, index, nm->lead.next_serial);
     if (a == NULL) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "too many chunks are being opened");
         return;
@@ -182,12 +192,13 @@ static void open_new(struct nm *nm, uint64_t ino, const struct event *ev, struct
     a->n = n;
     for (uint32_t i = 0; i < n; i++)
         a->m[i] = (struct member){.server = servers[i], .sequence = UINT64_MAX};
+    a->after = after;
     add_caller(nm, a, ev);
     agree_step(nm, a, fx);
 }
 
-static void open_existing(struct nm *nm, uint64_t ino, const struct event *ev, const struct meta_chunk_info *c,
-                          struct effects *fx)
+static void open_existing(struct nm *nm, uint64_t ino, uint32_t index, const struct event *ev,
+                          const struct meta_chunk_info *c, struct effects *fx)
 {
     const struct msg_chunk_open *r = &ev->msg->chunk_open;
     bool another = r->was != 0 && r->was != c->chunk; /* than the one that failed the caller */
@@ -197,7 +208,7 @@ static void open_existing(struct nm *nm, uint64_t ino, const struct event *ev, c
         tell(nm, ev->to, c, r->was, fx);
         return;
     }
-    a = agreement_new(nm, ino, r->index, c->chunk);
+    a = agreement_new(nm, ino, index, c->chunk);
     if (a == NULL) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "too many chunks are being opened");
         return;
@@ -212,30 +223,48 @@ static void open_existing(struct nm *nm, uint64_t ino, const struct event *ev, c
     agree_step(nm, a, fx);
 }
 
+/* Where an append goes: to the chunk the file ends in, or, if its record does not fit there, to the next. That is made only when
+ * nothing can be appended to the one before any more (*after). */
+static uint32_t last_index(struct nm *nm, uint64_t ino, uint64_t full, uint64_t *after)
+{
+    struct meta_chunk_info c;
+    uint32_t index = meta_file_last(nm->meta, ino);
+
+    if (find_place(nm, ino, index + 1ULL <= META_INDEX_MAX ? index + 1 : index) != NULL)
+        return index + 1;
+    if (full == 0 || !meta_chunk_of(nm->meta, ino, index, &c) || c.chunk != full)
+        return index;
+    *after = full;
+    return index + 1;
+}
+
 void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
 {
     const struct msg_chunk_open *r = &ev->msg->chunk_open;
     struct meta_chunk_info c;
     struct agreement *a;
-    uint64_t ino;
+    uint64_t ino, after = 0;
+    uint32_t index = r->index;
 
     if (!meta_may_write(nm->meta, r->session, r->handle, &ino)) {
         fx_fail(fx, ev->to, DFS_EBADF, "the file is not open for writing");
         return;
     }
     sessions_note(nm, r->session);
-    a = find_place(nm, ino, r->index);
+    if (index == CHUNK_LAST)
+        index = last_index(nm, ino, r->full, &after);
+    a = find_place(nm, ino, index);
     if (cut_waits(nm, ino)) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "the file is being made shorter");
     } else if (a != NULL) {
         if (!add_caller(nm, a, ev))
             fx_fail(fx, ev->to, DFS_EAGAIN, "too many wait for this chunk");
-    } else if (meta_chunk_of(nm->meta, ino, r->index, &c)) {
-        open_existing(nm, ino, ev, &c, fx);
-    } else if (r->index > META_INDEX_MAX) {
+    } else if (meta_chunk_of(nm->meta, ino, index, &c)) {
+        open_existing(nm, ino, index, ev, &c, fx);
+    } else if (index > META_INDEX_MAX) {
         fx_fail(fx, ev->to, DFS_EFBIG, "a file has at most %u chunks", META_INDEX_MAX + 1);
     } else {
-        open_new(nm, ino, ev, fx);
+        open_new(nm, ino, index, after, ev, fx);
     }
 }
 

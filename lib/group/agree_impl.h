@@ -31,6 +31,7 @@ struct agreement {
         uint64_t index;
     } place;
     uint64_t chunk;
+    uint64_t after;    /* a chunk that has to be sealed first; 0: none */
     uint32_t from, to; /* the map's version; the one that begins */
     uint32_t length, crc;
     uint32_t keep; /* bytes that stay; 0: all */

@@ -223,6 +223,11 @@ static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
 
 void agree_step(struct nm *nm, struct agreement *a, struct effects *fx)
 {
+    if (a->after != 0 && meta_open_chunk(nm->meta, a->after) != 0) {
+        agree_seal(nm, a->after, fx);
+        return; /* its seal, once applied, comes back to this (agree_applied) */
+    }
+    a->after = 0;
     if (a->state == AGREE_FENCE && fences_done(nm, a)) {
         if (longest(a)->length == 0) { /* nothing was ever written: nothing to agree on */
             a->to = a->from + 1;

@@ -499,6 +499,12 @@ int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t len
                                              .arg = arg});
 }
 
+int dfs_append(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){
+                        .kind = OP_APPEND, .file = file, .value = p, .value_len = len, .cb = cb, .arg = arg});
+}
+
 int dfs_truncate(struct dfs_client *c, const char *path, uint64_t size, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_TRUNCATE, .path = path, .length = size, .cb = cb, .arg = arg});

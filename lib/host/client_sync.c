@@ -268,6 +268,11 @@ int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const vo
     return finish(s, dfs_pwrite(s->client, file, offset, p, len, on_done, s));
 }
 
+int dfs_sync_append(struct dfs_sync *s, uint64_t file, const void *p, size_t len)
+{
+    return finish(s, dfs_append(s->client, file, p, len, on_done, s));
+}
+
 int dfs_sync_truncate(struct dfs_sync *s, const char *path, uint64_t size)
 {
     return finish(s, dfs_truncate(s->client, path, size, on_done, s));

@@ -195,6 +195,8 @@ bool meta_chunk_of(const struct meta *m, uint64_t ino, uint32_t index, struct me
 bool meta_truncate_file(const struct meta *m, const struct msg_truncate *r, uint64_t *ino);
 /* A chunk that takes writes and that making the file so short would cut, or cut off; 0: none. */
 uint64_t meta_truncate_waits(const struct meta *m, uint64_t ino, uint64_t size);
+uint64_t meta_file_size(const struct meta *m, uint64_t ino);
+uint32_t meta_file_last(const struct meta *m, uint64_t ino); /* index of the chunk it ends in, or would end in */
 uint64_t meta_file_generation(const struct meta *m, uint64_t ino);
 uint64_t meta_open_chunk(const struct meta *m, uint64_t chunk); /* its file; 0: it does not take writes */
 /* Chunks that take writes, in no order, from *position on (0 at first); false: no more. */

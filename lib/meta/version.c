@@ -67,6 +67,22 @@ bool meta_open_chunk_next(const struct meta *m, size_t *position, uint64_t *chun
     return false;
 }
 
+uint64_t meta_file_size(const struct meta *m, uint64_t ino)
+{
+    const struct inode *in = file_of(m, ino);
+    return in != NULL ? in->size : 0;
+}
+
+uint32_t meta_file_last(const struct meta *m, uint64_t ino)
+{
+    const struct inode *in = file_of(m, ino);
+    if (in == NULL)
+        return 0;
+    uint64_t end = in->size > 0 ? (in->size - 1) / META_CHUNK_SIZE : 0;
+    uint64_t last = in->n > 0 ? meta_chunk(m, meta_file_chunk(in, in->n - 1))->index : 0;
+    return (uint32_t)max_u64(end, last);
+}
+
 uint64_t meta_file_generation(const struct meta *m, uint64_t ino)
 {
     const struct inode *in = file_of(m, ino);

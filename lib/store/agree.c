@@ -130,11 +130,13 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
 }
 
 /* Who wrote what in the version before is remembered: a request may be repeated in this one (B14). */
-static void open_begin(struct ss *ss, const struct chunk *c, uint32_t length, bool open)
+static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool open)
 {
     struct open_chunk *o = open_find(ss, c->id);
-    if (!o)
+    if (!o) {
         o = open ? open_add(ss, c->id) : NULL;
+        c->flags |= length > 0 ? CHUNK_FORGOT : 0;
+    }
     if (!o)
         return; /* takes no writes then: the leader is asked for another version */
     o->version = c->version;
@@ -146,7 +148,7 @@ static void open_begin(struct ss *ss, const struct chunk *c, uint32_t length, bo
     o->steady = true;
     o->broken = false;
     o->fenced = !open;
-    for (uint32_t i = 0; i < RECENT_WRITERS; i++)
+    for (uint32_t i = 0; i < o->n_recent; i++)
         o->recent[i].write = NULL; /* durable everywhere, whoever has still to answer for it */
 }
 

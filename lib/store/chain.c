@@ -9,7 +9,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/crc.h"
 #include "store/impl.h"
+#include "wire/pieces.h"
 
 struct write *write_new(struct ss *ss, uint8_t disk, enum segment_class class)
 {
@@ -32,7 +34,7 @@ void write_free(struct ss *ss, struct write *w)
         w->open->inflight--;
         w->open->pending -= !w->local_done;
     }
-    for (uint32_t i = 0; w->open && i < RECENT_WRITERS; i++)
+    for (uint32_t i = 0; w->open && i < w->open->n_recent; i++)
         if (w->open->recent[i].write == w)
             w->open->recent[i].write = NULL;
     if (!w->part)
@@ -49,16 +51,21 @@ void write_free(struct ss *ss, struct write *w)
 
 static bool shape_good(const struct msg_chunk_write *m, const struct payload *p)
 {
-    uint32_t payload = m->kind == WRITE_DATA ? m->length : 0;
-    return (m->length > 0) == (m->kind != WRITE_TRUNCATE) && m->kind <= WRITE_PUNCH && payload_len(p) == payload &&
+    bool append = m->kind == WRITE_APPEND;
+    uint32_t payload = m->kind == WRITE_DATA || append ? m->length : 0;
+    if (append && (m->offset != 0 || m->sequence != 0 || m->limit > CHUNK_LIMIT || m->floor > m->limit))
+        return false;
+    return (m->length > 0) == (m->kind != WRITE_TRUNCATE) && m->kind <= WRITE_APPEND && payload_len(p) == payload &&
            m->offset <= CHUNK_LIMIT && m->length <= CHUNK_LIMIT - m->offset &&
            m->crcs.len == 4ULL * blocks_touched(m->offset, payload);
 }
 
 static struct record record_of(const struct msg_chunk_write *m)
 {
-    static const uint8_t kinds[] = {
-        [WRITE_DATA] = RECORD_DATA, [WRITE_TRUNCATE] = RECORD_TRUNCATE, [WRITE_PUNCH] = RECORD_PUNCH};
+    static const uint8_t kinds[] = {[WRITE_DATA] = RECORD_DATA,
+                                    [WRITE_TRUNCATE] = RECORD_TRUNCATE,
+                                    [WRITE_PUNCH] = RECORD_PUNCH,
+                                    [WRITE_APPEND] = RECORD_DATA};
     return (struct record){
         .kind = kinds[m->kind],
         .flags = m->flags & WRITE_MAPPED ? RECORD_OPEN : 0,
@@ -158,15 +165,19 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
     struct open_chunk *o = open_find(ss, m->chunk);
     struct record same = record_of(m);
     bool usable = open_current(ss, o) && o->version == m->version && !o->broken;
-    struct recent *r = usable ? open_recent(o, &same) : NULL;
-    if (!r && !usable && o && m->sequence == 0 && m->flags & WRITE_MAPPED && open_recent(o, &same)) {
+    struct recent *known = !o || (ss->cfg.forget_appends && m->kind == WRITE_APPEND) ? NULL
+                           : m->kind == WRITE_APPEND ? open_request(o, m->session, m->number)
+                                                     : open_recent(o, &same);
+    struct recent *r = usable ? known : NULL;
+    if (known && !usable && m->sequence == 0 && m->flags & WRITE_MAPPED) {
         fx_fail(fx, ev->to, DFS_EUNKNOWN, "server=%u took this write in a version that has ended", ss->identity.server);
         return true;
     }
     if (!r)
         return false;
     if (!r->write) {
-        struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
+        struct msg reply = {.type = MSG_TYPE_chunk_write_reply,
+                            .chunk_write_reply = {.sequence = r->sequence, .offset = r->offset}};
         fx_reply(fx, ev->to, &reply, NULL);
     } else if (r->write->n_to < WRITE_WAITERS) {
         r->write->to[r->write->n_to++] = ev->to;
@@ -183,6 +194,11 @@ static void forward(struct write *w, const struct msg_chunk_write *m, struct eff
     char addr[WIRE_ADDR_MAX + 1];
     struct msg next = {.type = MSG_TYPE_chunk_write, .chunk_write = *m};
     struct payload p = payload_ref(&w->payload);
+    if (m->kind == WRITE_APPEND) { /* from here on it is a write like others */
+        next.chunk_write.kind = WRITE_DATA;
+        next.chunk_write.offset = w->record.offset;
+        next.chunk_write.crcs = (struct str){(const char *)w->crcs, 4 * blocks_touched(w->record.offset, m->length)};
+    }
     next.chunk_write.sequence = w->record.sequence;
     next.chunk_write.length = w->record.length;
     next.chunk_write.chain = m->chain + 1;
@@ -205,20 +221,52 @@ static void settle_length(struct open_chunk *o, struct record *r, bool head)
         r->length = o->length - r->offset;
 }
 
+/* The checksums of the blocks of the payload as it lies at this offset. Together they have to say the same as those that came
+ * with it, which were checked, so that what is stored is what its writer had. NULL: they do not, or there is no memory. */
+static uint8_t *crcs_at(const struct payload *p, uint32_t offset, struct str crcs)
+{
+    uint32_t length = payload_len(p), n = blocks_touched(offset, length), at = 0, all = 0, said = 0;
+    uint8_t *out = malloc(4ULL * n);
+    for (uint32_t i = 0; out && i < n; i++) {
+        uint32_t part = (uint32_t)min_u64(length - at, DFS_BLOCK - (offset + at) % DFS_BLOCK);
+        uint32_t crc = payload_crc(p, at, part);
+        put_u32(out + 4ULL * i, crc);
+        all = crc32c_combine(all, crc, part);
+        at += part;
+    }
+    for (uint32_t i = 0; i < blocks_touched(0, length); i++)
+        said = crc32c_combine(said, get_u32(crcs.p + 4ULL * i), min_u64(length - i * DFS_BLOCK, DFS_BLOCK));
+    if (out && all == said)
+        return out;
+    free(out);
+    return NULL;
+}
+
+static uint8_t *crcs_of(const struct msg_chunk_write *m, const struct payload *p, const struct record *r)
+{
+    if (m->kind == WRITE_APPEND)
+        return crcs_at(p, r->offset, m->crcs);
+    uint8_t *crcs = malloc(m->crcs.len);
+    if (crcs)
+        memcpy(crcs, m->crcs.p, m->crcs.len);
+    return crcs;
+}
+
 static void accept_write(struct ss *ss, const struct event *ev, struct open_chunk *o, struct effects *fx)
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
     struct record r = record_of(m);
-    uint8_t *crcs = m->crcs.len ? malloc(m->crcs.len) : NULL;
+    if (m->kind == WRITE_APPEND)
+        r.offset = (uint32_t)max_u64(o->length, m->floor);
+    uint8_t *crcs = m->crcs.len ? crcs_of(m, ev->payload, &r) : NULL;
     if (!crcs && m->crcs.len) {
         fx_fail(fx, ev->to, DFS_ENOMEM, "server=%u out of memory", ss->identity.server);
         return;
     }
+    o->seen = m->seen;
     r.copy = o->copy;
     r.sequence = o->sequence + 1ULL;
     settle_length(o, &r, m->sequence == 0);
-    if (m->crcs.len)
-        memcpy(crcs, m->crcs.p, m->crcs.len);
     struct write *w = write_new(ss, o->disk, record_class(&r));
     w->crcs = crcs;
     w->payload = payload_ref(ev->payload);
@@ -254,6 +302,29 @@ static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_c
     return true;
 }
 
+/* One that may be here already, though nobody would know: a copy remembers less than those it was made of. */
+static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    const struct chunk *c = index_find(&ss->index, m->chunk);
+    if (m->kind != WRITE_APPEND || !(m->flags & WRITE_AGAIN) || !c || !(c->flags & CHUNK_FORGOT))
+        return false;
+    fx_fail(fx, ev->to, DFS_ENODATA, "server=%u whether this was appended before is not known here",
+            ss->identity.server);
+    return true;
+}
+
+/* A record that does not fit into what is left of the chunk goes to the next one, whole. */
+static bool does_not_fit(struct ss *ss, const struct event *ev, const struct open_chunk *o, struct effects *fx)
+{
+    const struct msg_chunk_write *m = &ev->msg->chunk_write;
+    if (m->kind != WRITE_APPEND || max_u64(o->length, m->floor) + m->length <= m->limit)
+        return false;
+    fx_fail(fx, ev->to, DFS_EFBIG, "server=%u chunk %" PRIu64 " has no room for %u bytes", ss->identity.server,
+            m->chunk, m->length);
+    return true;
+}
+
 void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     static const struct payload nothing;
@@ -272,7 +343,7 @@ void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many bytes are being written", self);
     } else {
         struct open_chunk *o = open_for_write(ss, ev, fx);
-        if (!o || punches_nothing(ss, ev, o, fx))
+        if (!o || punches_nothing(ss, ev, o, fx) || may_be_here(ss, ev, fx) || does_not_fit(ss, ev, o, fx))
             return;
         if ((m->sequence == 0 || m->sequence == o->sequence + 1ULL) && o->sequence < UINT32_MAX) {
             accept_write(ss, ev, o, fx);
@@ -316,7 +387,8 @@ void write_show(struct ss *ss, struct write *w)
 static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
 {
     const struct record *r = &w->record;
-    struct msg reply = {.type = MSG_TYPE_chunk_write_reply, .chunk_write_reply = {.sequence = r->sequence}};
+    struct msg reply = {.type = MSG_TYPE_chunk_write_reply,
+                        .chunk_write_reply = {.sequence = r->sequence, .offset = r->offset}};
     write_show(ss, w);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_reply(fx, w->to[i], &reply, NULL);
@@ -391,6 +463,7 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
 static int refusal_below(const struct write *w, int status)
 {
     bool refused = status == DFS_ESTALE || status == DFS_EAGAIN || status == DFS_ENOCHUNK;
+    refused = refused || status == DFS_EUNREACH || status == DFS_EFBIG;
     return refused && w->record.flags & RECORD_OPEN ? DFS_EUNKNOWN : status;
 }
 

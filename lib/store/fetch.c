@@ -135,6 +135,7 @@ static void fetch_show(struct ss *ss, struct ss_task *t)
                                           .position = r->position,
                                           .order = order_of(r->version, r->sequence)});
     }
+    c->flags |= CHUNK_FORGOT;
     open_take_writers(ss, c, t->writers, t->n_writers);
 }
 
@@ -206,6 +207,7 @@ static void part_write(struct ss *ss, struct part *p, const struct msg_chunk_rea
     struct ss_task *t = p->task;
     struct write *w = write_new(ss, t->disk, p->length < LARGE_PAYLOAD ? CLASS_SMALL : CLASS_LARGE);
     w->record = (struct record){.kind = RECORD_DATA,
+                                .flags = RECORD_COPIED,
                                 .version = t->version,
                                 .chunk = t->chunk,
                                 .copy = t->copy,

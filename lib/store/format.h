@@ -36,6 +36,8 @@ enum record_kind {
 
 /* The version this record belongs to takes writes, and did not begin with a grant. */
 #define RECORD_OPEN 1u
+/* Copied from another server: it does not say who wrote it. */
+#define RECORD_COPIED 2u
 
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
 struct identity {

@@ -17,6 +17,7 @@
 #include "base/rand.h"
 #include "store/format.h"
 #include "store/index.h"
+#include "store/open_chunk.h"
 #include "store/ss.h"
 
 #define SEGMENT_SMALL_SIZE (16u * 1024 * 1024)
@@ -46,7 +47,8 @@
 #define REPORT_PAGE 4096u
 #define DELETES_INFLIGHT 256u
 #define ORDERS_MAX 65536u
-#define RECENT_WRITERS 64u
+#define RECENT_WRITERS 64u /* of a chunk, remembered in any case; … */
+#define RECENT_MAX 1024u   /* … and as long as they may be repeated */
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
@@ -245,31 +247,6 @@ struct store { /* one data folder */
 };
 
 /* --- writes --- */
-
-struct recent { /* a writer's request on an open chunk */
-    uint64_t session, number;
-    uint32_t offset, length, sequence;
-    struct write *write; /* while under way */
-    uint8_t kind;        /* enum record_kind */
-};
-
-struct open_chunk { /* a chunk written not long ago */
-    uint64_t id;
-    struct list lru;
-    uint64_t copy;
-    uint32_t version, sequence; /* last accepted */
-    uint32_t length;            /* of the chunk once all accepted is done */
-    uint32_t inflight;
-    uint32_t pending; /* of those: not durable here yet */
-    uint32_t lapse;   /* ss.lapses when it was opened */
-    uint8_t disk;
-    bool broken;
-    bool steady; /* opened since the start: all that was ever accepted in this version is here */
-    bool fenced; /* takes no more writes in this version */
-    uint32_t next_recent;
-    struct recent recent[RECENT_WRITERS];
-    struct open_chunk *next; /* with the same hash */
-};
 
 struct write {
     struct list link;
@@ -475,6 +452,8 @@ struct open_chunk *open_find(struct ss *ss, uint64_t chunk);
 struct open_chunk *open_add(struct ss *ss, uint64_t chunk); /* may forget an idle one; NULL: all are busy */
 void open_forget(struct ss *ss, struct open_chunk *o);
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
+/* A request of this session, whatever it was. */
+struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
 /* The chunk's last writers, oldest first; in the arena. */
 uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a);

@@ -12,7 +12,7 @@
 #include "base/base.h"
 
 /* Further extents are refused before they are written: a bound for what one chunk may cost. */
-#define INDEX_MAX_EXTENTS 65536u
+#define INDEX_MAX_EXTENTS (1u << 20)
 
 struct extent {
     uint32_t off, len;                /* the bytes of the chunk it owns */
@@ -30,6 +30,7 @@ enum chunk_flags {
     CHUNK_DELETING = 4, /* a tombstone is being written */
     CHUNK_MANY = 8,     /* u.many holds */
     CHUNK_OPEN = 32,    /* its version takes writes: it is served only while open.c knows it */
+    CHUNK_FORGOT = 64,  /* a copy: who wrote what of it is known in part */
     CHUNK_TOUCHED = 16, /* u.one.segment holds a record of it, though it may own no byte */
 };
 

@@ -27,6 +27,7 @@ void open_forget(struct ss *ss, struct open_chunk *o)
     *at = o->next;
     list_remove(&o->lru);
     ss->n_open--;
+    free(o->recent);
     free(o);
 }
 
@@ -54,7 +55,7 @@ struct open_chunk *open_add(struct ss *ss, uint64_t chunk)
 
 struct recent *open_recent(struct open_chunk *o, const struct record *r)
 {
-    for (uint32_t i = 0; i < RECENT_WRITERS && r->session; i++) {
+    for (uint32_t i = 0; i < o->n_recent && r->session; i++) {
         struct recent *k = &o->recent[i];
         bool same = k->session == r->session && k->number == r->number && k->kind == r->kind && k->offset == r->offset;
         if (same && (k->length == r->length || k->kind == RECORD_PUNCH)) /* a punch was cut to the chunk's length */
@@ -63,18 +64,48 @@ struct recent *open_recent(struct open_chunk *o, const struct record *r)
     return NULL;
 }
 
+struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number)
+{
+    for (uint32_t i = 0; i < o->n_recent && session; i++)
+        if (o->recent[i].session == session && o->recent[i].number == number)
+            return &o->recent[i];
+    return NULL;
+}
+
+/* A place for one more: a free one, more room, or that of the oldest. */
+static struct recent *recent_place(struct open_chunk *o, uint64_t session)
+{
+    struct recent *free_one = NULL;
+    for (uint32_t i = 0; i < o->n_recent; i++) {
+        struct recent *k = &o->recent[i];
+        if (k->session == session && k->number < o->seen && !k->write && o->n_recent > RECENT_WRITERS)
+            k->session = 0;
+        if (!k->session && !free_one)
+            free_one = k;
+    }
+    if (free_one)
+        return free_one;
+    if (o->n_recent < RECENT_MAX) {
+        uint32_t n = o->n_recent ? 2 * o->n_recent : RECENT_WRITERS / 4;
+        o->recent = xrealloc(o->recent, n, sizeof *o->recent);
+        memset(o->recent + o->n_recent, 0, (n - o->n_recent) * sizeof *o->recent);
+        free_one = &o->recent[o->n_recent];
+        o->n_recent = n;
+        return free_one;
+    }
+    return &o->recent[o->next_recent++ % RECENT_MAX];
+}
+
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
-    if (r->session) {
-        o->recent[o->next_recent] = (struct recent){.session = r->session,
-                                                    .number = r->number,
-                                                    .offset = r->offset,
-                                                    .length = r->length,
-                                                    .kind = r->kind,
-                                                    .sequence = (uint32_t)r->sequence,
-                                                    .write = w};
-        o->next_recent = (o->next_recent + 1) % RECENT_WRITERS;
-    }
+    if (r->session)
+        *recent_place(o, r->session) = (struct recent){.session = r->session,
+                                                       .number = r->number,
+                                                       .offset = r->offset,
+                                                       .length = r->length,
+                                                       .kind = r->kind,
+                                                       .sequence = (uint32_t)r->sequence,
+                                                       .write = w};
     if (r->sequence > o->sequence)
         o->sequence = (uint32_t)r->sequence;
     list_remove(&o->lru);
@@ -84,10 +115,10 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
 uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a)
 {
     const struct open_chunk *o = open_find(ss, chunk);
-    struct wire_writer *v = o ? arena_alloc(a, RECENT_WRITERS, sizeof *v) : NULL;
+    struct wire_writer *v = o ? arena_alloc(a, o->n_recent, sizeof *v) : NULL;
     uint32_t n = 0;
-    for (uint32_t i = 0; v && i < RECENT_WRITERS; i++) {
-        const struct recent *k = &o->recent[(o->next_recent + i) % RECENT_WRITERS];
+    for (uint32_t i = 0; v && i < o->n_recent; i++) {
+        const struct recent *k = &o->recent[i];
         if (k->session)
             v[n++] = (struct wire_writer){
                 .session = k->session, .number = k->number, .kind = k->kind, .offset = k->offset, .length = k->length};
@@ -110,6 +141,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->disk = c->disk;
     o->steady = false;
     o->fenced = true;
+    o->seen = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct record r = {.session = v[i].session,
                            .number = v[i].number,

@@ -132,6 +132,8 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     if (e.order >= order_of(c->version, c->sequence))
         c->flags = (uint8_t)((c->flags & ~CHUNK_OPEN) | (r->flags & RECORD_OPEN ? CHUNK_OPEN : 0));
     index_insert(&ss->index, c, &e);
+    if (r->flags & RECORD_COPIED)
+        c->flags |= CHUNK_FORGOT;
     if (recent || r->flags & RECORD_OPEN)
         note_writer(ss, c, r);
 }

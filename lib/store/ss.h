@@ -26,6 +26,7 @@ struct ss_config {
     uint64_t seed;
     bool relaxed;
     bool rebuild;           /* reads all records at start, and believes no summary */
+    bool forget_appends;    /* sabotage, for tests: one that is repeated is done again */
     bool keep_cut;          /* sabotage, for tests: a truncate cuts nothing off */
     bool trust_copies;      /* sabotage, for tests: what is fetched from others is not verified */
     uint64_t segment_size;  /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */

@@ -45,12 +45,15 @@ enum server_state {
 enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3, TASK_FENCE = 4, TASK_STAMP = 5 };
 #define TASK_OPEN 1u     /* STAMP: the version takes writes */
 #define RESULT_STEADY 1u /* FENCE: was served without a break since its version began */
+#define WRITE_AGAIN 2u   /* WRITE_APPEND: an earlier try may have been taken */
 #define WRITE_MAPPED 1u  /* the chunk belongs to a file already */
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
 enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
 /* TRUNCATE: the chunk ends at offset, shorter or longer; length is 0. PUNCH: the range reads as zeros; nothing grows. */
-enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2 };
+/* WRITE_APPEND: where the chunk ends, which its head says; its crcs are those of the payload at offset 0. */
+enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2, WRITE_APPEND = 3 };
+#define CHUNK_LAST UINT32_MAX /* chunk_open: the one the file ends in */
 enum nm_state { NM_LEADER = 1, NM_FOLLOWER = 2, NM_JOINING = 3, NM_DOWN = 4 };
 
 /* Of a recover: how it stands; begin with files that are whole, or with the others as well. */
@@ -68,9 +71,9 @@ enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING =
 #define XATTR_MUST_BE_NEW 1u
 #define XATTR_MUST_EXIST 2u
 #define XATTR_NOFOLLOW 4u
-#define REMOVE_TREE 1u       /* a directory, with all it holds */
-#define REMOVE_KEEP 2u       /* in the trash, if there is one */
-#define SETATTR_MODE 1u      /* which fields of setattr count */
+#define REMOVE_TREE 1u  /* a directory, with all it holds */
+#define REMOVE_KEEP 2u  /* in the trash, if there is one */
+#define SETATTR_MODE 1u /* which fields of setattr count */
 #define SETATTR_UID 2u
 #define SETATTR_GID 4u
 #define SETATTR_MTIME 8u
@@ -140,11 +143,20 @@ enum msg_type {
     DFS_MESSAGES(WIRE_TYPE)
 #undef WIRE_TYPE
 #define WIRE_TYPE(name, number) MSG_TYPE_##name = (number),
-    DFS_COMMANDS(WIRE_TYPE)
+        DFS_COMMANDS(WIRE_TYPE)
 #undef WIRE_TYPE
 };
 
-enum msg_class { CLASS_NONE, CLASS_LINK, CLASS_READ, CLASS_LEADER, CLASS_MUTATION, CLASS_DATA, CLASS_COMMAND, CLASS_PEER };
+enum msg_class {
+    CLASS_NONE,
+    CLASS_LINK,
+    CLASS_READ,
+    CLASS_LEADER,
+    CLASS_MUTATION,
+    CLASS_DATA,
+    CLASS_COMMAND,
+    CLASS_PEER
+};
 
 /* Any message. */
 struct msg {

@@ -49,14 +49,17 @@
     F(u64, handle)                                                                                                     \
     F(u32, index)                                                                                                      \
     F(u32, failed) /* version; 0: none */                                                                              \
-    F(u64, was)    /* the chunk it was when this was asked before; 0: never */
+    F(u64, was)    /* the chunk it was when this was asked before; 0: never */                                         \
+    F(u64, full)   /* UINT32_MAX as index: the chunk the file ends in; and if that is this one, the next: it is full */
 #define MSG_chunk_open_reply(F, R, L)                                                                                  \
     F(u64, chunk)                                                                                                      \
     F(u32, version)                                                                                                    \
     F(u32, chunk_size)                                                                                                 \
     L(replica, replicas, 16) /* the chain, head first */                                                               \
     F(u64, generation)       /* of the file */                                                                         \
-    F(u8, cut)               /* 1: the chunk it was has been cut off, with all that was written to it */
+    F(u8, cut)               /* 1: the chunk it was has been cut off, with all that was written to it */               \
+    F(u32, index)                                                                                                      \
+    F(u64, size)             /* of the file */
 
 /* Commands of the leader: a chunk takes writes from now on in this version, on these servers (from: the version it was
  * sealed in; 0: it is new); or takes no more. What does not fit the chunk as it is came too late, and is skipped. */

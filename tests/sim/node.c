@@ -277,6 +277,7 @@ static int open_ss(struct node *n, char *why, size_t len)
                             .relaxed = w->sabotage == SABOTAGE_SS_ACK_EARLY,
                             .report_period = 20 * NS_PER_SEC,
                             .trust_copies = w->sabotage == SABOTAGE_TRUST_COPIES,
+                            .forget_appends = w->sabotage == SABOTAGE_FORGET_APPENDS,
                             .keep_cut = w->sabotage == SABOTAGE_KEEP_CUT,
                             .segment_size = w->segment_size};
     for (uint32_t i = 0; i < n->cluster->n_names; i++)

@@ -17,6 +17,7 @@ static const struct {
     [SABOTAGE_KEEP_CUT] = {"keep-cut",
                            "StorageServers keep what a truncate cuts off, and it shows when the file grows"},
     [SABOTAGE_PASS_LOCKS] = {"pass-locks-early", "locks of a session that ended pass on before its writes are fenced"},
+    [SABOTAGE_FORGET_APPENDS] = {"append-twice", "StorageServers append again what a client repeats"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
 

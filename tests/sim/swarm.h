@@ -9,17 +9,18 @@
 
 enum sabotage {
     SABOTAGE_NONE,
-    SABOTAGE_SKIP_FSYNC,    /* every disk's flush lies */
-    SABOTAGE_NM_ACK_EARLY,  /* the NameServer acknowledges before its flush */
-    SABOTAGE_SS_ACK_EARLY,  /* so do the StorageServers */
-    SABOTAGE_TRUST_PAYLOAD, /* bytes change on the way, and clients do not check them */
-    SABOTAGE_WIPE_REPLICA,  /* a StorageServer's chunks are gone after a restart */
-    SABOTAGE_WRONG_ORACLE,  /* the model forgets an acknowledged put: are its checks looking at all? */
-    SABOTAGE_TRUST_LEASE,   /* a NameServer that led once answers as if it still did */
-    SABOTAGE_COUNT_FAILED,  /* a copy counts, and what it replaces goes, whether it was made or not */
-    SABOTAGE_TRUST_COPIES,  /* bytes of a copy change on the way, and are not verified */
-    SABOTAGE_KEEP_CUT,      /* StorageServers keep what a truncate cuts off */
-    SABOTAGE_PASS_LOCKS,    /* locks pass on before their holder's writes are fenced */
+    SABOTAGE_SKIP_FSYNC,     /* every disk's flush lies */
+    SABOTAGE_NM_ACK_EARLY,   /* the NameServer acknowledges before its flush */
+    SABOTAGE_SS_ACK_EARLY,   /* so do the StorageServers */
+    SABOTAGE_TRUST_PAYLOAD,  /* bytes change on the way, and clients do not check them */
+    SABOTAGE_WIPE_REPLICA,   /* a StorageServer's chunks are gone after a restart */
+    SABOTAGE_WRONG_ORACLE,   /* the model forgets an acknowledged put: are its checks looking at all? */
+    SABOTAGE_TRUST_LEASE,    /* a NameServer that led once answers as if it still did */
+    SABOTAGE_COUNT_FAILED,   /* a copy counts, and what it replaces goes, whether it was made or not */
+    SABOTAGE_TRUST_COPIES,   /* bytes of a copy change on the way, and are not verified */
+    SABOTAGE_PASS_LOCKS,     /* locks pass on before their holder's writes are fenced */
+    SABOTAGE_KEEP_CUT,       /* StorageServers keep what a truncate cuts off */
+    SABOTAGE_FORGET_APPENDS, /* an append that is repeated is done again */
     SABOTAGE_END,
 };
 

@@ -343,6 +343,7 @@ void work_init(struct work *w, struct cluster *c)
         snprintf(path, sizeof path, "/shared/k%u", i);
         reg_init(&w->shared[i], path);
     }
+    append_init(w);
     for (uint32_t i = 0; i < w->n_actors; i++) {
         struct actor *a = &w->actors[i];
         a->work = w;
@@ -357,6 +358,7 @@ void work_init(struct work *w, struct cluster *c)
 
 void work_start(struct work *w, uint32_t ops)
 {
+    append_start(w, ops);
     for (uint32_t i = 0; i < w->n_actors; i++) {
         w->actors[i].ops_left = ops;
         plan_next(&w->actors[i]);
@@ -368,6 +370,7 @@ void work_start(struct work *w, uint32_t ops)
 
 void work_close(struct work *w)
 {
+    append_close(w);
     call_close(&w->own);
     for (uint32_t i = 0; i < w->n_actors; i++)
         call_close(&w->actors[i].call);
@@ -380,6 +383,8 @@ void work_close(struct work *w)
 
 bool work_done(const struct work *w)
 {
+    if (!append_done(w))
+        return false;
     for (uint32_t i = 0; i < w->n_actors; i++)
         if (w->actors[i].ops_left > 0 || w->actors[i].call.active)
             return false;

@@ -4,6 +4,7 @@
 #ifndef DFS_SIM_WORK_H
 #define DFS_SIM_WORK_H
 
+#include "sim/append.h"
 #include "sim/edit.h"
 #include "sim/keep.h"
 #include "sim/locks.h"
@@ -56,6 +57,8 @@ struct work {
     struct reg shared[WORK_SHARED];
     struct tainted *tainted;
     uint32_t n_tainted;
+    struct appended appended;
+    struct appender appenders[APPENDERS];
     struct edit_file edit_files[EDIT_FILES];
     struct editor editors[EDITORS];
     struct locked_file locked;

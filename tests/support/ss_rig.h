@@ -74,6 +74,7 @@ struct rig {
     uint32_t n_tasks;
     struct wire_task_result done[RIG_TASKS]; /* as told */
     uint32_t n_done;
+    uint32_t append; /* writes are appends in a chunk of this size; 0: they are not */
     uint64_t task_number;
     struct {
         bool waits;

@@ -201,7 +201,7 @@ static void a_write_that_failed_below_is_told_with_the_fence(void **state)
     (void)state;
     assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
     rig->cut[1] = true;
-    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 10, other, 4096), DFS_EUNREACH);
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 10, other, 4096), DFS_EUNKNOWN);
     assert_int_equal(read_all(0), DFS_EAGAIN); /* unacknowledged: nobody may see it yet */
     memcpy(data + 10, other, 4096);
     struct wire_task_result r = fence(0);
@@ -293,6 +293,65 @@ static void a_stamp_is_there_or_not(void **state)
     assert_true(old > 0 && new > 0);
 }
 
+static int append(uint32_t head, const void *p, uint32_t len, uint64_t number)
+{
+    uint32_t request = rig_send_write(rig, head, 3 - head, CHUNK, 0, p, len, 7, number);
+    rig_run(rig);
+    return rig->answers[request].status;
+}
+
+/* The head says where the chunk ends; a request that is repeated, there or at the next head, finds itself. */
+static void an_append_goes_to_the_end_once(void **state)
+{
+    (void)state;
+    const uint32_t first = 5000, len = 3001;
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, data, first), 0);
+    rig->append = 20000;
+    assert_int_equal(append(0, other, len, 1), 0);
+    assert_int_equal(append(0, other + len, len, 2), 0);
+    assert_int_equal(append(0, other, len, 1), 0);
+    assert_int_equal(append(0, other, 10000, 3), DFS_EFBIG); /* whole, or not at all */
+    for (uint32_t s = 0; s < 3; s++) {
+        struct wire_task_result r = fence(s);
+        assert_int_equal(r.length, first + 2 * len);
+        assert_int_equal(stamp(s, r.sequence, r.length, true), 0);
+    }
+    rig->version = 2;
+    assert_int_equal(append(1, other + len, len, 2), 0);
+    assert_int_equal(append(1, other + 2 * len, 10, 4), 0);
+    uint32_t length = 0;
+    for (uint32_t s = 1; s < 3; s++) {
+        assert_int_equal(rig_read(rig, s, CHUNK, 0, first + 2 * len + 10, back, &length), 0);
+        assert_int_equal(length, first + 2 * len + 10);
+        assert_memory_equal(back, data, first);
+        assert_memory_equal(back + first, other, 2 * len + 10);
+    }
+}
+
+/* A file was made shorter: what its last chunk keeps is what a fence sums up and a stamp leaves. */
+static void a_stamp_cuts(void **state)
+{
+    (void)state;
+    const uint32_t keep = 7001;
+    struct wire_task told = {.kind = TASK_FENCE, .chunk = CHUNK, .version = 1, .keep = keep};
+    struct wire_task cut = {
+        .kind = TASK_STAMP, .chunk = CHUNK, .version = 1, .length = SIZE, .to = 2, .sequence = 1, .keep = keep};
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    struct wire_task_result r = result_of(0, &told);
+    assert_int_equal(r.length, SIZE);
+    assert_int_equal(r.crc, crc32c(0, data, keep));
+    assert_int_equal(result_of(0, &cut).error, 0);
+    assert_int_equal(result_of(0, &cut).error, 0);                     /* twice does no harm */
+    assert_int_equal(rig_read(rig, 0, CHUNK, 0, keep, back, NULL), 0); /* of the version before: as far as both go */
+    assert_int_equal(rig_read(rig, 0, CHUNK, 0, SIZE, back, NULL), DFS_ESTALE);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    rig->version = 2;
+    assert_int_equal(rig_read(rig, 0, CHUNK, 0, keep, back, NULL), 0);
+    assert_memory_equal(back, data, keep);
+    assert_int_equal(fence(0).length, keep);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -304,6 +363,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(an_append_goes_to_the_end_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

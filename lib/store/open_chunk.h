@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* What is remembered of a chunk that takes writes (open.c). */
+#ifndef DFS_STORE_OPEN_CHUNK_H
+#define DFS_STORE_OPEN_CHUNK_H
+
+#include "base/list.h"
+
+struct write;
+
+struct recent { /* a writer's request on an open chunk */
+    uint64_t session, number;
+    uint32_t offset, length, sequence;
+    struct write *write; /* while under way */
+    uint8_t kind;        /* enum record_kind */
+};
+
+struct open_chunk { /* a chunk written not long ago */
+    uint64_t id;
+    struct list lru;
+    uint64_t copy;
+    uint32_t version, sequence; /* last accepted */
+    uint32_t length;            /* of the chunk once all accepted is done */
+    uint32_t inflight;
+    uint32_t pending; /* of those: not durable here yet */
+    uint32_t lapse;   /* ss.lapses when it was opened */
+    uint8_t disk;
+    bool broken;
+    bool steady;           /* opened since the start: all that was ever accepted in this version is here */
+    bool fenced;           /* takes no more writes in this version */
+    struct recent *recent; /* owned; what has no session is free */
+    uint32_t n_recent, next_recent;
+    uint64_t seen;           /* by whoever is noted next: its numbers below need not be remembered; 0: not known */
+    struct open_chunk *next; /* with the same hash */
+};
+
+#endif

@@ -25,6 +25,7 @@ struct options {
     const char *bytes, *lines;                      /* head, tail */
     uint64_t depth, max_depth;
     bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
+    bool give_up;                                                                    /* fsck */
     bool changed, newer, skip_existing, checksum, dry_run, verbose, prune, preserve; /* put, get, cp */
     uint64_t wait, conflict;                                                         /* lock: ns; exit status */
     bool shared, exclusive, no_wait;

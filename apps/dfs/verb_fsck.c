@@ -8,7 +8,7 @@
 
 struct fsck {
     struct cli *cli;
-    uint64_t files, unreadable, short_of, other;
+    uint64_t files, unreadable, short_of, other, gave_up;
     bool printed; /* JSON: something stands before the next object */
 };
 
@@ -45,6 +45,7 @@ static const char *state_of(const struct dfs_fsck_entry *e)
 {
     return e->missing            ? "missing"
            : e->corrupt          ? "corrupt"
+           : e->waiting          ? "waiting"
            : e->under_replicated ? "under-replicated"
            : e->misplaced        ? "misplaced"
                                  : "over-replicated";
@@ -52,22 +53,24 @@ static const char *state_of(const struct dfs_fsck_entry *e)
 
 static void print_one(struct fsck *f, const char *path, const struct dfs_fsck_entry *e)
 {
-    f->unreadable += e->missing || e->corrupt;
-    f->short_of += e->under_replicated && !e->missing && !e->corrupt;
-    f->other += !e->under_replicated;
+    bool unreadable = e->missing || e->corrupt || e->waiting;
+    f->unreadable += unreadable;
+    f->short_of += e->under_replicated && !unreadable;
+    f->other += !e->under_replicated && !unreadable;
     if (f->cli->opt.json) {
         fputs(f->printed ? ",\n " : "", stdout);
         f->printed = true;
         printf("{");
         json_name(stdout, "path", path);
         printf(",\"state\":\"%s\",\"size\":%" PRIu64 ",\"goal\":%u,\"chunks\":%u,\"missing\":%u,\"corrupt\":%u"
-               ",\"under_replicated\":%u,\"misplaced\":%u,\"over_replicated\":%u}",
+               ",\"under_replicated\":%u,\"misplaced\":%u,\"over_replicated\":%u,\"waiting\":%u}",
                state_of(e), e->size, e->goal, e->chunks, e->missing, e->corrupt, e->under_replicated, e->misplaced,
-               e->over_replicated);
+               e->over_replicated, e->waiting);
         return;
     }
     uint32_t n = e->missing            ? e->missing
                  : e->corrupt          ? e->corrupt
+                 : e->waiting          ? e->waiting
                  : e->under_replicated ? e->under_replicated
                  : e->misplaced        ? e->misplaced
                                        : e->over_replicated;
@@ -78,6 +81,20 @@ static void print_one(struct fsck *f, const char *path, const struct dfs_fsck_en
 
 static void check(struct fsck *f, const char *path, uint64_t dir, const char *relative);
 
+static void take_gave_up(void *arg, const struct dfs_result *r) { *(uint32_t *)arg = r->gave_up; }
+
+static void give_up(struct fsck *f, const char *path, const struct dfs_fsck_entry *e)
+{
+    uint32_t chunks = 0;
+    struct call k = CALL(f->cli);
+    k.take = take_gave_up;
+    k.take_arg = &chunks;
+    if (call_wait(&k, dfs_give_up(f->cli->client, e->ino, on_call, &k)) != 0)
+        cli_fail(f->cli, path, "%s", k.error);
+    call_free(&k);
+    f->gave_up += chunks;
+}
+
 static void take_entry(struct fsck *f, const char *path, const struct dfs_fsck_entry *e)
 {
     char *name = *e->name ? path_join(path, e->name) : xstrdup(path);
@@ -85,6 +102,8 @@ static void take_entry(struct fsck *f, const char *path, const struct dfs_fsck_e
         check(f, name, e->ino, "");
     else
         print_one(f, name, e);
+    if (e->waiting > 0 && f->cli->opt.give_up)
+        give_up(f, name, e);
     free(name);
 }
 
@@ -112,9 +131,17 @@ static void check(struct fsck *f, const char *path, uint64_t dir, const char *re
     free(after);
 }
 
+static int usage(const char *what)
+{
+    fprintf(stderr, "dfs: fsck: %s; dfs fsck --help explains it\n", what);
+    return 2;
+}
+
 int verb_fsck(struct cli *cli)
 {
     struct fsck f = {.cli = cli};
+    if (cli->opt.give_up && cli->n_args == 0)
+        return cli->status = usage("--give-up needs the paths of the files that are to go on");
     if (cli->opt.json)
         printf("[");
     for (size_t i = 0; i < cli->n_args; i++)
@@ -129,6 +156,8 @@ int verb_fsck(struct cli *cli)
         printf("%" PRIu64 " files: %" PRIu64 " cannot be read in full, %" PRIu64 " more are short of copies, %" PRIu64
                " have copies too many or in the wrong place\n",
                f.files, f.unreadable, f.short_of, f.other);
+    if (cli->opt.give_up && !cli->opt.json)
+        printf("%" PRIu64 " chunks go on without the storage servers they waited for\n", f.gave_up);
     if (f.unreadable > 0)
         cli->status = 1;
     return 0;

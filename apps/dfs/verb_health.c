@@ -7,9 +7,10 @@ static void health_json(const struct dfs_health *h)
     printf("{\"status\":\"%s\",\"under_replicated\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"corrupt\":%" PRIu64
            ",\"repairing\":%" PRIu64 ",\"eta_seconds\":%" PRId64 ",\"endangered\":%" PRIu64
            ",\"over_replicated\":%" PRIu64 ",\"misplaced\":%" PRIu64 ",\"draining\":%" PRIu64
-           ",\"goal_too_high\":%" PRIu64 ",\"rebalancing\":%s,\"advice\":[",
+           ",\"goal_too_high\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"rebalancing\":%s,\"advice\":[",
            h->status, h->under_replicated, h->missing, h->corrupt, h->repairing, h->eta_seconds, h->endangered,
-           h->over_replicated, h->misplaced, h->draining, h->goal_too_high, h->rebalancing ? "true" : "false");
+           h->over_replicated, h->misplaced, h->draining, h->goal_too_high, h->waiting,
+           h->rebalancing ? "true" : "false");
     for (size_t i = 0; i < h->n_advice; i++) {
         fputs(i ? "," : "", stdout);
         json_string(stdout, h->advice[i]);
@@ -37,6 +38,7 @@ static void health_text(const struct cli *cli, const struct dfs_health *h)
     printf("health: %s%s%s\n", color ? paint[h->level] : "", h->status, color ? "\033[0m" : "");
     line("missing", h->missing, "cannot be read: no copy on a server that is up");
     line("corrupt", h->corrupt, "cannot be read: all copies that are up are damaged");
+    line("waiting", h->waiting, "neither read nor written: a server that was there when they were written is not back");
     line("one copy left", h->endangered, "of a goal of two or more");
     line("under-replicated", h->under_replicated, "fewer copies than their goal");
     line("repairing", h->repairing, "being copied now");

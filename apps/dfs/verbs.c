@@ -42,6 +42,8 @@ static const struct verb_flag put_flags[] = {
 static const struct verb_flag get_flags[] = {RECURSIVE, SYNC, CHECKSUM, SAY, END};
 static const struct verb_flag cp_flags[] = {
     RECURSIVE, SWITCH(preserve, "preserve", 'p', "keep modification times and owners"), SYNC, SAY, END};
+static const struct verb_flag fsck_flags[] = {
+    SWITCH(give_up, "give-up", 0, "files below PATH that wait for a storage server go on without it"), END};
 static const struct verb_flag head_flags[] = {
     TEXT(bytes, "bytes", 'c', "N", "the first N bytes, or with -N all but the last N", NULL),
     TEXT(lines, "lines", 'n', "N", "the first N lines", "10"), END};
@@ -275,12 +277,20 @@ const struct verb verbs[] = {
      "cannot be read now. The exit status is 0, 1 or 2, as monitors expect; 2 also if the NameServers do not answer.\n"
      "\n"
      "  dfs health\n  dfs -j health | jq .advice\n"},
-    {"fsck", "[PATH...]", "list files with something wrong", "R*", 0, ANY, verb_fsck, NULL,
-     "Prints a line for each file of which chunks are missing, corrupt, or short of copies, and sums up. The exit "
-     "status is\n"
-     "1 if any file is missing data. Without PATH: everything, the trash included.\n"
+    {"fsck", "[PATH...]", "list files with something wrong", "R*", 0, ANY, verb_fsck, fsck_flags,
+     "Prints a line for each file of which chunks are missing, corrupt, waiting, or short of copies, and sums up. The "
+     "exit\n"
+     "status is 1 if any file cannot be read in full. Without PATH: everything, the trash included.\n"
      "\n"
-     "  dfs fsck\n  dfs -j fsck /photos\n"},
+     "A file waits when the power failed everywhere while it was written in place, and a storage server that was there "
+     "is\n"
+     "not back: only that one may have the last of what was written. If it never comes back, --give-up lets the files "
+     "go on\n"
+     "with the longest history that the others hold; what only the lost server had is lost, and its copies are "
+     "dropped\n"
+     "should it return after all.\n"
+     "\n"
+     "  dfs fsck\n  dfs -j fsck /photos\n  dfs fsck --give-up /db/journal\n"},
     {"rebalance", "", "even out how full StorageServers are", "", 0, 0, verb_rebalance, NULL,
      "That happens by itself where servers differ by more than 10 points of a hundred; this narrows it to 2, in the\n"
      "background.\n"

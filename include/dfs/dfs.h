@@ -164,6 +164,7 @@ struct dfs_health {
     uint64_t goal_too_high; /* the goal is more than there are servers that stay */
     int64_t eta_seconds;    /* until all that can be repaired is; 0: nothing is to be done; -1: not known */
     bool rebalancing;
+    uint64_t waiting;          /* were written when their servers stopped, and one of these is not back */
     const char *const *advice; /* sentences that name what to do next */
     size_t n_advice;
 };
@@ -172,6 +173,8 @@ struct dfs_fsck_entry { /* a directory, or a file with something wrong; the numb
     const char *name;   /* empty: the path asked about, a file */
     uint64_t ino, size;
     uint32_t chunks, missing, corrupt, under_replicated, misplaced, over_replicated; /* as in dfs_health */
+    uint32_t
+        waiting; /* were written when their servers stopped, and one of these is not back: neither read nor written */
     uint8_t type, goal;
 };
 
@@ -214,6 +217,7 @@ struct dfs_result {
     size_t n_usage;
     const struct dfs_fsck_entry *fsck; /* fsck: one page */
     size_t n_fsck;
+    uint32_t gave_up;                    /* give_up: chunks that go on */
     uint32_t fsck_files;                 /* fsck: looked at for this page */
     const struct dfs_health *health;     /* health */
     struct dfs_server_change server;     /* server_set */
@@ -367,6 +371,9 @@ int dfs_server_set(struct dfs_client *c, uint32_t id, unsigned action, dfs_cb cb
 int dfs_server_process(struct dfs_client *c, const char *address, dfs_cb cb, void *arg);
 /* Evens out how full the servers are, further than happens by itself; comes back at once. */
 int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg);
+/* The chunks of a file (its inode number) that wait for a storage server which was there when they were written and is gone
+ * now go on without it: what only that server holds is lost. result.gave_up: how many. */
+int dfs_give_up(struct dfs_client *c, uint64_t ino, dfs_cb cb, void *arg);
 /* Takes a NameServer out of the cluster for good. */
 int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg);
 /* Hands leadership to this NameServer; 0: to the one that is furthest. */

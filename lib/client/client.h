@@ -60,6 +60,7 @@ enum client_op_kind {
     OP_STATUS,
     OP_HEALTH,
     OP_REBALANCE,
+    OP_GIVE_UP,
     OP_NM_REMOVE,
     OP_NM_TRANSFER,
     OP_QUARANTINE_DROP,

@@ -62,7 +62,7 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
     if (op_is_xattr(q->kind)) {
         xattr_build(r, m);
     } else if (q->kind == OP_SERVER_SET || q->kind == OP_HEALTH || q->kind == OP_FSCK || q->kind == OP_REBALANCE ||
-               q->kind == OP_QUARANTINE_DROP || q->kind == OP_RECOVER) {
+               q->kind == OP_GIVE_UP || q->kind == OP_QUARANTINE_DROP || q->kind == OP_RECOVER) {
         servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
@@ -404,6 +404,7 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     case MSG_TYPE_health_reply:
     case MSG_TYPE_fsck_reply:
     case MSG_TYPE_rebalance_reply:
+    case MSG_TYPE_give_up_reply:
         servers_answer(op, m);
         break;
     default:

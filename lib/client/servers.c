@@ -26,6 +26,10 @@ void servers_build(struct rpc *r, struct msg *m)
     case OP_REBALANCE:
         m->type = MSG_TYPE_rebalance;
         return;
+    case OP_GIVE_UP:
+        m->type = MSG_TYPE_give_up;
+        m->give_up.ino = q->id;
+        return;
     case OP_QUARANTINE_DROP:
         m->type = MSG_TYPE_quarantine_drop;
         return;
@@ -63,6 +67,7 @@ static void answer_health(struct op *op, const struct msg_health_reply *m)
         .draining = m->draining,
         .goal_too_high = m->goal_too_high,
         .rebalancing = m->rebalancing != 0,
+        .waiting = m->waiting,
         .advice = advice,
         .n_advice = m->n_advice,
     };
@@ -87,6 +92,7 @@ static void answer_fsck(struct op *op, const struct msg_fsck_reply *m)
                                        .under_replicated = w->under_replicated,
                                        .misplaced = w->misplaced,
                                        .over_replicated = w->over_replicated,
+                                       .waiting = w->waiting,
                                        .type = w->type,
                                        .goal = w->goal};
         if (!e[i].name)
@@ -112,6 +118,9 @@ void servers_answer(struct op *op, const struct msg *m)
         return;
     case MSG_TYPE_recover_reply:
         recover_answer(op, &m->recover_reply);
+        return;
+    case MSG_TYPE_give_up_reply:
+        op->result.gave_up = m->give_up_reply.chunks;
         return;
     case MSG_TYPE_rebalance_reply:
         op->result.bytes = m->rebalance_reply.bytes;

@@ -268,6 +268,57 @@ void agree_request(struct nm *nm, const struct event *ev, struct effects *fx)
     }
 }
 
+/* --- servers that do not come back --- */
+
+bool agree_waits(const struct nm *nm, uint64_t chunk)
+{
+    const struct agreement *a = agree_find(nm, chunk);
+
+    return a != NULL && agree_stands(a);
+}
+
+static void wait_for(struct agree_waiting *w, uint32_t server)
+{
+    for (uint32_t i = 0; i < w->n_servers; i++)
+        if (w->servers[i] == server)
+            return;
+    if (w->n_servers < ARRAY_LEN(w->servers))
+        w->servers[w->n_servers++] = server;
+}
+
+void agree_waiting(const struct nm *nm, struct agree_waiting *out)
+{
+    const struct agreement *a;
+
+    *out = (struct agree_waiting){.chunks = 0};
+    for (a = nm->lead.agree.by_place; a != NULL; a = a->hh.next) {
+        if (!agree_stands(a))
+            continue;
+        out->chunks++;
+        for (uint32_t i = 0; i < a->n; i++)
+            if (a->m[i].state == MEMBER_GONE)
+                wait_for(out, a->m[i].server);
+    }
+}
+
+void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx)
+{
+    struct msg reply = {.type = MSG_TYPE_give_up_reply};
+    struct agreement *a, *next;
+
+    HASH_ITER(hh, nm->lead.agree.by_place, a, next)
+    {
+        if (a->place.ino != ev->msg->give_up.ino || !agree_stands(a))
+            continue;
+        for (uint32_t i = 0; i < a->n; i++)
+            a->m[i].given_up = a->m[i].state == MEMBER_GONE;
+        fx_log(fx, LOG_WARN, "nm.given_up", "chunk=%" PRIu64 " ino=%" PRIu64, a->chunk, a->place.ino);
+        reply.give_up_reply.chunks++;
+        agree_step(nm, a, fx);
+    }
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
 /* --- by time --- */
 
 /* An open chunk that has to be sealed: nobody writes to it any more, a member is gone, or it has to become shorter. */

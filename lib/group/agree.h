@@ -4,6 +4,7 @@
 #ifndef DFS_GROUP_AGREE_H
 #define DFS_GROUP_AGREE_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct nm;
@@ -31,6 +32,15 @@ void agree_restarted(struct nm *nm, uint32_t server);
 void agree_unsettled(struct nm *nm, uint64_t chunk);
 /* Seals a chunk that takes writes, if that is not under way already. */
 void agree_seal(struct nm *nm, uint64_t chunk, struct effects *fx);
+/* Whether this chunk can be neither read nor written before a server that is gone is back, or is given up (B11). */
+bool agree_waits(const struct nm *nm, uint64_t chunk);
+struct agree_waiting {
+    uint64_t chunks;
+    uint32_t servers[8], n_servers; /* waited for: the first few */
+};
+void agree_waiting(const struct nm *nm, struct agree_waiting *out);
+/* An administrator gives up the servers that a file's chunks wait for. */
+void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx);
 void agree_tick(struct nm *nm, struct effects *fx);
 void agree_refuse(struct nm *nm, struct effects *fx); /* leadership is gone */
 void agree_close(struct nm *nm);

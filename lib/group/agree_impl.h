@@ -16,6 +16,7 @@ struct member {
     uint32_t version, length, crc; /* as told, or as the map says */
     uint64_t sequence;
     bool steady;
+    bool given_up;   /* gone, and an administrator says that it will not come back */
     uint64_t ask_at; /* mono ns: not before */
 };
 
@@ -58,6 +59,8 @@ void agree_start_seal(struct nm *nm, struct agreement *a, const struct meta_chun
 bool agree_start_open(struct nm *nm, struct agreement *a,
                       const struct meta_chunk_info *c) MUST_USE; /* false: too few */
 void agree_propose(struct nm *nm, struct agreement *a);
+/* It stands still until a member that is gone is back, or is given up. */
+bool agree_stands(const struct agreement *a);
 /* Whatever can be done now. May free it. */
 void agree_step(struct nm *nm, struct agreement *a, struct effects *fx);
 

@@ -82,11 +82,35 @@ static const struct member *longest(const struct agreement *a)
     return best;
 }
 
-/* 1: decided; 0: somebody has still to tell, or to come back. */
-static bool fences_done(struct nm *nm, struct agreement *a)
+/* After a loss of power everywhere all of them are waited for: a torn tail may have taken what another one has. An
+ * administrator may know that one does not come back (B11). */
+static bool enough_told(const struct agreement *a)
 {
     bool all = true, steady = false;
 
+    for (uint32_t i = 0; i < a->n; i++) {
+        all = all && (a->m[i].state != MEMBER_GONE || a->m[i].given_up);
+        steady = steady || (a->m[i].state == MEMBER_OK && a->m[i].steady);
+    }
+    return (all || steady) && longest(a) != NULL;
+}
+
+static bool somebody_has_to_tell(const struct agreement *a)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->m[i].state == MEMBER_IDLE || a->m[i].state == MEMBER_ASKED)
+            return true;
+    return false;
+}
+
+bool agree_stands(const struct agreement *a)
+{
+    return a->state == AGREE_FENCE && longest(a) != NULL && !somebody_has_to_tell(a) && !enough_told(a);
+}
+
+/* False: somebody has still to tell, or to come back. */
+static bool fences_done(struct nm *nm, struct agreement *a)
+{
     for (uint32_t i = 0; i < a->n; i++) {
         struct member *m = &a->m[i];
 
@@ -94,15 +118,11 @@ static bool fences_done(struct nm *nm, struct agreement *a)
             m->state = MEMBER_GONE;
         if (m->state == MEMBER_GONE && !agree_is_gone(nm, m->server)) {
             m->state = MEMBER_IDLE; /* it is back */
+            m->given_up = false;
             m->ask_at = 0;
         }
-        if (m->state == MEMBER_IDLE || m->state == MEMBER_ASKED)
-            return false;
-        all = all && m->state != MEMBER_GONE;
-        steady = steady || (m->state == MEMBER_OK && m->steady);
     }
-    /* After a loss of power everywhere all of them are waited for: a torn tail may have taken what another one has. */
-    return (all || steady) && longest(a) != NULL;
+    return !somebody_has_to_tell(a) && enough_told(a);
 }
 
 static void begin_stamps(struct agreement *a)

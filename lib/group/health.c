@@ -176,6 +176,27 @@ static void tell_missing(struct health *h)
     }
 }
 
+static void tell_waiting(struct health *h)
+{
+    struct agree_waiting w;
+    char names[128] = "";
+    size_t len = 0;
+
+    agree_waiting(h->nm, &w);
+    h->out->waiting = w.chunks;
+    if (w.chunks == 0)
+        return;
+    worse(h, HEALTH_RED);
+    for (uint32_t i = 0; i < w.n_servers; i++)
+        len += (size_t)snprintf(names + len, sizeof names - len, "%s%" PRIu32, i > 0 ? ", " : "", w.servers[i]);
+    advise(h,
+           "%" PRIu64
+           " chunks were being written when their storage servers stopped, and wait for storage server %s: start it "
+           "again; if it will not come back: dfs fsck --give-up PATH lets files go on without what only it holds (dfs "
+           "fsck lists them)",
+           w.chunks, names);
+}
+
 static void tell_short(struct health *h)
 {
     uint32_t stay = meta_servers_staying(h->nm->meta);
@@ -276,6 +297,7 @@ int health_read(struct nm *nm, struct msg *reply, struct arena *a)
     if (h.out->advice == NULL)
         return DFS_ENOMEM;
     tell_missing(&h);
+    tell_waiting(&h);
     tell_down(&h);
     tell_disks(&h);
     tell_short(&h);
@@ -289,9 +311,12 @@ int health_read(struct nm *nm, struct msg *reply, struct arena *a)
 }
 
 static bool is_corrupt(void *arg, uint64_t chunk) { return repair_is_corrupt(arg, chunk); }
+static bool waits(void *arg, uint64_t chunk) { return agree_waits(arg, chunk); }
 
 int health_fsck(struct nm *nm, const struct msg *req, struct msg *reply, struct arena *a)
 {
+    const struct meta_fsck_known known = {.corrupt = is_corrupt, .waits = waits, .arg = nm};
+
     memset(reply, 0, sizeof *reply);
-    return meta_read_fsck(nm->meta, &req->fsck, reply, a, is_corrupt, nm);
+    return meta_read_fsck(nm->meta, &req->fsck, reply, a, &known);
 }

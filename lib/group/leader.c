@@ -275,6 +275,9 @@ void leader_request(struct nm *nm, const struct event *ev, struct effects *fx)
     case MSG_TYPE_rebalance:
         repair_rebalance(nm, ev, fx);
         return;
+    case MSG_TYPE_give_up:
+        agree_go_on(nm, ev, fx);
+        return;
     case MSG_TYPE_report:
         report_request(nm, ev, fx);
         return;

@@ -424,6 +424,11 @@ int dfs_rebalance(struct dfs_client *c, dfs_cb cb, void *arg)
     return start(c, &(struct client_request){.kind = OP_REBALANCE, .cb = cb, .arg = arg});
 }
 
+int dfs_give_up(struct dfs_client *c, uint64_t ino, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_GIVE_UP, .id = ino, .cb = cb, .arg = arg});
+}
+
 int dfs_nm_remove(struct dfs_client *c, uint32_t id, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_NM_REMOVE, .limit = id, .cb = cb, .arg = arg});

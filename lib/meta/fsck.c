@@ -11,8 +11,7 @@
 struct fsck {
     const struct meta *m;
     struct msg_fsck_reply *out;
-    bool (*corrupt)(void *arg, uint64_t chunk);
-    void *arg;
+    const struct meta_fsck_known *known;
     uint32_t chunks, bytes;
 };
 
@@ -22,9 +21,10 @@ static void look_at_chunk(const struct fsck *f, uint64_t id, struct wire_fsck_en
     if (!meta_placement_get(f->m, meta_chunk(f->m, id)->placement, &p))
         return;
     bool missing = p.live + p.leaving == 0;
-    bool corrupt = !missing && f->corrupt(f->arg, id);
+    bool corrupt = !missing && f->known->corrupt(f->known->arg, id);
     e->missing += missing;
     e->corrupt += corrupt;
+    e->waiting += !missing && f->known->waits(f->known->arg, id);
     e->under_replicated += p.live < p.goal || corrupt;
     e->misplaced += p.domains_shared;
     e->over_replicated += p.live > p.goal;
@@ -43,16 +43,17 @@ static void look_at(struct fsck *f, struct str name, uint64_t ino)
         for (uint32_t i = 0; i < in->n; i++)
             look_at_chunk(f, meta_file_chunk(in, i), &e);
     }
-    if (type == INODE_DIRECTORY || e.missing || e.corrupt || e.under_replicated || e.misplaced || e.over_replicated) {
+    if (type == INODE_DIRECTORY || e.missing || e.corrupt || e.under_replicated || e.misplaced || e.over_replicated ||
+        e.waiting) {
         f->out->entries[f->out->n_entries++] = e;
         f->bytes += ENTRY_BYTES + name.len;
     }
 }
 
 int meta_read_fsck(const struct meta *m, const struct msg_fsck *r, struct msg *reply, struct arena *a,
-                   bool (*corrupt)(void *arg, uint64_t chunk), void *arg)
+                   const struct meta_fsck_known *known)
 {
-    struct fsck f = {.m = m, .out = &reply->fsck_reply, .corrupt = corrupt, .arg = arg};
+    struct fsck f = {.m = m, .out = &reply->fsck_reply, .known = known};
     struct names_cursor c;
     struct str name;
     uint64_t dir, at, ino;

@@ -211,10 +211,15 @@ uint8_t meta_file_goal(const struct meta *m, uint64_t ino);
 bool meta_chunk_scan(const struct meta *m, uint64_t *cursor, uint32_t limit,
                      bool (*fn)(void *arg, const struct meta_chunk_info *c), void *arg);
 
-/* A page of what is wrong with files (fsck): as meta_read. corrupt() says of a chunk whether all its copies that are up
- * are damaged, which only the leader knows. */
+/* What only the leader knows of a chunk. */
+struct meta_fsck_known {
+    bool (*corrupt)(void *arg, uint64_t chunk); /* all its copies that are up are damaged */
+    bool (*waits)(void *arg, uint64_t chunk);   /* for a server that held it when it was written */
+    void *arg;
+};
+/* A page of what is wrong with files (fsck): as meta_read. */
 int meta_read_fsck(const struct meta *m, const struct msg_fsck *r, struct msg *reply, struct arena *a,
-                   bool (*corrupt)(void *arg, uint64_t chunk), void *arg) MUST_USE;
+                   const struct meta_fsck_known *known) MUST_USE;
 
 /* Chunks by what is wrong with them; the classes overlap. */
 struct meta_health {

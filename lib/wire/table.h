@@ -483,6 +483,7 @@
     X(health, 0x011b, READ)                                                                                            \
     X(fsck, 0x011c, READ)                                                                                              \
     X(rebalance, 0x011d, LEADER)                                                                                       \
+    X(give_up, 0x011e, LEADER)                                                                                         \
     X(grant, 0x0118, LEADER)                                                                                           \
     X(hold, 0x0119, LEADER)                                                                                            \
     X(mkdir, 0x0120, MUTATION)                                                                                         \

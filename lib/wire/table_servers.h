@@ -19,7 +19,8 @@
     F(u32, corrupt)          /* all copies that are up are damaged */                                                  \
     F(u32, under_replicated) /* the missing and corrupt ones among them */                                             \
     F(u32, misplaced)        /* copies share a failure domain, though they need not */                                 \
-    F(u32, over_replicated)
+    F(u32, over_replicated)                                                                                            \
+    F(u32, waiting) /* written when the power failed, and a server that holds them is not back */
 
 /* --- reads --- */
 
@@ -37,7 +38,8 @@
     F(u64, draining)      /* chunks with a copy on a server that is being drained */                                   \
     F(u64, goal_too_high) /* chunks whose goal is more than there are servers that stay */                             \
     F(u8, rebalancing)                                                                                                 \
-    L(advice, advice, 64)
+    L(advice, advice, 64)                                                                                              \
+    F(u64, waiting) /* chunks written when the power failed, and a server that holds them is not back */
 
 /* What is wrong with the files of one directory, itself not counted, and which directories it holds: one page behind the
  * name `after`. Of a file: itself. */
@@ -83,5 +85,9 @@
 /* Evens out how full the servers are, further than happens by itself; again: nothing new. */
 #define MSG_rebalance(F, R, L) F(u8, reserved)
 #define MSG_rebalance_reply(F, R, L) F(u64, bytes) /* to be moved, about */
+
+/* The chunks of this file that wait for a server go on without it; what only that server holds is lost. */
+#define MSG_give_up(F, R, L) F(u64, ino)
+#define MSG_give_up_reply(F, R, L) F(u32, chunks) /* that go on */
 
 #endif

@@ -231,11 +231,19 @@ static void nothing_that_would_be_lost_is_removed(void **state)
 
 static bool is_chunk(void *arg, uint64_t chunk) { return chunk == *(uint64_t *)arg; }
 
+static bool no_chunk(void *arg, uint64_t chunk)
+{
+    (void)arg;
+    (void)chunk;
+    return false;
+}
+
 static int w_fsck(struct world *w, uint64_t dir, const char *path, struct str after, uint32_t limit, uint64_t corrupt)
 {
     struct msg_fsck r = {.dir = dir, .path = str_of(path), .after = after, .limit = limit};
     arena_reset(&w->arena);
-    return meta_read_fsck(w->m, &r, &w->reply, &w->arena, is_chunk, &corrupt);
+    const struct meta_fsck_known known = {.corrupt = is_chunk, .waits = no_chunk, .arg = &corrupt};
+    return meta_read_fsck(w->m, &r, &w->reply, &w->arena, &known);
 }
 
 static void fsck_lists_directories_and_what_is_wrong_in_them(void **state)

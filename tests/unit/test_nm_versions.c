@@ -340,6 +340,65 @@ static void after_a_loss_of_power_all_are_waited_for(void **state)
     stop(f);
 }
 
+static uint32_t give_up(struct fixture *f)
+{
+    struct msg m = {.type = MSG_TYPE_give_up, .give_up = {.ino = f->ino}};
+    const struct msg *reply;
+
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    return reply->give_up_reply.chunks;
+}
+
+static uint64_t waiting(struct fixture *f)
+{
+    struct msg m = {.type = MSG_TYPE_health};
+    const struct msg *reply;
+
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    return reply->health_reply.waiting;
+}
+
+static uint32_t fsck_waiting(struct fixture *f)
+{
+    struct msg m = {.type = MSG_TYPE_fsck, .fsck = {.dir = ROOT_INO, .path = STR("f"), .after = STR("")}};
+    const struct msg *reply;
+
+    assert_int_equal(rig_call(&f->r, &m, &reply), 0);
+    return reply->fsck_reply.n_entries == 0 ? 0 : reply->fsck_reply.entries[0].waiting;
+}
+
+/* B11: only an administrator may say that the others go on; and a member that lives still has to tell. */
+static void a_lost_member_may_be_given_up(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 3);
+    open_new(f);
+    f->silent[f->chain[2]] = true;
+    close_file(f);
+    moment(f);
+    fenced(f, f->chain[0], 4, 0);
+    for (int i = 0; i < 20; i++)
+        moment(f);
+    assert_int_equal(give_up(f), 0); /* one that is there has not told yet */
+    assert_int_equal(waiting(f), 0);
+    fenced(f, f->chain[1], 5, 0);
+    assert_true(chunk_info(f).open);
+    assert_int_equal(waiting(f), 1);
+    assert_int_equal(fsck_waiting(f), 1);
+    f->ino++;
+    assert_int_equal(give_up(f), 0); /* of another file */
+    f->ino--;
+    assert_int_equal(waiting(f), 1);
+    assert_int_equal(give_up(f), 1);
+    stamped(f, f->chain[1], 5, 2, 0);
+    assert_false(chunk_info(f).open);
+    assert_int_equal(copies(f), 1);
+    assert_int_equal(waiting(f), 0);
+    assert_int_equal(fsck_waiting(f), 0);
+    stop(f);
+}
+
 /* What was stamped for a leader that did not live to log it has a version the map does not know. */
 static void a_stamp_nobody_logged_is_gone_past(void **state)
 {
@@ -527,6 +586,7 @@ int main(void)
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
+        cmocka_unit_test(a_lost_member_may_be_given_up),
         cmocka_unit_test(a_stamp_nobody_logged_is_gone_past),
         cmocka_unit_test(who_may_not_write_opens_nothing),
         cmocka_unit_test(a_lock_passes_on_when_its_holders_chunks_have_moved),

@@ -44,7 +44,11 @@ static void ask(struct nm *nm, struct agreement *a, struct member *m)
                         .version = m->version,
                         .length = m->length};
 
+    const struct meta_server *s = meta_server_by_id(nm->meta, m->server);
+
     if (m->state != MEMBER_IDLE || nm->now.mono < m->ask_at)
+        return;
+    if (s == NULL || !s->up) /* a task for it would end only when it is back, and keep repair off this chunk */
         return;
     if (tasks_find_kind(nm, a->chunk, m->server, t.kind) != NULL)
         return; /* an earlier one has still to end */

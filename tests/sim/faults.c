@@ -124,6 +124,8 @@ static void on_strike(void *arg, uint64_t kind, uint64_t first)
 
 void faults_stop(struct cluster *c)
 {
+    if (!c->quiet)
+        loss_give_up(c);
     c->quiet = true;
     memset(c->blocked, 0, sizeof c->blocked);
     for (uint32_t i = 0; i < cluster_n_servers(c); i++)

@@ -4,12 +4,15 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "group/agree.h"
 #include "meta/meta.h"
-#include "store/impl.h"
 #include "support/memdisk.h"
 
 /* Longer than it takes to notice what is missing: two reports (node.c), comparing, a grace, and a grant's lifetime. */
 #define BETWEEN (60 * NS_PER_SEC)
+/* When all that were not lost for good are back: an administrator looks at what waits for others (CONSISTENCY B11). */
+#define GIVE_UP_AFTER (20 * NS_PER_SEC)
+#define GIVE_UP_EVERY NS_PER_SEC
 #define FILES_MAX 512u
 
 struct files {
@@ -100,22 +103,35 @@ static bool all_is_well(struct cluster *c)
     return h.under_replicated == 0 && h.missing == 0;
 }
 
-/* Should the power fail everywhere after that, only an administrator can say that the others are to go on without it
- * (CONSISTENCY B11). */
-static bool holds_open_chunk(const struct node *n)
+static void on_look(void *arg, uint64_t unused, uint64_t unused2)
 {
-    uint32_t at = 0;
-    for (const struct chunk *k; (k = index_next(&n->ss->index, &at));)
-        if (k->flags & CHUNK_OPEN)
-            return true;
-    return false;
+    struct cluster *c = arg;
+    struct node *leader = cluster_nm(c);
+    struct msg m = {.type = MSG_TYPE_give_up};
+    size_t at = 0;
+    uint64_t chunk, ino;
+    (void)unused;
+    (void)unused2;
+    while (leader->up && nm_leads(leader->nm, c->sim->now) &&
+           meta_open_chunk_next(nm_meta(leader->nm), &at, &chunk, &ino)) {
+        if (!agree_waits(leader->nm, chunk))
+            continue;
+        sim_note(c->sim, leader->name, "give up", chunk, ino);
+        m.give_up.ino = ino;
+        node_event(leader,
+                   &(struct event){.kind = EV_REQUEST, .now = node_now(leader), .peer = "administrator", .msg = &m});
+        break; /* the table has changed */
+    }
+    sim_plan(c->sim, GIVE_UP_EVERY, on_look, c, 0, 0);
 }
+
+void loss_give_up(struct cluster *c) { sim_plan(c->sim, GIVE_UP_AFTER, on_look, c, 0, 0); }
 
 void loss_strike(struct cluster *c)
 {
     struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
-    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c) || holds_open_chunk(n))
+    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c))
         return;
     c->lost_at = c->sim->now;
     sim_note(c->sim, n->name, "loss", kind, 0);

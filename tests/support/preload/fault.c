@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes calls of a real program fail, and its clock wrong: LD_PRELOAD=libdfs_fault.so with
  *
- *   DFS_FAULT="CALL[,n=N][,times=T][,errno=NAME][,path=TEXT][,while=FILE][;CALL…]"
+ *   DFS_FAULT="CALL[,n=N][,times=T][,errno=NAME|,delay=MS|,short][,path=TEXT][,while=FILE][;CALL…]"
  *   DFS_CLOCK=FILE
  *
  * CALL is open, read, write, fsync, fdatasync, rename, unlink, fallocate or malloc, each with all its relatives (write is
  * also pwritev). The N-th such call (default 1) fails with this errno (default EIO; malloc: ENOMEM), and the T - 1 that
  * follow (default 1; 0: all). Only calls on files whose path holds TEXT count, and only while FILE exists: so a test
- * decides when, in a process that runs. A call that fails has done nothing.
+ * decides when, in a process that runs. A call that fails has done nothing. One with a delay is carried out after so many
+ * milliseconds; a short read or write moves half its bytes (of several pieces: half the first).
  *
  * Under the address sanitizer its library has to be preloaded first; malloc does not fail then.
  *
@@ -52,10 +53,12 @@ static const struct {
 } errors[] = {{"EIO", EIO},     {"ENOSPC", ENOSPC}, {"ENOMEM", ENOMEM}, {"EMFILE", EMFILE},
               {"EROFS", EROFS}, {"EACCES", EACCES}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR}};
 
+#define SHORT (-1)
+
 struct rule {
     enum call call;
-    unsigned long n, times;
-    int error;
+    unsigned long n, times, delay;
+    int error; /* SHORT: half the bytes */
     char path[128], gate[256];
     atomic_ulong seen;
 };
@@ -84,6 +87,8 @@ static void set_option(struct rule *r, const char *key, const char *value)
         snprintf(r->path, sizeof r->path, "%s", value);
     } else if (strcmp(key, "while") == 0) {
         snprintf(r->gate, sizeof r->gate, "%s", value);
+    } else if (strcmp(key, "delay") == 0) {
+        r->delay = strtoul(value, NULL, 10);
     } else if (strcmp(key, "errno") == 0) {
         r->error = 0;
         for (size_t i = 0; i < sizeof errors / sizeof errors[0]; i++)
@@ -112,6 +117,10 @@ static void parse_rule(char *text)
     while ((word = strtok_r(NULL, ",", &save)) != NULL) {
         char *value = strchr(word, '=');
 
+        if (strcmp(word, "short") == 0) {
+            r->error = SHORT;
+            continue;
+        }
         if (value == NULL)
             die("an option has no value");
         *value++ = '\0';
@@ -150,18 +159,41 @@ static bool path_fits(const struct rule *r, const char *path, int fd)
     return strstr(at, r->path) != NULL;
 }
 
-/* The errno to fail with; 0: go on. path: of the file, or NULL and fd. */
+static void wait_ms(unsigned long ms)
+{
+    struct timespec ts = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+
+    nanosleep(&ts, NULL);
+}
+
+static bool applies(const struct rule *r, enum call call, const char *path, int fd)
+{
+    return r->call == call && path_fits(r, path, fd) && (r->gate[0] == '\0' || access(r->gate, F_OK) == 0);
+}
+
+static bool is_faulty(enum call call, int fd)
+{
+    for (unsigned i = 0; i < n_rules; i++)
+        if (applies(&rules[i], call, NULL, fd))
+            return true;
+    return false;
+}
+
+/* The errno to fail with; 0: go on; SHORT. path: of the file, or NULL and fd. */
 static int fails(enum call call, const char *path, int fd)
 {
     for (unsigned i = 0; i < n_rules; i++) {
         struct rule *r = &rules[i];
         unsigned long nth;
 
-        if (r->call != call || !path_fits(r, path, fd) || (r->gate[0] != '\0' && access(r->gate, F_OK) != 0))
+        if (!applies(r, call, path, fd))
             continue;
         nth = atomic_fetch_add(&r->seen, 1) + 1;
-        if (nth >= r->n && (r->times == 0 || nth < r->n + r->times))
+        if (nth < r->n || (r->times != 0 && nth >= r->n + r->times))
+            continue;
+        if (r->delay == 0)
             return r->error;
+        wait_ms(r->delay);
     }
     return 0;
 }
@@ -169,20 +201,31 @@ static int fails(enum call call, const char *path, int fd)
 /* --- the calls --- */
 
 /* A call of this kind on a descriptor; result -1 and errno when it fails. */
-#define ON_FD(call, type, name, params, args)                                                                          \
+#define ON_FD(call, type, name, params, args, halve)                                                                   \
     EXPORT type name params;                                                                                           \
     EXPORT type name params                                                                                            \
     {                                                                                                                  \
         static type(*real) params;                                                                                     \
         int error = fails(call, NULL, fd);                                                                             \
+        struct iovec half;                                                                                             \
+        (void)half;                                                                                                    \
                                                                                                                        \
         if (real == NULL)                                                                                              \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
-        if (error == 0)                                                                                                \
-            return real args;                                                                                          \
-        errno = error;                                                                                                 \
-        return -1;                                                                                                     \
+        if (error == SHORT) {                                                                                          \
+            halve;                                                                                                     \
+        } else if (error != 0) {                                                                                       \
+            errno = error;                                                                                             \
+            return -1;                                                                                                 \
+        }                                                                                                              \
+        return real args;                                                                                              \
     }
+#define HALF n = (n + 1) / 2
+#define HALF_FIRST                                                                                                     \
+    half = (struct iovec){v->iov_base, (v->iov_len + 1) / 2};                                                          \
+    v = &half;                                                                                                         \
+    n = 1
+#define WHOLE (void)0
 
 #define ON_PATH(call, name, params, args)                                                                              \
     EXPORT int name params;                                                                                            \
@@ -199,31 +242,48 @@ static int fails(enum call call, const char *path, int fd)
         return -1;                                                                                                     \
     }
 
-ON_FD(CALL_READ, ssize_t, read, (int fd, void *p, size_t n), (fd, p, n))
-ON_FD(CALL_READ, ssize_t, pread, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
-ON_FD(CALL_READ, ssize_t, pread64, (int fd, void *p, size_t n, off_t off), (fd, p, n, off))
-ON_FD(CALL_READ, ssize_t, preadv, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
-ON_FD(CALL_READ, ssize_t, preadv64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
-ON_FD(CALL_READ, ssize_t, preadv2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
-ON_FD(CALL_READ, ssize_t, preadv64v2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
-ON_FD(CALL_WRITE, ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n))
-ON_FD(CALL_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off))
-ON_FD(CALL_WRITE, ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off))
-ON_FD(CALL_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n))
-ON_FD(CALL_WRITE, ssize_t, pwritev, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
-ON_FD(CALL_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off))
-ON_FD(CALL_WRITE, ssize_t, pwritev2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
-ON_FD(CALL_WRITE, ssize_t, pwritev64v2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f))
-ON_FD(CALL_FSYNC, int, fsync, (int fd), (fd))
-ON_FD(CALL_FDATASYNC, int, fdatasync, (int fd), (fd))
-ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))
-ON_FD(CALL_FALLOCATE, int, fallocate64, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len))
+ON_FD(CALL_READ, ssize_t, read, (int fd, void *p, size_t n), (fd, p, n), HALF)
+ON_FD(CALL_READ, ssize_t, pread, (int fd, void *p, size_t n, off_t off), (fd, p, n, off), HALF)
+ON_FD(CALL_READ, ssize_t, pread64, (int fd, void *p, size_t n, off_t off), (fd, p, n, off), HALF)
+ON_FD(CALL_READ, ssize_t, preadv, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off), HALF_FIRST)
+ON_FD(CALL_READ, ssize_t, preadv64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off), HALF_FIRST)
+ON_FD(CALL_WRITE, ssize_t, write, (int fd, const void *p, size_t n), (fd, p, n), HALF)
+ON_FD(CALL_WRITE, ssize_t, pwrite, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off), HALF)
+ON_FD(CALL_WRITE, ssize_t, pwrite64, (int fd, const void *p, size_t n, off_t off), (fd, p, n, off), HALF)
+ON_FD(CALL_WRITE, ssize_t, writev, (int fd, const struct iovec *v, int n), (fd, v, n), HALF_FIRST)
+ON_FD(CALL_WRITE, ssize_t, pwritev, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off), HALF_FIRST)
+ON_FD(CALL_WRITE, ssize_t, pwritev64, (int fd, const struct iovec *v, int n, off_t off), (fd, v, n, off), HALF_FIRST)
+ON_FD(CALL_WRITE, ssize_t, pwritev2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f),
+      HALF_FIRST)
+ON_FD(CALL_WRITE, ssize_t, pwritev64v2, (int fd, const struct iovec *v, int n, off_t off, int f), (fd, v, n, off, f),
+      HALF_FIRST)
+ON_FD(CALL_FSYNC, int, fsync, (int fd), (fd), WHOLE)
+ON_FD(CALL_FDATASYNC, int, fdatasync, (int fd), (fd), WHOLE)
+ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len), WHOLE)
+ON_FD(CALL_FALLOCATE, int, fallocate64, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len), WHOLE)
 ON_PATH(CALL_RENAME, rename, (const char *path, const char *to), (path, to))
 ON_PATH(CALL_RENAME, renameat, (int dir, const char *path, int to_dir, const char *to), (dir, path, to_dir, to))
 ON_PATH(CALL_RENAME, renameat2, (int dir, const char *path, int to_dir, const char *to, unsigned flags),
         (dir, path, to_dir, to, flags))
 ON_PATH(CALL_UNLINK, unlink, (const char *path), (path))
 ON_PATH(CALL_UNLINK, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+
+/* What would have to wait for the disk is read another way: that call counts, and is the one that waits. */
+#define ON_NOWAIT(name)                                                                                                \
+    EXPORT ssize_t name(int fd, const struct iovec *v, int n, off_t off, int flags);                                   \
+    EXPORT ssize_t name(int fd, const struct iovec *v, int n, off_t off, int flags)                                    \
+    {                                                                                                                  \
+        static ssize_t (*real)(int, const struct iovec *, int, off_t, int);                                            \
+                                                                                                                       \
+        if (real == NULL)                                                                                              \
+            *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
+        if (!is_faulty(CALL_READ, fd))                                                                                 \
+            return real(fd, v, n, off, flags);                                                                         \
+        errno = EAGAIN;                                                                                                \
+        return -1;                                                                                                     \
+    }
+ON_NOWAIT(preadv2)
+ON_NOWAIT(preadv64v2)
 
 /* These return the error itself. */
 #define ON_FALLOCATE(name)                                                                                             \

@@ -250,8 +250,26 @@ static void lane_turn(struct ss *ss, struct store *st, enum segment_class class,
     }
 }
 
+static bool lane_waits(const struct lane *l) { return l->flushing || l->writing || (!l->active && l->next); }
+
+/* Neither failed nor of use: whoever is given a new chunk there would wait with it. */
+static void slow_turn(struct store *st, struct now now, struct effects *fx)
+{
+    bool slow = false;
+    for (int class = 0; class < SEGMENT_CLASSES; class ++) {
+        struct lane *l = &st->lanes[class];
+        if (!lane_waits(l))
+            l->since = now.mono;
+        slow |= now.mono - l->since > SLOW_AFTER;
+    }
+    if (slow != st->slow)
+        fx_log(fx, LOG_WARN, slow ? "store.disk_slow" : "store.disk_answers", "folder=%u", st->number);
+    st->slow = slow;
+}
+
 void append_turn(struct ss *ss, struct store *st, struct now now, struct effects *fx)
 {
+    slow_turn(st, now, fx);
     for (int class = 0; class < SEGMENT_CLASSES && !st->failed; class ++)
         lane_turn(ss, st, (enum segment_class) class, now, fx);
 }
@@ -274,6 +292,7 @@ void append_event(struct ss *ss, const struct event *ev, struct effects *fx)
     struct lane *l = &st->lanes[token_b(ev->token) % TOKEN_AHEAD];
     int err = ev->status;
     bool ahead = token_b(ev->token) & TOKEN_AHEAD;
+    l->since = ev->now.mono;
     if (ahead) {
         uint32_t i = 0;
         while (l->ahead[i].serial != token_b(ev->token) >> TOKEN_AHEAD_SERIAL)

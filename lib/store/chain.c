@@ -37,8 +37,10 @@ void write_free(struct ss *ss, struct write *w)
     for (uint32_t i = 0; w->open && i < w->open->n_recent; i++)
         if (w->open->recent[i].write == w)
             w->open->recent[i].write = NULL;
-    if (!w->part)
+    if (!w->part) {
         ss->write_bytes -= record_payload(&w->record);
+        ss->stores[w->disk].write_bytes -= record_payload(&w->record);
+    }
     ss->n_writes--;
     list_remove(&w->link);
     slots_remove(&ss->writes, w->slot);
@@ -88,6 +90,14 @@ static bool store_full(const struct ss *ss, const struct store *st, uint64_t now
     return st->full_until > now || st->free < store_reserve(ss);
 }
 
+/* By free space; of folders of one disk, by what they hold. */
+static bool store_better(const struct store *a, const struct store *b)
+{
+    if (a->slow != b->slow)
+        return b->slow;
+    return a->free != b->free ? a->free > b->free : a->chunks < b->chunks;
+}
+
 int store_pick(struct ss *ss, uint64_t now, struct store **out)
 {
     int err = DFS_EIO;
@@ -97,7 +107,7 @@ int store_pick(struct ss *ss, uint64_t now, struct store **out)
         if (st->failed)
             continue;
         err = DFS_ENOSPC;
-        if (!store_full(ss, st, now) && (!*out || st->free > (*out)->free))
+        if (!store_full(ss, st, now) && (!*out || store_better(st, *out)))
             *out = st;
     }
     return *out ? 0 : err;
@@ -134,6 +144,11 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
         return NULL;
     }
     struct store *st = o ? &ss->stores[o->disk] : c ? &ss->stores[c->disk] : NULL;
+    uint32_t bytes = m->kind == WRITE_DATA ? m->length : 0;
+    if (st && st->write_bytes + bytes > store_share(ss, INFLIGHT_WRITE_BYTES)) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many bytes are being written to that disk", ss->identity.server);
+        return NULL;
+    }
     int err = st ? (st->failed                         ? DFS_EIO
                     : store_full(ss, st, ev->now.mono) ? DFS_ENOSPC
                                                        : 0)
@@ -276,6 +291,7 @@ static void accept_write(struct ss *ss, const struct event *ev, struct open_chun
     o->inflight++;
     o->pending++;
     ss->write_bytes += record_payload(&r);
+    ss->stores[w->disk].write_bytes += record_payload(&r);
     open_note(ss, o, &w->record, w);
     w->down_done = m->n_chain == 0;
     if (!w->down_done)

@@ -236,6 +236,7 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     w->crcs = xcalloc(run->n, 4);
     memcpy(w->crcs, crcs + 4ULL * run->first, 4ULL * run->n);
     ss->write_bytes += g.len;
+    ss->stores[w->disk].write_bytes += g.len;
     j->moves++;
     j->moved += g.len;
     append_queue(ss, w);

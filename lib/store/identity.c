@@ -137,9 +137,10 @@ int identity_create(struct ss *ss, char *why, size_t why_len)
     return 0;
 }
 
-void identity_turn(struct ss *ss, struct effects *fx)
+void identity_turn(struct ss *ss, struct now now, struct effects *fx)
 {
-    if (ss->identity_writes || (!ss->identity_dirty && !ss->identity_rounds && !ss->scrub_dirty))
+    if (ss->identity_writes || now.mono < ss->identity_next ||
+        (!ss->identity_dirty && !ss->identity_rounds && !ss->scrub_dirty))
         return;
     /* both slots get to know; of where scrub is, one will do */
     ss->identity_rounds = ss->identity_dirty ? 1 : ss->identity_rounds ? ss->identity_rounds - 1 : 0;
@@ -167,11 +168,14 @@ void identity_turn(struct ss *ss, struct effects *fx)
 void identity_event(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     struct store *st = &ss->stores[token_a(ev->token)];
-    if (ev->status)
+    if (store_passes(ev->status)) {
+        ss->identity_dirty = true;
+        ss->identity_next = ev->now.mono + FULL_RETRY;
+    } else if (ev->status) {
         store_fail(ss, st, ev->status, "writing the identity", fx);
-    if (--ss->identity_writes)
+    }
+    if (--ss->identity_writes || ss->identity_dirty)
         return;
-    if (!ss->identity_dirty)
-        ss->saved_epoch = ss->written_epoch;
-    ss->identity_saved = !ss->identity_dirty;
+    ss->saved_epoch = ss->written_epoch;
+    ss->identity_saved = true;
 }

@@ -15,6 +15,7 @@
 #include "base/list.h"
 #include "base/log.h"
 #include "base/rand.h"
+#include "store/folder.h"
 #include "store/format.h"
 #include "store/index.h"
 #include "store/open_chunk.h"
@@ -32,11 +33,11 @@
 #define AHEAD_MIN (1u * 1024 * 1024)
 #define AHEAD_PIECE (2u * 1024 * 1024)
 #define AHEAD_WRITES 2u
-#define AHEAD_MAX 16u
 #define EARLY_BYTES (16u * 1024 * 1024)
 /* Payload of writes accepted and not answered, and of reads under way; beyond: EAGAIN. */
 #define INFLIGHT_WRITE_BYTES (64u * 1024 * 1024)
 #define INFLIGHT_READ_BYTES (64u * 1024 * 1024)
+#define INFLIGHT_SHARE_MIN (8u * 1024 * 1024) /* of which each folder of several has its share */
 /* Bytes between two ranges that are rather read than skipped. */
 #define READ_GAP (16u * 1024)
 #define READ_MAX (2u * 1024 * 1024)
@@ -197,55 +198,6 @@ struct clean { /* clean.c draws its states */
     uint32_t drain; /* of the segment; 0: not yet */
 };
 
-struct scrub {
-    uint64_t next;  /* when to go on */
-    uint64_t bytes; /* since start */
-    uint32_t passes;
-};
-
-struct disk_errors { /* since start */
-    uint32_t read, write, damaged;
-};
-
-struct ahead { /* a write ahead of its flush */
-    uint16_t serial;
-    bool written;
-    uint32_t n, bytes, end; /* records; in the segment */
-};
-
-struct lane { /* one class of segments of one disk */
-    struct segment *active, *next;
-    struct list queue;             /* struct write.link: waiting for the next batch */
-    struct list early;             /* written ahead, or being so: the next flush covers them */
-    struct list flight;            /* the flush under way covers them */
-    struct ahead ahead[AHEAD_MAX]; /* what early is made of, in order */
-    uint32_t n_ahead;
-    uint32_t writing; /* of them, under way */
-    uint16_t ahead_serial;
-    bool flushing;
-    int sick;             /* an error: nothing is submitted before all that is under way came back */
-    uint32_t early_bytes; /* in the segment */
-    uint32_t durable;     /* up to here the active segment is flushed */
-    uint32_t covers;      /* and up to here once the flush under way is done */
-};
-
-struct store { /* one data folder */
-    struct disk *disk;
-    uint8_t number;
-    bool failed, stat_pending;
-    struct identity identity;
-    uint64_t free, total;
-    uint64_t next_segment;
-    uint64_t full_until; /* no new segment could be made: refuse until then */
-    uint64_t chunks;
-    struct lane lanes[SEGMENT_CLASSES];
-    struct clean *job;
-    uint32_t clean_wait;
-    bool no_punch;
-    struct scrub scrub;
-    struct disk_errors errors;
-};
-
 /* --- writes --- */
 
 struct write {
@@ -355,6 +307,7 @@ struct ss {
     uint64_t saved_epoch;     /* durable in every working folder */
     bool identity_dirty, identity_saved, scrub_dirty;
     uint32_t identity_writes, identity_rounds; /* under way; still to come */
+    uint64_t identity_next;                    /* not before */
 
     struct order *orders; /* deletions to carry out, once their epoch is durable */
     uint32_t n_orders, cap_orders, deletes;
@@ -425,12 +378,14 @@ bool segment_drained(const struct segment *s, uint32_t drain);
 void tombs_relink(struct ss *ss, struct segment *from, struct moved_tomb *v, uint32_t n);
 /* Bytes that must stay free, so that a full folder can still delete and compact. */
 uint64_t store_reserve(const struct ss *ss);
+uint64_t store_share(const struct ss *ss, uint64_t limit); /* of what all folders may have in flight */
 /* A chunk (c, or NULL if it is not in the index) is gone, up to this copy, because of a tombstone in the segment `tomb`;
  * strays are further segments with records of it. */
 void chunk_bury(struct ss *ss, struct chunk *c, uint64_t chunk, uint64_t copy, uint32_t tomb, const uint32_t *strays,
                 uint32_t n_strays);
 /* The grave of this chunk in `s` reaches to the segment `slot` as well. */
 void grave_extend(struct ss *ss, const struct segment *s, uint64_t chunk, uint64_t copy, uint32_t slot);
+bool store_passes(int err); /* a want that says nothing against the disk */
 void store_fail(struct ss *ss, struct store *st, int err, const char *what, struct effects *fx);
 
 /* append.c */
@@ -505,7 +460,7 @@ uint64_t scrub_next(const struct ss *ss);
 /* identity.c */
 int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE;   /* reads all, decides; writes nothing */
 int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
-void identity_turn(struct ss *ss, struct effects *fx);
+void identity_turn(struct ss *ss, struct now now, struct effects *fx);
 void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);
 
 /* orders.c */

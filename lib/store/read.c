@@ -35,7 +35,8 @@ struct read {
     struct part *part; /* asked by us ourselves, for this; or NULL */
     uint64_t chunk;
     uint32_t length; /* of the chunk */
-    bool writers;    /* are told: it is to be copied */
+    uint8_t disk;
+    bool writers; /* are told: it is to be copied */
     int error;
     uint32_t waiting, bytes, budget;
     struct piece *pieces;
@@ -54,6 +55,7 @@ static void read_free(struct ss *ss, struct read *r)
     }
     slice_drop(&r->zeros);
     ss->read_bytes -= r->budget;
+    ss->stores[r->disk].read_bytes -= r->budget;
     ss->n_reads--;
     slots_remove(&ss->reads, r->slot);
     free(r->pieces);
@@ -298,6 +300,8 @@ static void answer(struct ss *ss, struct read *r, struct effects *fx)
         struct chunk *c = index_find(&ss->index, r->chunk);
         if (err == DFS_ECORRUPT && c)
             chunk_damaged(ss, c, "record header or checksums", fx);
+        else if (err == DFS_EIO && c && ss->n_damaged < DAMAGED_PAGE)
+            damaged_note(ss, c); /* the NameServer has it read again: the next try may succeed */
         fx_fail(fx, r->to, err, "server=%u chunk %" PRIu64 ": %s", ss->identity.server, r->chunk, dfs_strerror(err));
     }
     read_free(ss, r);
@@ -350,7 +354,9 @@ static struct read *read_new(struct ss *ss, const struct chunk *c, uint32_t offs
         r->error = plan(ss, r, c, offset, offset + length);
     for (uint32_t i = 0; i < r->n_ios; i++)
         r->budget += r->ios[i].len;
+    r->disk = c->disk;
     ss->read_bytes += r->budget;
+    ss->stores[r->disk].read_bytes += r->budget;
     return r;
 }
 
@@ -359,8 +365,11 @@ static void read_start(struct ss *ss, const struct event *ev, const struct chunk
     struct read *r = read_new(ss, c, ev->msg->chunk_read.offset, ev->msg->chunk_read.length);
     r->to = ev->to;
     r->writers = ev->msg->chunk_read.flags & READ_REPAIR;
+    uint64_t on_disk = ss->stores[r->disk].read_bytes;
     if (!r->error && ss->n_reads > 1 && ss->read_bytes > INFLIGHT_READ_BYTES)
         r->error = DFS_EAGAIN;
+    else if (!r->error && on_disk > r->budget && on_disk > store_share(ss, INFLIGHT_READ_BYTES))
+        r->error = DFS_EAGAIN; /* a disk that hangs must not have all there is */
     if (r->error || r->n_ios == 0)
         answer(ss, r, fx);
     else

@@ -189,12 +189,14 @@ void store_fail(struct ss *ss, struct store *st, int err, const char *what, stru
         queue_refuse(ss, &st->lanes[class], DFS_EIO, fx);
 }
 
+bool store_passes(int err) { return err == DFS_ENOSPC || err == DFS_EMFILE || err == DFS_ENOMEM; }
+
 static void create_failed(struct ss *ss, struct segment *s, const struct event *ev, struct effects *fx)
 {
     struct store *st = &ss->stores[s->disk];
     struct lane *l = &st->lanes[s->header.class];
     l->next = NULL;
-    if (ev->status != DFS_ENOSPC && ev->status != DFS_EMFILE && ev->status != DFS_ENOMEM) { /* those pass */
+    if (!store_passes(ev->status)) {
         store_fail(ss, st, ev->status, "creating a segment", fx);
         segment_forget(ss, s);
         return;
@@ -223,12 +225,10 @@ void segment_event(struct ss *ss, const struct event *ev, struct effects *fx)
             return;
         }
         store_fail(ss, st, DFS_ENOMEM, "creating a segment", fx);
-    } else if (s->state == SEG_CREATING) {
-        create_failed(ss, s, ev, fx);
     } else if (s->state == SEG_HEADING && ev->status == 0) {
         s->state = SEG_READY;
-    } else if (s->state == SEG_HEADING) {
-        store_fail(ss, st, ev->status, "writing a segment's header", fx);
+    } else if (s->state == SEG_CREATING || s->state == SEG_HEADING) {
+        create_failed(ss, s, ev, fx);
     } else if (s->state == SEG_SEALED) { /* its summary */
         s->closed = ev->status == 0;
         if (s->closed)
@@ -325,6 +325,11 @@ void chunk_bury(struct ss *ss, struct chunk *c, uint64_t chunk, uint64_t copy, u
 /* --- cleaning --- */
 
 int64_t segment_dead(const struct segment *s) { return (int64_t)s->payload - s->live_bytes; }
+
+uint64_t store_share(const struct ss *ss, uint64_t limit)
+{
+    return ss->n_stores == 1 ? limit : max_u64(limit / ss->n_stores, INFLIGHT_SHARE_MIN);
+}
 
 uint64_t store_reserve(const struct ss *ss) { return 2ULL * ss->segment_size[CLASS_SMALL]; }
 

@@ -295,7 +295,7 @@ void ss_turn(struct ss *ss, struct now now, struct effects *fx)
     register_turn(ss, now, fx);
     report_turn(ss, now, fx);
     inventory_turn(ss, now, fx);
-    identity_turn(ss, fx);
+    identity_turn(ss, now, fx);
     orders_turn(ss, fx);
     ss_tasks_turn(ss, now, fx);
     clean_turn(ss, now, fx);

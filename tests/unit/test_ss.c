@@ -189,7 +189,8 @@ static void a_repeated_write_takes_effect_once(void **state)
     rig_start(rig);
     late = rig_send_write(rig, 0, 1, 5, 0, data, 4096, 11, 1);
     rig_run(rig);
-    assert_int_equal(rig->answers[late].status, DFS_ESTALE); /* the others may not have it: to say so would be a guess */
+    assert_int_equal(rig->answers[late].status,
+                     DFS_ESTALE); /* the others may not have it: to say so would be a guess */
     rig_next_version(rig);
     late = rig_send_write(rig, 0, 1, 5, 0, data, 4096, 11, 1);
     rig_run(rig);
@@ -430,6 +431,24 @@ static void want_of_files_or_memory_is_no_reason_to_give_up_a_disk(void **state)
     }
 }
 
+/* What the folders are to hold of the epoch waits for space; reading goes on, and so does everything afterwards. */
+static void a_full_disk_under_the_identity_is_not_given_up(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 0, 1, 5, 0, data, 100), 0);
+    memdisk_fail(rig->disks[0][0], DISK_WRITE, 1, DFS_ENOSPC, true);
+    rig->epoch = 9;
+    rig->remove[rig->n_remove++] = 5;
+    rig_pass(rig, 3 * NS_PER_SEC);
+    assert_true(memdisk_struck(rig->disks[0][0], DISK_WRITE));
+    assert_int_equal(rig->disks_failed, 0);
+    assert_int_equal(rig_read(rig, 0, 5, 0, 100, back, NULL), 0);
+    memdisk_fail(rig->disks[0][0], DISK_WRITE, 0, 0, false);
+    rig_pass(rig, 3 * NS_PER_SEC);
+    assert_int_equal(rig_chunks(rig, 0), 0);
+}
+
 /* Many small chunks come and go while one waits for a slow server further down: only that one waits. */
 static void a_slow_server_keeps_out_no_other_chunk(void **state)
 {
@@ -480,6 +499,7 @@ int main(void)
         T(foreign_folders_are_refused),
         T(several_folders_share_the_chunks_and_one_may_die),
         T(want_of_files_or_memory_is_no_reason_to_give_up_a_disk),
+        T(a_full_disk_under_the_identity_is_not_given_up),
         T(a_slow_server_keeps_out_no_other_chunk),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -11,7 +11,7 @@
  *   node.c     files that are open                       io.c     reading them
  *   write.c    what was written and is not in the cluster yet
  *   size.c     truncate, fallocate                      lock.c   flock and fcntl
- *   notice.c   what others have changed */
+ *   notice.c   what others have changed                   append.c O_APPEND */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -47,6 +47,7 @@ struct call {
     struct dir *dir;
     uint8_t *buf;
     struct resizing *resizing;
+    struct appending *appending;
     bool plus, wants_write, interrupted;
     unsigned tries;
     struct dfs_setattr set;
@@ -135,6 +136,10 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 void set_attributes(struct call *k);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
 
+/* --- append.c --- */
+/* The answer to a write through a descriptor with O_APPEND; offset: where the kernel thinks the end is. */
+void write_at_end(fuse_req_t req, struct node *n, const void *p, size_t len, uint64_t offset);
+
 /* --- size.c --- */
 /* What op_setattr does if the size is to be set, too. */
 void set_size(struct call *k, uint64_t size);
@@ -201,6 +206,8 @@ void unlock_when_durable(fuse_req_t req, struct node *n, const struct dfs_lock *
 
 /* --- notice.c --- */
 void notices_start(struct mount *m);
+/* Pages the kernel has of this inode are not good. */
+void notices_add(struct mount *m, uint64_t ino);
 void notices_free(struct mount *m);
 
 /* --- session.c --- */

@@ -65,6 +65,12 @@ static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
     next_batch(q);
 }
 
+void notices_add(struct mount *m, uint64_t ino)
+{
+    const struct dfs_invalidation v = {.ino = ino};
+    on_invalidate(m->notices, &v, 1);
+}
+
 void notices_start(struct mount *m)
 {
     m->notices = xcalloc(1, sizeof *m->notices);

@@ -296,6 +296,10 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
     struct node *n = handle_of(fi)->node;
     size_t len = in->buf[0].size; /* one piece of memory: nothing is spliced */
     (void)ino;
+    if (fi->flags & O_APPEND) {
+        write_at_end(req, n, in->buf[0].mem, len, (uint64_t)off);
+        return;
+    }
     if (list_empty(&m->writers) && has_room(n, len)) {
         take(n, req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
         return;

@@ -66,6 +66,27 @@ assert other(b, 0, 10)
 P
 python3 "$T/ranges.py" "$T/a/count" "$T/b/count" || fail "ranges"
 
+say "two mounts append to one file"
+cat >"$T/append.sh" <<'S'
+i=0
+while [ $i -lt 200 ]; do
+    echo "$2 $i" >>"$1"
+    i=$((i + 1))
+done
+S
+sh "$T/append.sh" "$T/a/log" one &
+one=$!
+sh "$T/append.sh" "$T/b/log" two
+wait $one
+for who in one two; do
+    seq 0 199 | sed "s/^/$who /" >"$T/wanted"
+    grep "^$who " "$T/a/log" | cmp - "$T/wanted" || fail "what $who appended"
+done
+[ "$(wc -l <"$T/b/log")" = 400 ] || fail "400 lines were appended, there are $(wc -l <"$T/b/log")"
+head -c 70000000 /dev/urandom >"$T/long"
+cat "$T/long" >>"$T/a/log2" # over the end of a chunk
+cmp "$T/long" "$T/b/log2" || fail "what was appended over the end of a chunk"
+
 say "a holder that is killed"
 flock -o "$T/a/count" sleep 12 & # it alone has the file open
 holder=$!

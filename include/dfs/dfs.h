@@ -451,7 +451,8 @@ int dfs_ftruncate(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb,
  * dfs_fsync, which its own callback was given, is told here once more, or by dfs_close. */
 int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
 /* DFS_EBUSY while writes to it are under way. Locks taken through it are given up, and what waits for one ends with
- * DFS_ECANCELED. */
+ * DFS_ECANCELED. Where the NameServers cannot be reached or have no space left it fails, and the file is still open, with
+ * its locks: close it again. */
 int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
 
 /* Locks keep nobody from reading or writing; they keep out those who lock. One that is taken may be counted on until it is

@@ -448,9 +448,13 @@ static void on_close(struct rpc *r, int status, const struct event *ev, struct e
     struct file *f = file_find(op->c, op->req.file);
     if (op->ended)
         return;
-    if (status == 0 && f && f->dirty) {
+    if ((status == 0 || status == DFS_ENOSPC) && f && f->dirty) { /* a full disk costs the time, not the close */
         f->dirty = false;
         rpc_start(r, fx);
+        return;
+    }
+    if (f && status != 0 && status != DFS_EBADF && status != DFS_ESESSION) { /* it is open still, with its locks */
+        op_fail_rpc(op, status, ev);
         return;
     }
     int error = f ? f->error : 0;

@@ -245,7 +245,7 @@ static void verify_ended(struct nm *nm, const struct nm_task *t, const struct wi
     bool member = mapped && has_member(nm, &c, t->server);
 
     if (member && is_bad(err)) {
-        bad_note(nm, t->chunk, t->server, err != DFS_ENOCHUNK && err != DFS_EIO);
+        bad_note(nm, t->chunk, t->server, err != DFS_ENOCHUNK);
     } else if (member && err == 0) {
         bad_clear(nm, t->chunk, t->server);
         if (t->reason == REASON_CONFIRM)

@@ -6,6 +6,7 @@
 
 #include "group/agree.h"
 #include "meta/meta.h"
+#include "store/impl.h"
 #include "support/memdisk.h"
 
 /* Longer than it takes to notice what is missing: two reports (node.c), comparing, a grace, and a grant's lifetime. */
@@ -127,11 +128,22 @@ static void on_look(void *arg, uint64_t unused, uint64_t unused2)
 
 void loss_give_up(struct cluster *c) { sim_plan(c->sim, GIVE_UP_AFTER, on_look, c, 0, 0); }
 
+/* Should the power fail everywhere after that, only an administrator can say that the others are to go on without it
+ * (CONSISTENCY B11). */
+static bool holds_open_chunk(const struct node *n)
+{
+    uint32_t at = 0;
+    for (const struct chunk *k; (k = index_next(&n->ss->index, &at));)
+        if (k->flags & CHUNK_OPEN)
+            return true;
+    return false;
+}
+
 void loss_strike(struct cluster *c)
 {
     struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
-    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c))
+    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c) || holds_open_chunk(n))
         return;
     c->lost_at = c->sim->now;
     sim_note(c->sim, n->name, "loss", kind, 0);

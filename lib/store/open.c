@@ -127,9 +127,23 @@ uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, s
     return n;
 }
 
+/* What the copy before this one had was another history: one on a disk that failed, say. */
+static struct open_chunk *open_anew(struct ss *ss, uint64_t chunk)
+{
+    struct open_chunk *o = open_find(ss, chunk);
+    if (o && !o->inflight) {
+        open_forget(ss, o);
+        o = NULL;
+    }
+    for (uint32_t i = 0; o && i < o->n_recent; i++)
+        if (!o->recent[i].write)
+            o->recent[i].session = 0;
+    return o;
+}
+
 void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n)
 {
-    struct open_chunk *o = n ? open_find(ss, c->id) : NULL;
+    struct open_chunk *o = open_anew(ss, c->id);
     if (!o)
         o = n ? open_add(ss, c->id) : NULL;
     if (!o)

@@ -166,6 +166,7 @@ static const struct key health[] = {
     {"misplaced", "number", "copies share a failure domain, though they need not"},
     {"draining", "number", "on a server that is to be emptied"},
     {"goal_too_high", "number", "asks for more copies than there are servers"},
+    {"waiting", "number", "was being written when its servers stopped, and one of them is not back"},
     {"rebalancing", "boolean", ""},
     {"advice", "array", "sentences"},
     END,
@@ -181,6 +182,7 @@ static const struct key broken[] = {
     {"under_replicated", "number", ""},
     {"misplaced", "number", ""},
     {"over_replicated", "number", ""},
+    {"waiting", "number", ""},
     END,
 };
 

@@ -12,7 +12,7 @@ load() {
     i=0
     while :; do
         i=$((i + 1))
-        file=$T/load/$1.src
+        file=$T/load/$round.$1.src # a put of the round before may live on, and finish
         size=$(od -An -N3 -tu4 /dev/urandom)
         random_file "$file" $((size % 200000))
         [ $((i % 10)) -ne 5 ] || random_file "$file" 3000000

@@ -12,6 +12,7 @@ Measures NameServers on loopback, each part in turn, and prints one line for eac
 
   --only WORDS  some of "core restart list snapshot outstanding three failover" (default all)
   --files N     files of the large namespace (default 10000000)
+  --window S    how long creates among many files are measured: one that holds a whole snapshot tells more (default 60)
   --rounds N    how often what is compared is measured, alternating (default 3)
   --dir DIR     where the servers keep their data (default build/nm_scale; removed at the end)
   --build DIR   the release build (default build/release)
@@ -19,17 +20,18 @@ HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ONLY="core restart list snapshot outstanding three failover" FILES=10000000 ROUNDS=3
+ONLY="core restart list snapshot outstanding three failover" FILES=10000000 ROUNDS=3 WINDOW=60
 DIR=$ROOT/build/nm_scale BUILD=$ROOT/build/release
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
-        --only | --files | --rounds | --dir | --build)
+        --only | --files | --rounds | --window | --dir | --build)
             [ $# -ge 2 ] || { echo "nm_scale: $1 needs a value" >&2; exit 2; }
             case $1 in
                 --only) ONLY=$2 ;;
                 --files) FILES=$2 ;;
                 --rounds) ROUNDS=$2 ;;
+                --window) WINDOW=$2 ;;
                 --dir) DIR=$2 ;;
                 --build) BUILD=$2 ;;
             esac
@@ -99,7 +101,7 @@ part_restart() {
     fill large "$FILES"
     start_nm large
     for round in $(seq "$ROUNDS"); do
-        bench create ops_per_s -c 50 --seconds 4 >>"$DIR/large.rates"
+        bench create ops_per_s -c 50 --seconds "$WINDOW" >>"$DIR/large.rates"
         stop_all
         start_nm "empty$round" --init
         bench create ops_per_s -c 50 --files 10000 >/dev/null

@@ -108,12 +108,6 @@ static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc,
 {
     struct get *g = r->get;
     r->tried = 0;
-    if (r->open && r->gaps > 0 && r->gaps == loc->n_replicas) { /* nothing was ever written to it */
-        r->hole = r->done = true;
-        g->in_flight -= r->length;
-        get_pump(g, fx);
-        return;
-    }
     if (r->gaps > 0 && r->gaps == loc->n_replicas) {
         r->holes_ok = true;
         r->gaps = 0;
@@ -198,8 +192,6 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
         read_split(r, fx);
         return;
     }
-    if (err == DFS_ENOCHUNK && r->open)
-        err = GET_GAP;
     read_note(r, err, ev);
     r->gaps += err == GET_GAP;
     r->tried |= (uint32_t)1 << r->replica;

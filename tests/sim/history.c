@@ -13,6 +13,9 @@
 /* Some seeds draw so many faults that hardly anything can succeed: the faults end, and the work must. */
 #define FAULTS_LIMIT (1800 * NS_PER_SEC)
 
+/* An administrator has looked, too, at what waits for servers that are lost. */
+static bool is_healed(struct work *w) { return w->cluster->looked && cluster_whole(w->cluster); }
+
 static bool is_whole(struct work *w) { return cluster_whole(w->cluster); }
 
 static bool is_done(struct work *w) { return work_done(w); }
@@ -69,7 +72,7 @@ static bool work_after_faults(struct work *w)
     node_start(&c->nodes[c->n_names - 1]);
     sim_note(c->sim, "sim", "quiet", w->ops, w->unknown_ops);
     settle(c->sim);
-    if (!run_until(w, is_whole, HEAL_LIMIT, "the cluster to heal"))
+    if (!run_until(w, is_healed, HEAL_LIMIT, "the cluster to heal"))
         return false;
     w->strict = true;
     work_start(w, 4);

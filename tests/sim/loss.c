@@ -104,25 +104,35 @@ static bool all_is_well(struct cluster *c)
     return h.under_replicated == 0 && h.missing == 0;
 }
 
+static bool leads(const struct node *n) { return n->up && nm_leads(n->nm, n->cluster->sim->now); }
+
+/* A chunk that waits for a server that is gone, and its file; 0: none. */
+static uint64_t waits_next(const struct node *leader, uint64_t *ino)
+{
+    size_t at = 0;
+    uint64_t chunk;
+    while (meta_open_chunk_next(nm_meta(leader->nm), &at, &chunk, ino))
+        if (agree_waits(leader->nm, chunk))
+            return chunk;
+    return 0;
+}
+
 static void on_look(void *arg, uint64_t unused, uint64_t unused2)
 {
     struct cluster *c = arg;
     struct node *leader = cluster_nm(c);
     struct msg m = {.type = MSG_TYPE_give_up};
-    size_t at = 0;
-    uint64_t chunk, ino;
+    uint64_t chunk;
     (void)unused;
     (void)unused2;
-    while (leader->up && nm_leads(leader->nm, c->sim->now) &&
-           meta_open_chunk_next(nm_meta(leader->nm), &at, &chunk, &ino)) {
-        if (!agree_waits(leader->nm, chunk))
-            continue;
-        sim_note(c->sim, leader->name, "give up", chunk, ino);
-        m.give_up.ino = ino;
+    while (!c->sim->failed && leads(leader) && (chunk = waits_next(leader, &m.give_up.ino))) {
+        sim_note(c->sim, leader->name, "give up", chunk, m.give_up.ino);
         node_event(leader,
                    &(struct event){.kind = EV_REQUEST, .now = node_now(leader), .peer = "administrator", .msg = &m});
-        break; /* the table has changed */
+        if (leads(leader) && agree_waits(leader->nm, chunk))
+            sim_fail(c->sim, "chunk %" PRIu64 " waits for servers that were given up", chunk);
     }
+    c->looked = c->looked || leads(leader);
     sim_plan(c->sim, GIVE_UP_EVERY, on_look, c, 0, 0);
 }
 

@@ -51,6 +51,7 @@ struct cluster {
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
     uint64_t lost_at;                  /* the last loss for good */
+    bool looked;                       /* after that: what waited for others was given up */
     uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
     const struct node *last_leader;
     bool latecomer; /* the last NameServer has not been started yet */

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Which replica a client asks first: one on its own machine, else one of those that are neither silent nor busy. */
+/* Which replica a client asks first: one on its own machine, else one of those that are neither silent nor busy. And what it
+ * makes of replicas that have nothing. */
 #include "client_fake.h"
 
 #define SIZE (4 * MIB)
@@ -83,12 +84,40 @@ static void busy_and_silent_replicas_are_left_alone(void **state)
     assert_true(silent[0] == 0 && silent[1] > 0 && silent[2] == 0);
 }
 
+/* A chunk that is written in place is on its servers from the moment it is in the map. Where none of them has it any more (each
+ * was replaced by an empty one, say), it is lost: it was not a hole, which reads as zeros. */
+static void a_chunk_that_nobody_has_is_no_hole(void **state)
+{
+    struct fake *f = fake_new();
+    uint32_t refused = 0;
+    (void)state;
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = bytes_read}});
+    fake_run(f);
+    f->map[0].open = 1;
+    fake_start(f, (struct client_request){
+                      .kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = bytes_write}});
+    while (!f->ended) {
+        struct fake_call *k = fake_next(f);
+        if (!k)
+            fake_sleep(f);
+        else if (k->m.type == MSG_TYPE_chunk_read && ++refused)
+            fake_refuse(f, k, DFS_ENOCHUNK, "", "");
+        else
+            fake_answer(f, k);
+    }
+    assert_int_equal(f->status, DFS_EIO);
+    assert_true(refused > f->map[0].n_replicas); /* it was located anew */
+    assert_non_null(strstr(f->error, dfs_strerror(DFS_ENOCHUNK)));
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(reads_are_spread_over_replicas_that_are_alike),
         cmocka_unit_test(the_replica_on_this_machine_is_asked),
         cmocka_unit_test(busy_and_silent_replicas_are_left_alone),
+        cmocka_unit_test(a_chunk_that_nobody_has_is_no_hole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

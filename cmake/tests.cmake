@@ -73,6 +73,10 @@ foreach(script IN LISTS scripts)
     set_tests_properties(e2e_${name} PROPERTIES LABELS e2e TIMEOUT 300 SKIP_RETURN_CODE 77
         ENVIRONMENT "DFS_BIN=${CMAKE_BINARY_DIR}/bin;${test_environment}")
 endforeach()
+# These go on for as long as $DFS_TEST_LONG has them, and have deadlines of their own for each step.
+foreach(name crash_all exactly_once powercut)
+    set_tests_properties(e2e_${name} PROPERTIES TIMEOUT 36000)
+endforeach()
 
 file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/fuzz/fuzz_*.c)
 foreach(source IN LISTS fuzz_sources)

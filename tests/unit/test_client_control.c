@@ -13,7 +13,7 @@ static int short_read(void *arg, uint64_t offset, void *buf, size_t len, size_t 
 
 static void put(struct fake *f, uint64_t size)
 {
-    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {short_read, NULL, &size}});
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = short_read, .arg = &size}});
     fake_run(f);
     assert_int_equal(f->status, 0);
 }
@@ -94,7 +94,7 @@ static void a_source_that_has_something_is_asked_at_once(void **state)
     (void)state;
     struct fake *f = fake_new();
     bool fed = false;
-    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {starving_read, NULL, &fed}});
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = starving_read, .arg = &fed}});
     uint64_t number = client_last(f->c);
     assert_null(fake_next(f));
     fed = true;

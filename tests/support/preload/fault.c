@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Makes calls of a real program fail, and its clock wrong: LD_PRELOAD=libdfs_fault.so with
  *
- *   DFS_FAULT="CALL[,n=N][,times=T][,errno=NAME|,delay=MS|,short][,path=TEXT][,while=FILE][;CALL…]"
+ *   DFS_FAULT="CALL[,n=N][,times=T][,errno=NAME|,delay=MS|,short|,lie][,path=TEXT][,while=FILE][;CALL…]"
  *   DFS_CLOCK=FILE
  *
  * CALL is open, read, write, fsync, fdatasync, rename, unlink, fallocate or malloc, each with all its relatives (write is
  * also pwritev). The N-th such call (default 1) fails with this errno (default EIO; malloc: ENOMEM), and the T - 1 that
  * follow (default 1; 0: all). Only calls on files whose path holds TEXT count, and only while FILE exists: so a test
  * decides when, in a process that runs. A call that fails has done nothing. One with a delay is carried out after so many
- * milliseconds; a short read or write moves half its bytes (of several pieces: half the first).
+ * milliseconds; a short read or write moves half its bytes (of several pieces: half the first); a flush that lies reports
+ * success and does nothing.
  *
  * Under the address sanitizer its library has to be preloaded first; malloc does not fail then.
  *
@@ -54,11 +55,12 @@ static const struct {
               {"EROFS", EROFS}, {"EACCES", EACCES}, {"EDQUOT", EDQUOT}, {"EINTR", EINTR}};
 
 #define SHORT (-1)
+#define LIE (-2)
 
 struct rule {
     enum call call;
     unsigned long n, times, delay;
-    int error; /* SHORT: half the bytes */
+    int error; /* SHORT: half the bytes; LIE: none, and success */
     char path[128], gate[256];
     atomic_ulong seen;
 };
@@ -121,6 +123,10 @@ static void parse_rule(char *text)
             r->error = SHORT;
             continue;
         }
+        if (strcmp(word, "lie") == 0 && (r->call == CALL_FSYNC || r->call == CALL_FDATASYNC)) {
+            r->error = LIE;
+            continue;
+        }
         if (value == NULL)
             die("an option has no value");
         *value++ = '\0';
@@ -179,7 +185,7 @@ static bool is_faulty(enum call call, int fd)
     return false;
 }
 
-/* The errno to fail with; 0: go on; SHORT. path: of the file, or NULL and fd. */
+/* The errno to fail with; 0: go on; SHORT or LIE. path: of the file, or NULL and fd. */
 static int fails(enum call call, const char *path, int fd)
 {
     for (unsigned i = 0; i < n_rules; i++) {
@@ -214,6 +220,8 @@ static int fails(enum call call, const char *path, int fd)
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
         if (error == SHORT) {                                                                                          \
             halve;                                                                                                     \
+        } else if (error == LIE) {                                                                                     \
+            return 0;                                                                                                  \
         } else if (error != 0) {                                                                                       \
             errno = error;                                                                                             \
             return -1;                                                                                                 \

@@ -296,9 +296,25 @@ void agree_waiting(const struct nm *nm, struct agree_waiting *out)
             continue;
         out->chunks++;
         for (uint32_t i = 0; i < a->n; i++)
-            if (a->m[i].state == MEMBER_GONE)
+            if (agree_may_have_more(&a->m[i]))
                 wait_for(out, a->m[i].server);
     }
+}
+
+bool agree_lost(const struct nm *nm, uint64_t chunk)
+{
+    const struct agreement *a = agree_find(nm, chunk);
+
+    return a != NULL && agree_is_lost(a);
+}
+
+uint64_t agree_lost_chunks(const struct nm *nm)
+{
+    uint64_t n = 0;
+
+    for (const struct agreement *a = nm->lead.agree.by_place; a != NULL; a = a->hh.next)
+        n += agree_is_lost(a);
+    return n;
 }
 
 void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx)
@@ -311,7 +327,7 @@ void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx)
         if (a->place.ino != ev->msg->give_up.ino || !agree_stands(a))
             continue;
         for (uint32_t i = 0; i < a->n; i++)
-            a->m[i].given_up = a->m[i].state == MEMBER_GONE;
+            a->m[i].given_up = agree_may_have_more(&a->m[i]);
         fx_log(fx, LOG_WARN, "nm.given_up", "chunk=%" PRIu64 " ino=%" PRIu64, a->chunk, a->place.ino);
         reply.give_up_reply.chunks++;
         agree_step(nm, a, fx);

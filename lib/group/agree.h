@@ -39,6 +39,9 @@ struct agree_waiting {
     uint32_t servers[8], n_servers; /* waited for: the first few */
 };
 void agree_waiting(const struct nm *nm, struct agree_waiting *out);
+/* Whether all servers of this chunk are there and none has what was written to it; and of how many chunks that is so. */
+bool agree_lost(const struct nm *nm, uint64_t chunk);
+uint64_t agree_lost_chunks(const struct nm *nm);
 /* An administrator gives up the servers that a file's chunks wait for. */
 void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx);
 void agree_tick(struct nm *nm, struct effects *fx);

@@ -16,7 +16,8 @@ struct member {
     uint32_t version, length, crc; /* as told, or as the map says */
     uint64_t sequence;
     bool steady;
-    bool given_up;   /* gone, and an administrator says that it will not come back */
+    bool unsure;     /* bad: its disk does not tell what is there, for now or for good */
+    bool given_up;   /* an administrator says that it will not come back */
     uint64_t ask_at; /* mono ns: not before */
 };
 
@@ -59,8 +60,12 @@ void agree_start_seal(struct nm *nm, struct agreement *a, const struct meta_chun
 bool agree_start_open(struct nm *nm, struct agreement *a,
                       const struct meta_chunk_info *c) MUST_USE; /* false: too few */
 void agree_propose(struct nm *nm, struct agreement *a);
-/* It stands still until a member that is gone is back, or is given up. */
+/* It holds, for all we know, what none of the others does. */
+bool agree_may_have_more(const struct member *m);
+/* It stands still until a member that is gone, or whose disk is, is back, or is given up. */
 bool agree_stands(const struct agreement *a);
+/* All are there, and none has what the map says, or can read it. */
+bool agree_is_lost(const struct agreement *a);
 /* Whatever can be done now. May free it. */
 void agree_step(struct nm *nm, struct agreement *a, struct effects *fx);
 

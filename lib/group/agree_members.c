@@ -3,6 +3,8 @@
 #include "group/agree_impl.h"
 
 #define ASK_AGAIN (200 * NS_PER_MS)
+/* One that cannot read what it has: its disk may recover, or be read again after a start. */
+#define LOOK_AGAIN (2 * NS_PER_SEC)
 #define DRIFT 10u /* one part in so many */
 
 /* --- members --- */
@@ -36,6 +38,12 @@ static void take_members(struct nm *nm, struct agreement *a, const struct meta_c
 
 uint32_t agree_min_replicas(const struct nm *nm, uint64_t ino) { return meta_file_goal(nm->meta, ino) == 1 ? 1 : 2; }
 
+/* One that could not tell may be able to by now. Meanwhile what it said stands. */
+static bool asked_again(const struct agreement *a, const struct member *m)
+{
+    return a->state == AGREE_FENCE && m->state == MEMBER_BAD;
+}
+
 static void ask(struct nm *nm, struct agreement *a, struct member *m)
 {
     struct nm_task t = {.chunk = a->chunk,
@@ -46,7 +54,7 @@ static void ask(struct nm *nm, struct agreement *a, struct member *m)
 
     const struct meta_server *s = meta_server_by_id(nm->meta, m->server);
 
-    if (m->state != MEMBER_IDLE || nm->now.mono < m->ask_at)
+    if ((m->state != MEMBER_IDLE && !asked_again(a, m)) || nm->now.mono < m->ask_at)
         return;
     if (s == NULL || !s->up) /* a task for it would end only when it is back, and keep repair off this chunk */
         return;
@@ -56,7 +64,8 @@ static void ask(struct nm *nm, struct agreement *a, struct member *m)
     t.sequence = m->sequence;
     t.keep = a->keep;
     t.flags = a->seal ? 0 : TASK_OPEN;
-    m->state = MEMBER_ASKED;
+    if (m->state == MEMBER_IDLE)
+        m->state = MEMBER_ASKED;
     tasks_add(nm, &t);
 }
 
@@ -86,6 +95,11 @@ static const struct member *longest(const struct agreement *a)
     return best;
 }
 
+bool agree_may_have_more(const struct member *m)
+{
+    return m->state == MEMBER_GONE || (m->state == MEMBER_BAD && m->unsure);
+}
+
 /* After a loss of power everywhere all of them are waited for: a torn tail may have taken what another one has. An
  * administrator may know that one does not come back (B11). */
 static bool enough_told(const struct agreement *a)
@@ -93,7 +107,7 @@ static bool enough_told(const struct agreement *a)
     bool all = true, steady = false;
 
     for (uint32_t i = 0; i < a->n; i++) {
-        all = all && (a->m[i].state != MEMBER_GONE || a->m[i].given_up);
+        all = all && (!agree_may_have_more(&a->m[i]) || a->m[i].given_up);
         steady = steady || (a->m[i].state == MEMBER_OK && a->m[i].steady);
     }
     return (all || steady) && longest(a) != NULL;
@@ -110,6 +124,14 @@ static bool somebody_has_to_tell(const struct agreement *a)
 bool agree_stands(const struct agreement *a)
 {
     return a->state == AGREE_FENCE && longest(a) != NULL && !somebody_has_to_tell(a) && !enough_told(a);
+}
+
+bool agree_is_lost(const struct agreement *a)
+{
+    for (uint32_t i = 0; i < a->n; i++)
+        if (a->m[i].state != MEMBER_BAD)
+            return false;
+    return a->state == AGREE_FENCE;
 }
 
 /* False: somebody has still to tell, or to come back. */
@@ -273,24 +295,30 @@ void agree_step(struct nm *nm, struct agreement *a, struct effects *fx)
 
 /* --- what servers say --- */
 
-static void fence_told(struct nm *nm, struct member *m, const struct wire_task_result *r)
+/* A version is logged when it is durable on all servers it names: one that has less than the map says, or nothing, has lost
+ * it, and is no witness of what was written. */
+static void fence_told(struct nm *nm, struct member *m, uint32_t from, const struct wire_task_result *r)
 {
     int err = -(int)r->error;
 
     m->ask_at = nm->now.mono + ASK_AGAIN;
-    if (err == 0 || err == DFS_ENOCHUNK) {
+    if (err == 0 && r->version >= from) {
         m->state = MEMBER_OK;
-        m->version = err ? 0 : r->version;
-        m->sequence = err ? 0 : r->sequence;
-        m->length = err ? 0 : r->length;
-        m->crc = err ? 0 : r->crc;
-        m->steady = err == 0 && (r->flags & RESULT_STEADY);
+        m->version = r->version;
+        m->sequence = r->sequence;
+        m->length = r->length;
+        m->crc = r->crc;
+        m->steady = r->flags & RESULT_STEADY;
     } else if (err == DFS_ESTALE && r->version > m->version) {
         m->state = MEMBER_IDLE; /* stamped for a leader that did not live to log it */
         m->version = r->version;
         m->ask_at = 0;
     } else {
-        m->state = err == DFS_ECORRUPT || err == DFS_EIO ? MEMBER_BAD : MEMBER_IDLE;
+        bool bad = err == 0 || err == DFS_ENOCHUNK || err == DFS_ECORRUPT || err == DFS_EIO;
+
+        m->state = bad ? MEMBER_BAD : MEMBER_IDLE;
+        m->unsure = err == DFS_EIO;
+        m->ask_at = nm->now.mono + (bad ? LOOK_AGAIN : ASK_AGAIN);
     }
 }
 
@@ -325,10 +353,11 @@ void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task
     struct agreement *a = agree_find(nm, t->chunk);
     struct member *m = a != NULL ? member_of(a, t->server) : NULL;
 
-    if (m == NULL || m->state != MEMBER_ASKED || (a->state == AGREE_FENCE) != (t->kind == TASK_FENCE))
+    if (m == NULL || (m->state != MEMBER_ASKED && !asked_again(a, m)) ||
+        (a->state == AGREE_FENCE) != (t->kind == TASK_FENCE))
         return;
     if (a->state == AGREE_FENCE)
-        fence_told(nm, m, r);
+        fence_told(nm, m, a->from, r);
     else
         stamp_told(nm, a, m, r);
     agree_step(nm, a, fx);

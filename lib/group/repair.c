@@ -339,12 +339,16 @@ void repair_fill_health(const struct nm *nm, struct repair_health *out)
 
     meta_health(nm->meta, &h);
     left = h.under_replicated - min_u64(h.missing, h.under_replicated) + h.draining;
-    *out = (struct repair_health){.repairing = r->copies, .corrupt = bad_chunks(nm), .rebalancing = r->balancing};
+    *out = (struct repair_health){
+        .repairing = r->copies, .corrupt = bad_chunks(nm) + agree_lost_chunks(nm), .rebalancing = r->balancing};
     if (left > 0)
         out->eta_seconds = rate > 0 ? (int64_t)((double)left / rate) + 1 : -1;
 }
 
-bool repair_is_corrupt(const struct nm *nm, uint64_t chunk) { return bad_everywhere(nm, chunk); }
+bool repair_is_corrupt(const struct nm *nm, uint64_t chunk)
+{
+    return bad_everywhere(nm, chunk) || agree_lost(nm, chunk);
+}
 
 /* Bytes on servers that are fuller than the mean, beyond it. */
 static uint64_t bytes_to_move(const struct nm *nm)

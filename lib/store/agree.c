@@ -36,7 +36,9 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
         show_durable(ss, o);
     if (!c || c->flags & CHUNK_DELETING) {
         ss_task_end(ss, t, DFS_ENOCHUNK);
-    } else if (c->flags & CHUNK_DAMAGED || ss->stores[c->disk].failed) {
+    } else if (ss->stores[c->disk].failed) {
+        ss_task_end(ss, t, DFS_EIO); /* after a start all of it may be there */
+    } else if (c->flags & CHUNK_DAMAGED) {
         ss_task_end(ss, t, DFS_ECORRUPT);
     } else if (chunk_length(c) == 0) {
         t->crc = 0;

@@ -111,11 +111,12 @@ static void fetch_fail(struct ss *ss, struct ss_task *t, int err)
     ss_task_end(ss, t, t->error);
 }
 
-/* The copy here is bad: known as such from now on; who asked for a good one asks again. */
+/* The copy here is bad: known as such from now on; who asked for a good one asks again. What the disk did not read it may
+ * read the next time: only the leader is told. */
 static void own_failed(struct ss *ss, struct ss_task *t, int err, struct effects *fx)
 {
     struct chunk *c = index_find(&ss->index, t->chunk);
-    if (c && chunk_holds(ss, c, t->version) && (err == DFS_ECORRUPT || err == DFS_EIO))
+    if (c && chunk_holds(ss, c, t->version) && (err == DFS_ECORRUPT || (err == DFS_EIO && t->kind == TASK_COPY)))
         chunk_damaged(ss, c, "found when it was read as a whole", fx);
     fetch_fail(ss, t, err);
 }

@@ -94,14 +94,67 @@ static void lose_since_backup(struct node *n)
     }
 }
 
-/* What an administrator sees. */
-static bool all_is_well(struct cluster *c)
+/* --- what may be lost --- */
+
+struct spare {
+    struct cluster *c;
+    const struct node *victim;
+    bool all;
+};
+
+/* How much of a chunk is there and can be read: the version, and of one that takes writes the last that is durable here and
+ * on all servers further down the chain; 0: nothing. */
+static uint64_t history_of(const struct node *n, const struct meta_chunk_info *i)
 {
+    const struct chunk *k = index_find(&n->ss->index, i->chunk);
+    bool good = k && !(k->flags & (CHUNK_DAMAGED | CHUNK_DELETING)) && !n->ss->stores[k->disk].failed;
+    return good ? order_of(k->version, i->open ? k->sequence : 0) : 0;
+}
+
+static struct node *server_of(struct cluster *c, uint32_t id)
+{
+    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+        if (ss_id(cluster_ss(c, i)->ss) == id)
+            return cluster_ss(c, i);
+    return NULL;
+}
+
+/* Of what the victim holds there is another copy, with all that was acknowledged. That is on each member, so the longest
+ * history of all of them is enough; a member that was itself set back may have less. */
+static bool on_mapped(void *arg, const struct meta_chunk_info *i)
+{
+    struct spare *s = arg;
+    struct meta_placement p;
+    uint64_t most = order_of(i->version, 0), elsewhere = 0;
+    bool holds = false;
+    if (i->removed || !meta_placement_get(nm_meta(cluster_nm(s->c)->nm), i->placement, &p))
+        return true;
+    for (uint32_t k = 0; k < p.n; k++) {
+        const struct node *n = server_of(s->c, p.servers[k]);
+        uint64_t history = n ? history_of(n, i) : 0;
+        holds |= n == s->victim;
+        most = max_u64(most, history);
+        if (n && n != s->victim && !n->disk_faulty)
+            elsewhere = max_u64(elsewhere, history);
+    }
+    s->all = !holds || elsewhere >= most;
+    return s->all;
+}
+
+/* What an administrator sees, and that it is so: a copy may have gone bad a moment ago. */
+static bool may_be_lost(struct cluster *c, const struct node *victim)
+{
+    struct spare s = {.c = c, .victim = victim, .all = true};
     struct meta_health h;
+    uint64_t cursor = 0;
     if (!cluster_whole(c))
         return false;
     meta_health(nm_meta(cluster_nm(c)->nm), &h);
-    return h.under_replicated == 0 && h.missing == 0;
+    if (h.under_replicated || h.missing)
+        return false;
+    while (meta_chunk_scan(nm_meta(cluster_nm(c)->nm), &cursor, 1U << 20, on_mapped, &s) && s.all)
+        ;
+    return s.all;
 }
 
 static bool leads(const struct node *n) { return n->up && nm_leads(n->nm, n->cluster->sim->now); }
@@ -138,22 +191,11 @@ static void on_look(void *arg, uint64_t unused, uint64_t unused2)
 
 void loss_give_up(struct cluster *c) { sim_plan(c->sim, GIVE_UP_AFTER, on_look, c, 0, 0); }
 
-/* Should the power fail everywhere after that, only an administrator can say that the others are to go on without it
- * (CONSISTENCY B11). */
-static bool holds_open_chunk(const struct node *n)
-{
-    uint32_t at = 0;
-    for (const struct chunk *k; (k = index_next(&n->ss->index, &at));)
-        if (k->flags & CHUNK_OPEN)
-            return true;
-    return false;
-}
-
 void loss_strike(struct cluster *c)
 {
     struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
-    if (c->sim->now < c->lost_at + BETWEEN || !all_is_well(c) || holds_open_chunk(n))
+    if (c->sim->now < c->lost_at + BETWEEN || !may_be_lost(c, n))
         return;
     c->lost_at = c->sim->now;
     sim_note(c->sim, n->name, "loss", kind, 0);

@@ -352,6 +352,22 @@ static void a_stamp_cuts(void **state)
     assert_int_equal(fence(0).length, keep);
 }
 
+/* What a disk does not read, or has failed with, is not gone: the leader must hear that it may be there, and ask again. */
+static void what_cannot_be_read_now_may_be_later(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    memdisk_fail(rig->disks[0][0], DISK_READ, 1, DFS_EIO, false);
+    assert_int_equal(-(int)fence(0).error, DFS_EIO);
+    assert_int_equal(fence(0).crc, crc32c(0, data, SIZE));
+    memdisk_fail(rig->disks[0][0], DISK_FLUSH, 1, DFS_EIO, false);
+    assert_int_equal(stamp(0, 1, SIZE, false), DFS_EIO);
+    assert_int_equal(-(int)fence(0).error, DFS_EIO);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(fence(0).crc, crc32c(0, data, SIZE));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -364,6 +380,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_append_goes_to_the_end_once, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_cannot_be_read_now_may_be_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
     };

@@ -304,7 +304,7 @@ int raftlog_open(const struct log_config *cfg, struct disk *disk, uint64_t cover
 
 int raftlog_zero(struct disk *disk, const char *name, uint64_t from, uint64_t to)
 {
-    static const uint8_t zeros[4096];
+    static const uint8_t zeros[64 * KIB];
 
     while (from < to) {
         size_t n = (size_t)min_u64(sizeof zeros, to - from);

@@ -35,7 +35,7 @@ mount_machine() { mount -o loop "$T/m$1.img" "$T/m$1" 2>"$T/mount.err"; }
 make_machine() { # make_machine FILESYSTEM N SERVER...
     machine=m$2
     rm -f "$T/$machine.img"
-    truncate -s 1500M "$T/$machine.img"
+    truncate -s 3000M "$T/$machine.img"
     case $1 in
     ext4) mkfs.ext4 -q -F "$T/$machine.img" ;;
     xfs) mkfs.xfs -q -f "$T/$machine.img" ;;
@@ -66,7 +66,7 @@ start_server() {
 }
 start_honest() {
     case $1 in
-    nm) start_nm ;;
+    nm) start_nm --reader-grace 30s ;; # what is replaced would fill the images
     ss*) start_ss "${1#ss}" ;;
     esac
 }

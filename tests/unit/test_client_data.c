@@ -54,7 +54,7 @@ static struct file file_of(uint64_t size, uint8_t salt)
 
 static struct client_request put_of(struct file *s)
 {
-    return (struct client_request){.kind = OP_PUT, .path = "/f", .source = {file_read, NULL, s}};
+    return (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = file_read, .arg = s}};
 }
 
 static struct client_request get_of(struct file *s)

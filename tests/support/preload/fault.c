@@ -11,6 +11,8 @@
  * milliseconds; a short read or write moves half its bytes (of several pieces: half the first); a flush that lies reports
  * success and does nothing.
  *
+ * DFS_FAULT_SEEN: a file to which each rule's number of calls is written when the process exits, in the order of the rules.
+ *
  * Under the address sanitizer its library has to be preloaded first; malloc does not fail then.
  *
  * DFS_CLOCK: CLOCK_REALTIME is off by the seconds written in FILE, which may change and be negative. Other clocks are
@@ -30,7 +32,7 @@
 #include <time.h>
 #include <unistd.h>
 
-#define RULES_MAX 8u
+#define RULES_MAX 16u
 #define EXPORT __attribute__((visibility("default")))
 
 enum call {
@@ -148,20 +150,40 @@ __attribute__((constructor)) static void begin(void)
         parse_rule(one);
 }
 
+__attribute__((destructor)) static void end(void)
+{
+    const char *path = getenv("DFS_FAULT_SEEN");
+    FILE *f = path != NULL ? fopen(path, "w") : NULL;
+
+    if (f == NULL)
+        return;
+    for (unsigned i = 0; i < n_rules; i++)
+        fprintf(f, "%lu\n", atomic_load(&rules[i].seen));
+    fclose(f);
+}
+
+/* at: of a descriptor, what is open there; "" if that is not known. */
+static void path_of(int fd, char *at, size_t size)
+{
+    char link[64];
+    ssize_t len;
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    len = readlink(link, at, size - 1);
+    at[len > 0 ? len : 0] = '\0';
+}
+
+/* fd: the file, or, with a path, the folder it is in. */
 static bool path_fits(const struct rule *r, const char *path, int fd)
 {
-    char link[64], at[512];
-    ssize_t len;
+    char at[1024] = "";
 
     if (r->path[0] == '\0')
         return true;
+    if (fd >= 0 && (path == NULL || path[0] != '/'))
+        path_of(fd, at, sizeof at - 260);
     if (path != NULL)
-        return strstr(path, r->path) != NULL;
-    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
-    len = readlink(link, at, sizeof at - 1);
-    if (len <= 0)
-        return false;
-    at[len] = '\0';
+        snprintf(at + strlen(at), 258, "%s%s", at[0] != '\0' ? "/" : "", path);
     return strstr(at, r->path) != NULL;
 }
 
@@ -185,7 +207,7 @@ static bool is_faulty(enum call call, int fd)
     return false;
 }
 
-/* The errno to fail with; 0: go on; SHORT or LIE. path: of the file, or NULL and fd. */
+/* The errno to fail with; 0: go on; SHORT or LIE. path and fd: see path_fits. */
 static int fails(enum call call, const char *path, int fd)
 {
     for (unsigned i = 0; i < n_rules; i++) {
@@ -235,12 +257,12 @@ static int fails(enum call call, const char *path, int fd)
     n = 1
 #define WHOLE (void)0
 
-#define ON_PATH(call, name, params, args)                                                                              \
+#define ON_PATH(call, name, dir, params, args)                                                                         \
     EXPORT int name params;                                                                                            \
     EXPORT int name params                                                                                             \
     {                                                                                                                  \
         static int(*real) params;                                                                                      \
-        int error = fails(call, path, -1);                                                                             \
+        int error = fails(call, path, dir);                                                                            \
                                                                                                                        \
         if (real == NULL)                                                                                              \
             *(void **)&real = dlsym(RTLD_NEXT, #name);                                                                 \
@@ -269,12 +291,12 @@ ON_FD(CALL_FSYNC, int, fsync, (int fd), (fd), WHOLE)
 ON_FD(CALL_FDATASYNC, int, fdatasync, (int fd), (fd), WHOLE)
 ON_FD(CALL_FALLOCATE, int, fallocate, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len), WHOLE)
 ON_FD(CALL_FALLOCATE, int, fallocate64, (int fd, int mode, off_t off, off_t len), (fd, mode, off, len), WHOLE)
-ON_PATH(CALL_RENAME, rename, (const char *path, const char *to), (path, to))
-ON_PATH(CALL_RENAME, renameat, (int dir, const char *path, int to_dir, const char *to), (dir, path, to_dir, to))
-ON_PATH(CALL_RENAME, renameat2, (int dir, const char *path, int to_dir, const char *to, unsigned flags),
+ON_PATH(CALL_RENAME, rename, -1, (const char *path, const char *to), (path, to))
+ON_PATH(CALL_RENAME, renameat, dir, (int dir, const char *path, int to_dir, const char *to), (dir, path, to_dir, to))
+ON_PATH(CALL_RENAME, renameat2, dir, (int dir, const char *path, int to_dir, const char *to, unsigned flags),
         (dir, path, to_dir, to, flags))
-ON_PATH(CALL_UNLINK, unlink, (const char *path), (path))
-ON_PATH(CALL_UNLINK, unlinkat, (int dir, const char *path, int flags), (dir, path, flags))
+ON_PATH(CALL_UNLINK, unlink, -1, (const char *path), (path))
+ON_PATH(CALL_UNLINK, unlinkat, dir, (int dir, const char *path, int flags), (dir, path, flags))
 
 /* What would have to wait for the disk is read another way: that call counts, and is the one that waits. */
 #define ON_NOWAIT(name)                                                                                                \
@@ -309,12 +331,12 @@ ON_FALLOCATE(posix_fallocate)
 ON_FALLOCATE(posix_fallocate64)
 
 #define WITH_MODE(flags) ((flags) & (O_CREAT | O_TMPFILE))
-#define ON_OPEN(name, params, last, args)                                                                              \
+#define ON_OPEN(name, dir, params, last, args)                                                                         \
     EXPORT int name params;                                                                                            \
     EXPORT int name params                                                                                             \
     {                                                                                                                  \
         static int(*real) params;                                                                                      \
-        int error = fails(CALL_OPEN, path, -1);                                                                        \
+        int error = fails(CALL_OPEN, path, dir);                                                                       \
         mode_t mode = 0;                                                                                               \
                                                                                                                        \
         if (WITH_MODE(last)) {                                                                                         \
@@ -330,10 +352,10 @@ ON_FALLOCATE(posix_fallocate64)
         errno = error;                                                                                                 \
         return -1;                                                                                                     \
     }
-ON_OPEN(open, (const char *path, int flags, ...), flags, (path, flags, mode))
-ON_OPEN(open64, (const char *path, int flags, ...), flags, (path, flags, mode))
-ON_OPEN(openat, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
-ON_OPEN(openat64, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
+ON_OPEN(open, -1, (const char *path, int flags, ...), flags, (path, flags, mode))
+ON_OPEN(open64, -1, (const char *path, int flags, ...), flags, (path, flags, mode))
+ON_OPEN(openat, dir, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
+ON_OPEN(openat64, dir, (int dir, const char *path, int flags, ...), flags, (dir, path, flags, mode))
 
 /* --- memory: dlsym may ask for some while it looks for malloc --- */
 

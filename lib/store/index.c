@@ -106,10 +106,8 @@ struct chunk *index_add(struct index *ix, uint64_t id, uint64_t copy, uint32_t v
     return c;
 }
 
-void index_remove(struct index *ix, struct chunk *c)
+static void entry_free(struct index *ix, struct chunk *c)
 {
-    index_clear(ix, c);
-    many_free(c);
     uint32_t i = home_of(ix, c->id);
     while (entry_at(ix, ix->table[i] - 1) != c)
         i = (i + 1) & ix->mask;
@@ -126,6 +124,21 @@ void index_remove(struct index *ix, struct chunk *c)
     *c = (struct chunk){.copy = UINT64_MAX, .n = ix->free_head};
     ix->free_head = freed;
     ix->n--;
+}
+
+void index_remove(struct index *ix, struct chunk *c)
+{
+    index_clear(ix, c);
+    many_free(c);
+    entry_free(ix, c);
+}
+
+struct chunk *index_take(struct index *ix, struct index *from, struct chunk *c)
+{
+    struct chunk *to = index_add(ix, c->id, c->copy, c->version, c->disk);
+    *to = *c;
+    entry_free(from, c);
+    return to;
 }
 
 struct chunk *index_next(const struct index *ix, uint32_t *position)

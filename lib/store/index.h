@@ -72,6 +72,8 @@ struct chunk *index_find(const struct index *ix, uint64_t id); /* valid until th
 /* A chunk without extents. It must not be held yet. */
 struct chunk *index_add(struct index *ix, uint64_t id, uint64_t copy, uint32_t version, uint8_t disk);
 void index_remove(struct index *ix, struct chunk *c);
+/* A chunk of another index with the same hooks becomes one of this. */
+struct chunk *index_take(struct index *ix, struct index *from, struct chunk *c);
 /* Drops all extents; the touched segments stay known. */
 void index_clear(struct index *ix, struct chunk *c);
 

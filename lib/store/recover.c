@@ -28,6 +28,7 @@ struct recovery {
     struct file *files;
     uint32_t n_files, cap_files;
     struct found_list tombs, strays, damaged;
+    struct index rivals; /* chunks that a folder before this one holds as well */
     bool lost; /* damage that cannot be pinned on a chunk */
 };
 
@@ -81,37 +82,45 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
         open_note(ss, o, r, NULL);
 }
 
+/* The index that has this chunk, or is to have it, as this folder holds it. */
+static struct index *index_for(struct recovery *rc, uint64_t chunk)
+{
+    const struct chunk *c = index_find(&rc->ss->index, chunk);
+    return c && c->disk != rc->st->number ? &rc->rivals : &rc->ss->index;
+}
+
+static struct chunk *find_here(struct recovery *rc, uint64_t chunk) { return index_find(index_for(rc, chunk), chunk); }
+
+/* Gone for a newer copy here, or by a tombstone. */
+static void drop_copy(struct recovery *rc, struct chunk *c)
+{
+    struct index *ix = index_for(rc, c->id);
+    struct open_chunk *o = ix == &rc->rivals ? NULL : open_find(rc->ss, c->id);
+    const uint32_t *touched;
+    uint32_t n = chunk_segments(c, &touched);
+    for (uint32_t i = 0; i < n; i++)
+        found_add(&rc->strays, c->id, c->copy, touched[i]);
+    rc->st->chunks -= ix != &rc->rivals;
+    index_remove(ix, c);
+    if (o)
+        open_forget(rc->ss, o);
+}
+
 static struct chunk *chunk_for(struct recovery *rc, const struct record *r, struct segment *s)
 {
-    struct ss *ss = rc->ss;
-    struct chunk *c = index_find(&ss->index, r->chunk);
-    if (c && c->disk != rc->st->number) {
-        /* Two folders hold it: one was out of service when the chunk came back. The first in line serves, unless the
-         * other knows a later version: then nobody does, until it is repaired. */
-        if (r->version > c->version)
-            c->flags |= CHUNK_DAMAGED;
-        ss_note(ss, "folder=%u chunk=%" PRIu64 " what=\"also held by folder %u\"", rc->st->number, r->chunk, c->disk);
-        return NULL;
-    }
+    struct chunk *c = find_here(rc, r->chunk);
     if (c && r->copy < c->copy) {
         found_add(&rc->strays, r->chunk, r->copy, s->slot);
         return NULL;
     }
     if (c && r->copy > c->copy) {
-        const uint32_t *touched;
-        uint32_t n = chunk_segments(c, &touched);
-        for (uint32_t i = 0; i < n; i++)
-            found_add(&rc->strays, c->id, c->copy, touched[i]);
-        index_remove(&ss->index, c);
-        rc->st->chunks--;
-        struct open_chunk *o = open_find(ss, r->chunk);
-        if (o)
-            open_forget(ss, o);
+        drop_copy(rc, c);
         c = NULL;
     }
     if (!c) {
-        c = index_add(&ss->index, r->chunk, r->copy, r->version, rc->st->number);
-        rc->st->chunks++;
+        struct index *ix = index_for(rc, r->chunk);
+        c = index_add(ix, r->chunk, r->copy, r->version, rc->st->number);
+        rc->st->chunks += ix != &rc->rivals;
     }
     return c;
 }
@@ -134,7 +143,7 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     index_insert(&ss->index, c, &e);
     if (r->flags & RECORD_COPIED)
         c->flags |= CHUNK_FORGOT;
-    if (recent || r->flags & RECORD_OPEN)
+    if ((recent || r->flags & RECORD_OPEN) && index_for(rc, r->chunk) == &ss->index)
         note_writer(ss, c, r);
 }
 
@@ -165,19 +174,19 @@ static void bury_all(struct recovery *rc)
     struct ss *ss = rc->ss;
     if (rc->tombs.n)
         qsort(rc->tombs.v, rc->tombs.n, sizeof *rc->tombs.v, by_chunk);
+    for (uint32_t i = 0; i < rc->tombs.n; i++) {
+        struct chunk *c = find_here(rc, rc->tombs.v[i].chunk);
+        if (c && c->copy <= rc->tombs.v[i].copy)
+            drop_copy(rc, c);
+    }
     if (rc->strays.n)
         qsort(rc->strays.v, rc->strays.n, sizeof *rc->strays.v, by_chunk);
     for (uint32_t i = 0; i < rc->tombs.n; i++) {
         const struct found *t = &rc->tombs.v[i];
         if (i && t->chunk == t[-1].chunk)
             continue; /* the newer tombstone covers what this one did, and lives as long */
-        struct chunk *c = index_find(&ss->index, t->chunk);
-        bool dead = c && c->disk == rc->st->number && c->copy <= t->copy;
-        struct open_chunk *o = dead ? open_find(ss, t->chunk) : NULL;
-        if (o)
-            open_forget(ss, o);
         uint32_t *strays, n = strays_of(&rc->strays, t, &strays);
-        chunk_bury(ss, dead ? c : NULL, t->chunk, t->copy, t->segment, strays, n);
+        chunk_bury(ss, NULL, t->chunk, t->copy, t->segment, strays, n);
         free(strays);
     }
 }
@@ -186,7 +195,7 @@ static void bury_all(struct recovery *rc)
 
 static void mark_damaged(struct recovery *rc, uint64_t chunk)
 {
-    struct chunk *c = index_find(&rc->ss->index, chunk);
+    struct chunk *c = find_here(rc, chunk);
     if (!c || c->flags & CHUNK_DAMAGED)
         return;
     c->flags |= CHUNK_DAMAGED;
@@ -194,12 +203,55 @@ static void mark_damaged(struct recovery *rc, uint64_t chunk)
 }
 
 /* A record is gone and nothing says whose it was: whoever might have lost one is not to be served. */
-static void mark_suspects(struct recovery *rc)
+static void mark_suspects(struct recovery *rc, const struct index *ix)
 {
     uint32_t at = 0;
-    for (struct chunk *c; (c = index_next(&rc->ss->index, &at));)
+    for (struct chunk *c; (c = index_next(ix, &at));)
         if (c->disk == rc->st->number && c->sequence > c->n)
             mark_damaged(rc, c->id);
+}
+
+/* --- chunks in two folders --- */
+
+/* One folder was out of service, and the chunk came back to the other. What has the later version counts; of one version a
+ * copy that was cut off while it was made is damaged or shorter; of two that are alike the later one was asked for. */
+static bool is_better(const struct chunk *a, const struct chunk *b)
+{
+    if (a->version != b->version)
+        return a->version > b->version;
+    if ((a->flags ^ b->flags) & CHUNK_DAMAGED)
+        return b->flags & CHUNK_DAMAGED;
+    if (chunk_length(a) != chunk_length(b))
+        return chunk_length(a) > chunk_length(b);
+    return a->copy > b->copy;
+}
+
+/* The other copy stays where it is, like what is dead: a later start judges the same. */
+static void settle_rival(struct recovery *rc, struct chunk *c)
+{
+    struct ss *ss = rc->ss;
+    struct chunk *other = index_find(&ss->index, c->id);
+    struct open_chunk *o = open_find(ss, c->id);
+    bool better = ss->stores[other->disk].failed || is_better(c, other);
+    ss_note(ss, "folder=%u chunk=%" PRIu64 " what=\"also held by folder %u, %s\"", c->disk, c->id, other->disk,
+            better ? "which is older" : "which counts");
+    if (!better) {
+        index_remove(&rc->rivals, c);
+        return;
+    }
+    ss->stores[other->disk].chunks--;
+    rc->st->chunks++;
+    index_remove(&ss->index, other);
+    index_take(&ss->index, &rc->rivals, c)->flags |= CHUNK_FORGOT;
+    if (o)
+        open_forget(ss, o);
+}
+
+static void settle_rivals(struct recovery *rc)
+{
+    uint32_t at = 0;
+    for (struct chunk *c; (c = index_next(&rc->rivals, &at));)
+        settle_rival(rc, c);
 }
 
 /* --- segments --- */
@@ -284,6 +336,7 @@ static int recover_segment(struct recovery *rc, const struct file *f, char *why,
 int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
 {
     struct recovery rc = {.ss = ss, .st = st};
+    index_init(&rc.rivals, &ss->index.hooks);
     int err = st->disk->ops->list(st->disk, on_file, &rc);
     if (rc.n_files)
         qsort(rc.files, rc.n_files, sizeof *rc.files, by_file);
@@ -293,10 +346,14 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     if (!err) {
         for (uint32_t i = 0; i < rc.damaged.n; i++)
             mark_damaged(&rc, rc.damaged.v[i].chunk);
-        if (rc.lost)
-            mark_suspects(&rc);
+        if (rc.lost) {
+            mark_suspects(&rc, &ss->index);
+            mark_suspects(&rc, &rc.rivals);
+        }
         bury_all(&rc);
+        settle_rivals(&rc);
     }
+    index_close(&rc.rivals);
     free(rc.files);
     free(rc.tombs.v);
     free(rc.strays.v);

@@ -55,7 +55,8 @@ static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
                                     .path = str_of(r->t.op->req.path),
                                     .generation = g->generation,
                                     .first = g->page_first,
-                                    .limit = GET_PAGE};
+                                    .limit = GET_PAGE,
+                                    .handle = r->t.op->req.file};
 }
 
 void get_locate(struct get *g, uint32_t first, struct effects *fx)

@@ -128,6 +128,8 @@ static int read_locate(const struct meta *m, const struct msg_locate *r, struct 
 {
     struct msg_locate_reply *out = &reply->locate_reply;
     uint64_t ino;
+    if (r->handle != 0 && meta_handle(m, r->handle) == NULL)
+        return DFS_EBADF; /* what it held may be another content by now */
     int rv = meta_walk_existing(m, r->dir, r->path, WALK_FOLLOW, &ino);
     if (rv != 0)
         return rv;

@@ -252,7 +252,8 @@
     F(path, path)                                                                                                      \
     F(u64, generation) /* 0, or EREPLACED unless the content is still this */                                          \
     F(u32, first)      /* chunk index */                                                                               \
-    F(u32, limit)
+    F(u32, limit)                                                                                                      \
+    F(u64, handle) /* 0, or EBADF unless it is still open */
 #define MSG_locate_reply(F, R, L)                                                                                      \
     R(attr, attr)                                                                                                      \
     F(u32, chunk_size)                                                                                                 \

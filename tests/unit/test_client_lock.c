@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client and advisory locks: asked for, waited for, given up, lost with the session. */
+/* The client and open files: advisory locks asked for, waited for, given up, lost with the session; reading. */
 #include "client_fake.h"
 
 #define HANDLE 77u
@@ -54,6 +54,32 @@ static void start_waiting(struct fake *f)
     fake_start(f, lock_of(DFS_WAIT));
     answer_lock(f, TICKET);
     assert_int_equal(f->ended, 0);
+}
+
+static int take_nothing(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    (void)arg;
+    (void)offset;
+    (void)p;
+    (void)len;
+    return 0;
+}
+
+/* What is read through an open file is that file's, or nothing: the NameServer is told which one it is. */
+static void a_read_of_an_open_file_names_it(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_GET, .file = HANDLE, .path = "", .length = UINT64_MAX, .sink = {.write = take_nothing}});
+    struct fake_call *k = fake_find(f, MSG_TYPE_locate);
+    assert_int_equal(k->m.locate.dir, f->ino);
+    assert_int_equal(k->m.locate.handle, HANDLE);
+    fake_refuse(f, k, DFS_EBADF, "", "");
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_EBADF);
+    fake_free(f);
 }
 
 static void a_free_lock_takes_one_call(void **state)
@@ -190,6 +216,7 @@ static void what_makes_no_sense_is_not_started(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_read_of_an_open_file_names_it),
         cmocka_unit_test(a_free_lock_takes_one_call),
         cmocka_unit_test(who_waits_asks_again_and_again),
         cmocka_unit_test(giving_up_says_which_of_the_two_it_was),

@@ -225,6 +225,29 @@ static void a_session_takes_its_handles_along(void **state)
     world_stop(&w);
 }
 
+/* Nothing keeps the content any more, and a put makes it another one under the same number: who still has the handle must not
+ * be shown that. */
+static void who_lost_a_handle_is_not_shown_what_came_after(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t h = 0;
+    with_servers(&w);
+    struct client c = client_open(&w, 1);
+    assert_int_equal(w_publish(&w, "/f", 100, 1, 0), 0);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_READ, &h), 0);
+    uint64_t ino = w_attr(&w, "/f")->ino;
+    struct msg m = {.type = MSG_TYPE_locate, .locate = {.dir = ino, .path = STR(""), .handle = h}};
+    assert_int_equal(meta_read(w.m, &m, &w.reply, &w.arena), 0);
+    client_close(&w, &c);
+    assert_int_equal(w_publish(&w, "/f", 50, 2, 0), 0);
+    assert_int_equal(w_attr(&w, "/f")->ino, ino);
+    assert_int_equal(meta_read(w.m, &m, &w.reply, &w.arena), DFS_EBADF);
+    m.locate.handle = 0;
+    assert_int_equal(meta_read(w.m, &m, &w.reply, &w.arena), 0);
+    world_stop(&w);
+}
+
 /* --- locks --- */
 
 struct two { /* two clients with one file open */
@@ -521,6 +544,7 @@ int main(void)
         cmocka_unit_test(what_is_open_outlives_its_names),
         cmocka_unit_test(what_is_open_outlives_its_replacement),
         cmocka_unit_test(a_session_takes_its_handles_along),
+        cmocka_unit_test(who_lost_a_handle_is_not_shown_what_came_after),
         cmocka_unit_test(locks_exclude_and_are_handed_on),
         cmocka_unit_test(giving_up_takes_only_what_is_waited_for),
         cmocka_unit_test(locks_that_make_no_sense_are_refused),

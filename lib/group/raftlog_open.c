@@ -176,6 +176,23 @@ struct behind {
     uint64_t nonzero; /* offset after the last byte that is not zero */
 };
 
+#define LOOK (4u * 1024)
+
+/* Past the blocks of zeros that begin at `off`. */
+static uint64_t skip_zeros(struct logreader *r, uint64_t off, uint64_t size)
+{
+    static const uint8_t zeros[LOOK];
+
+    while (size - off >= LOOK) {
+        const uint8_t *p = logreader_get(r, off, LOOK);
+
+        if (p == NULL || memcmp(p, zeros, LOOK) != 0)
+            break;
+        off += LOOK;
+    }
+    return off;
+}
+
 static int look_behind(struct scan *s, const char *name, uint64_t from, uint64_t size, uint64_t end, struct behind *b)
 {
     struct logreader r;
@@ -191,8 +208,11 @@ static int look_behind(struct scan *s, const char *name, uint64_t from, uint64_t
         if (p == NULL)
             break;
         memcpy(&word, p, (size_t)have);
-        if (word == 0)
+        if (word == 0) {
+            if ((off - from) % LOOK == 0)
+                off = max_u64(skip_zeros(&r, off, size), off + 8) - 8;
             continue;
+        }
         b->nonzero = off + have;
         if (have == 8 && b->proof == UINT64_MAX && off + LOG_RECORD_HEADER <= size) {
             struct log_record_header rh;

@@ -127,9 +127,22 @@ void idmap_remove(struct idmap *m, uint64_t id)
     }
 }
 
+/* The first id of the first page there is from this one on; UINT64_MAX: there is none. */
+static uint64_t page_from(const struct idmap *m, uint64_t key)
+{
+    uint64_t least = UINT64_MAX;
+    for (size_t i = 0; i < m->pages.cap; i++) {
+        const struct u64map_slot *s = &m->pages.slots[i];
+        if (s->value != 0 && s->key >= key && s->key < least)
+            least = s->key;
+    }
+    return least == UINT64_MAX ? UINT64_MAX : least * PAGE_IDS;
+}
+
 void *idmap_seek(const struct idmap *m, uint64_t *id, uint32_t *pages)
 {
-    for (; *pages > 0; --*pages) {
+    size_t absent = 0;
+    for (; *pages > 0 && *id != UINT64_MAX; --*pages) {
         struct idpage *p = page_of(m, *id / PAGE_IDS);
         uint64_t left = p == NULL ? 0 : p->bits >> *id % PAGE_IDS;
         if (left != 0) {
@@ -137,6 +150,9 @@ void *idmap_seek(const struct idmap *m, uint64_t *id, uint32_t *pages)
             return p->data + (size_t)rank_of(p, *id % PAGE_IDS) * m->size;
         }
         *id = (*id / PAGE_IDS + 1) * PAGE_IDS;
+        absent = p == NULL ? absent + 1 : 0;
+        if (absent > m->pages.cap) /* a gap so wide that it is cheaper to look through all there is */
+            *id = page_from(m, *id / PAGE_IDS);
     }
     return NULL;
 }

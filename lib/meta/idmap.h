@@ -30,7 +30,7 @@ void idmap_remove(struct idmap *m, uint64_t id); /* id must be there */
 static inline size_t idmap_bytes(const struct idmap *m) { return m->page_bytes + u64map_bytes(&m->pages); }
 
 /* The first record whose id is *id or more. Each page looked for takes one from *pages; at 0 the search ends there: NULL,
- * and *id is where to go on. */
+ * and *id is where to go on. A wide gap may be crossed at once; UINT64_MAX: nothing is left. */
 void *idmap_seek(const struct idmap *m, uint64_t *id, uint32_t *pages);
 
 /* All records in rising order of id. The map must not gain or lose records meanwhile. */

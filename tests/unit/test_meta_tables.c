@@ -123,6 +123,30 @@ static void check_names(const struct names *t, const struct model_name *model)
 }
 
 /* Names of very different lengths in few directories, with long common prefixes, come and go in waves. */
+/* Ids of many leaderships: few of them, far apart. Finding them takes about as many looks as there are. */
+static void wide_gaps_are_crossed_at_once(void **state)
+{
+    (void)state;
+    struct idmap m;
+    uint64_t ids[40], id = 0;
+    uint32_t pages = 40 * 140, n = 0;
+    idmap_init(&m, 4);
+    assert_null(idmap_seek(&m, &id, &pages));
+    assert_true(id == UINT64_MAX && pages > 40 * 138);
+    for (uint32_t i = 0; i < 40; i++) {
+        ids[i] = 1000000ULL * i * i + 7 * i;
+        idmap_add(&m, ids[i]);
+    }
+    for (id = 0; idmap_seek(&m, &id, &pages) != NULL; id++, n++)
+        assert_true(id == ids[n]);
+    assert_true(n == 40 && pages > 0 && id == UINT64_MAX);
+    pages = 3; /* and no further than allowed */
+    id = 64;
+    assert_null(idmap_seek(&m, &id, &pages));
+    assert_true(id == 4 * 64ULL && pages == 0);
+    idmap_close(&m);
+}
+
 static void the_name_index_is_a_sorted_array(void **state)
 {
     (void)state;
@@ -202,6 +226,7 @@ int main(void)
         cmocka_unit_test(a_u64map_forgets_and_finds_like_an_array),
         cmocka_unit_test(an_idmap_keeps_records_by_id_and_walks_them_in_order),
         cmocka_unit_test(an_idmap_that_lost_most_records_lost_most_bytes),
+        cmocka_unit_test(wide_gaps_are_crossed_at_once),
         cmocka_unit_test(the_name_index_is_a_sorted_array),
         cmocka_unit_test(names_in_order_can_be_appended),
     };

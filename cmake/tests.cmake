@@ -43,7 +43,8 @@ if(sim_sources AND TARGET dfs_group AND TARGET dfs_store AND TARGET dfs_client)
     add_test(NAME sim COMMAND dfs-sim --count 200 --long)
     add_test(NAME sim_replay COMMAND dfs-sim --seed 100000 --count 10 --twice)
     add_test(NAME sim_sabotage COMMAND dfs-sim --every-sabotage)
-    set_tests_properties(sim sim_replay sim_sabotage PROPERTIES LABELS sim TIMEOUT 36000
+    add_test(NAME sim_minimize COMMAND sh ${CMAKE_SOURCE_DIR}/tests/sim/minimize.sh $<TARGET_FILE:dfs-sim>)
+    set_tests_properties(sim sim_replay sim_sabotage sim_minimize PROPERTIES LABELS sim TIMEOUT 36000
         ENVIRONMENT "${test_environment}")
 endif()
 

@@ -90,35 +90,35 @@ static void fault_disk_full(struct cluster *c)
 
 static void fault_clock(struct cluster *c) { node_set_clock(&c->nodes[sim_below(c->sim, cluster_n_servers(c))]); }
 
-static const struct {
-    size_t rate; /* offset in struct swarm */
-    void (*strike)(struct cluster *c);
-} kinds[] = {
-    {offsetof(struct swarm, crash_nm), fault_crash_nm},
-    {offsetof(struct swarm, crash_ss), fault_crash_ss},
-    {offsetof(struct swarm, crash_client), fault_crash_client},
-    {offsetof(struct swarm, crash_all), fault_crash_all},
-    {offsetof(struct swarm, partition), fault_partition},
-    {offsetof(struct swarm, cut), fault_cut},
-    {offsetof(struct swarm, stall), fault_stall},
-    {offsetof(struct swarm, pause), fault_pause},
-    {offsetof(struct swarm, corrupt), fault_alter},
-    {offsetof(struct swarm, disk_error), fault_disk_error},
-    {offsetof(struct swarm, loss), loss_strike},
-    {offsetof(struct swarm, cut_off), loss_partition},
-    {offsetof(struct swarm, disk_full), fault_disk_full},
-    {offsetof(struct swarm, clock), fault_clock},
+static void (*const strikes[FAULT_KINDS])(struct cluster *c) = {
+    [FAULT_crash_nm] = fault_crash_nm,
+    [FAULT_crash_ss] = fault_crash_ss,
+    [FAULT_crash_client] = fault_crash_client,
+    [FAULT_crash_all] = fault_crash_all,
+    [FAULT_partition] = fault_partition,
+    [FAULT_cut] = fault_cut,
+    [FAULT_stall] = fault_stall,
+    [FAULT_pause] = fault_pause,
+    [FAULT_corrupt] = fault_alter,
+    [FAULT_disk_error] = fault_disk_error,
+    [FAULT_loss] = loss_strike,
+    [FAULT_cut_off] = loss_partition,
+    [FAULT_disk_full] = fault_disk_full,
+    [FAULT_clock] = fault_clock,
 };
 
 static void on_strike(void *arg, uint64_t kind, uint64_t first)
 {
     struct cluster *c = arg;
-    uint64_t mean;
-    memcpy(&mean, (const char *)&c->swarm + kinds[kind].rate, sizeof mean);
+    uint64_t mean = *swarm_rate(&c->swarm, (enum fault)kind);
     if (c->quiet || mean == 0)
         return;
-    if (!first)
-        kinds[kind].strike(c);
+    if (!first && c->strikes == c->swarm.strikes)
+        return;
+    if (!first) {
+        c->strikes++;
+        strikes[kind](c);
+    }
     sim_plan(c->sim, sim_below(c->sim, 2 * mean), on_strike, c, kind, 0);
 }
 
@@ -137,6 +137,6 @@ void faults_stop(struct cluster *c)
 
 void faults_start(struct cluster *c)
 {
-    for (uint64_t kind = 0; kind < ARRAY_LEN(kinds); kind++)
+    for (uint64_t kind = 0; kind < FAULT_KINDS; kind++)
         on_strike(c, kind, 1);
 }

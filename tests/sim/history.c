@@ -88,20 +88,21 @@ static void audit(struct work *w)
     }
 }
 
-void history_run(uint64_t seed, enum sabotage sabotage, bool trace, struct history *out)
+void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim, bool trace, struct history *out)
 {
     struct sim s;
     struct cluster *c = xcalloc(1, sizeof *c);
     struct work *w = xcalloc(1, sizeof *w);
     sim_init(&s, seed, trace);
     uint64_t start = s.now;
-    cluster_init(c, &s, sabotage);
+    cluster_init(c, &s, sabotage, trim);
     work_init(w, c);
     if (boot(w) && work_under_faults(w) && work_after_faults(w))
         audit(w);
     *out = (struct history){.failed = s.failed,
                             .hash = s.hash,
                             .steps = s.steps,
+                            .strikes = c->strikes,
                             .virtual_ns = s.now - start,
                             .ops = w->ops,
                             .failed_ops = w->failed_ops,

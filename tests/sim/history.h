@@ -10,10 +10,10 @@
 struct history {
     bool failed;
     char why[512];
-    uint64_t hash, steps, virtual_ns;
+    uint64_t hash, steps, strikes, virtual_ns;
     uint32_t ops, failed_ops, unknown_ops, crashes, cuts, snapshots;
 };
 
-void history_run(uint64_t seed, enum sabotage sabotage, bool trace, struct history *out);
+void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim, bool trace, struct history *out);
 
 #endif

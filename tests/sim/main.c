@@ -6,6 +6,7 @@
 
 #include "base/flags.h"
 #include "sim/history.h"
+#include "sim/minimize.h"
 
 /* Within so many seeds each sabotage must have been noticed. */
 #define SABOTAGE_SEEDS 40
@@ -14,12 +15,13 @@
 
 struct options {
     uint64_t seed, count, seconds;
-    const char *sabotage;
-    bool list, trace, every_sabotage, twice, longer, help;
+    const char *sabotage, *without;
+    struct trim trim;
+    bool list, trace, every_sabotage, twice, minimize, longer, help;
 };
 
 struct totals {
-    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, crashes, cuts, snapshots, virtual_ns;
+    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, crashes, cuts, snapshots, steps, virtual_ns;
 };
 
 static double seconds_since(const struct timespec *start)
@@ -40,15 +42,16 @@ static void add(struct totals *t, uint64_t seed, const struct history *h)
     t->crashes += h->crashes;
     t->cuts += h->cuts;
     t->snapshots += h->snapshots;
+    t->steps += h->steps;
     t->virtual_ns += h->virtual_ns;
 }
 
 static void run_seed(const struct options *o, uint64_t seed, enum sabotage sabotage, struct totals *t)
 {
     struct history h, again;
-    history_run(seed, sabotage, o->trace, &h);
+    history_run(seed, sabotage, &o->trim, o->trace, &h);
     if (o->twice) {
-        history_run(seed, sabotage, false, &again);
+        history_run(seed, sabotage, &o->trim, false, &again);
         if (again.hash != h.hash || again.steps != h.steps) {
             h.failed = true;
             snprintf(h.why, sizeof h.why, "two runs of this seed differ: hash %016" PRIx64 " and %016" PRIx64, h.hash,
@@ -59,6 +62,8 @@ static void run_seed(const struct options *o, uint64_t seed, enum sabotage sabot
         printf("seed %" PRIu64 ": hash %016" PRIx64 ", %" PRIu64 " events\n", seed, h.hash, h.steps);
     if (h.failed)
         printf("seed %" PRIu64 " failed: %s\n", seed, h.why);
+    if (h.failed && o->minimize)
+        minimize(seed, sabotage, &o->trim, &h);
     fflush(stdout);
     add(t, seed, &h);
 }
@@ -78,9 +83,9 @@ static int run_seeds(const struct options *o, enum sabotage sabotage)
         printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
                sabotage ? sabotage_name(sabotage) : "");
     printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64 " crashes, %" PRIu64
-           " cuts, %" PRIu64 " snapshots, %" PRIu64 " virtual s in %.1f s\n",
-           t.ops, t.failed_ops, t.unknown_ops, t.crashes, t.cuts, t.snapshots, (uint64_t)(t.virtual_ns / NS_PER_SEC),
-           seconds_since(&start));
+           " cuts, %" PRIu64 " snapshots, %" PRIu64 " events, %" PRIu64 " virtual s in %.1f s\n",
+           t.ops, t.failed_ops, t.unknown_ops, t.crashes, t.cuts, t.snapshots, t.steps,
+           (uint64_t)(t.virtual_ns / NS_PER_SEC), seconds_since(&start));
     return t.failed || t.seeds == 0 ? 1 : 0;
 }
 
@@ -92,7 +97,7 @@ static int run_every_sabotage(const struct options *o)
         struct history h = {0};
         uint64_t i = 0;
         while (i < SABOTAGE_SEEDS && !h.failed)
-            history_run(o->seed + i++, (enum sabotage)k, false, &h);
+            history_run(o->seed + i++, (enum sabotage)k, &o->trim, false, &h);
         if (h.failed)
             printf("%s: noticed by seed %" PRIu64 ": %s\n", sabotage_name((enum sabotage)k), o->seed + i - 1, h.why);
         else
@@ -124,7 +129,7 @@ static void print_help(const struct flag *table)
 
 int main(int argc, char **argv)
 {
-    struct options o = {0};
+    struct options o = {.trim = TRIM_NONE};
     const struct flag table[] = {
         {"seed", 0, FLAG_U64, &o.seed, "S", "the first seed", "1"},
         {"count", 0, FLAG_U64, &o.count, "N", "how many seeds, one after the other", "1 with --seed, else 100"},
@@ -135,6 +140,10 @@ int main(int argc, char **argv)
         {"every-sabotage", 0, FLAG_SWITCH, &o.every_sabotage, NULL, "run each until it is noticed; 0 if all are", NULL},
         {"twice", 0, FLAG_SWITCH, &o.twice, NULL, "run each seed twice: both must be the same history", NULL},
         {"trace", 0, FLAG_SWITCH, &o.trace, NULL, "print every event", NULL},
+        {"minimize", 0, FLAG_SWITCH, &o.minimize, NULL, "leave out of a failed history what it does not need to fail", NULL},
+        {"without", 0, FLAG_STRING, &o.without, "KIND,…", "leave these faults out", NULL},
+        {"strikes", 0, FLAG_U64, &o.trim.strikes, "N", "only the first N faults", NULL},
+        {"ops", 0, FLAG_U64, &o.trim.ops, "N", "at most N operations of each actor under faults", NULL},
         {"long", 0, FLAG_SWITCH, &o.longer, NULL, "go on for $DFS_TEST_LONG minutes, if that is set", NULL},
         {"help", 'h', FLAG_SWITCH, &o.help, NULL, "this text", NULL},
         {NULL, 0, FLAG_SWITCH, NULL, NULL, NULL, NULL},
@@ -149,6 +158,13 @@ int main(int argc, char **argv)
     enum sabotage sabotage = o.sabotage ? sabotage_find(o.sabotage) : SABOTAGE_NONE;
     if (sabotage == SABOTAGE_END) {
         fprintf(stderr, "dfs-sim: no sabotage is named '%s': see --list-sabotages\n", o.sabotage);
+        return 2;
+    }
+    if (o.without && !trim_without(&o.trim, o.without)) {
+        fprintf(stderr, "dfs-sim: --without %s: the kinds are", o.without);
+        for (unsigned i = 0; i < FAULT_KINDS; i++)
+            fprintf(stderr, " %s", fault_name((enum fault)i));
+        fprintf(stderr, "\n");
         return 2;
     }
     if (o.help || o.list) {

@@ -463,10 +463,10 @@ static void add_node(struct cluster *c, enum node_kind kind, const char *word, u
     fx_init(&n->fx);
 }
 
-void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage)
+void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage, const struct trim *trim)
 {
     *c = (struct cluster){.sim = sim};
-    swarm_draw(&c->swarm, sim, sabotage);
+    swarm_draw(&c->swarm, sim, sabotage, trim);
     net_init(&c->net, c);
     c->n_names = c->swarm.names;
     c->latecomer = c->swarm.latecomer > 0;

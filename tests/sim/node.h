@@ -50,6 +50,7 @@ struct cluster {
     uint64_t blocked[CLUSTER_NODES][CLUSTER_NODES]; /* from, to: nothing arrives before then */
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
+    uint64_t strikes;                  /* faults so far */
     uint64_t lost_at;                  /* the last loss for good */
     bool looked;                       /* after that: what waited for others was given up */
     uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
@@ -57,7 +58,7 @@ struct cluster {
     bool latecomer; /* the last NameServer has not been started yet */
 };
 
-void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage);
+void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage, const struct trim *trim);
 void cluster_close(struct cluster *c);
 /* The NameServer that leads; the first one if none does. */
 struct node *cluster_nm(struct cluster *c);

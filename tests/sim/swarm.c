@@ -33,6 +33,27 @@ enum sabotage sabotage_find(const char *name)
     return SABOTAGE_END;
 }
 
+static const struct {
+    const char *name;
+    size_t at;
+} faults[FAULT_KINDS] = {
+#define SWARM_FAULT(name) [FAULT_##name] = {#name, offsetof(struct swarm, name)},
+    SWARM_FAULTS(SWARM_FAULT)
+#undef SWARM_FAULT
+};
+
+const char *fault_name(enum fault kind) { return faults[kind].name; }
+
+enum fault fault_find(const char *name, size_t len)
+{
+    for (unsigned i = 0; i < FAULT_KINDS; i++)
+        if (strlen(faults[i].name) == len && memcmp(faults[i].name, name, len) == 0)
+            return (enum fault)i;
+    return FAULT_KINDS;
+}
+
+uint64_t *swarm_rate(struct swarm *w, enum fault kind) { return (uint64_t *)(void *)((char *)w + faults[kind].at); }
+
 /* Half of the seeds have a fault kind; those that do draw how often. */
 static uint64_t draw_rate(struct sim *s, uint64_t least, uint64_t most)
 {
@@ -91,7 +112,16 @@ static void arrange_for(struct swarm *w)
     }
 }
 
-void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
+static void leave_out(struct swarm *w, const struct trim *trim)
+{
+    w->strikes = trim->strikes;
+    w->ops = (uint32_t)min_u64(w->ops, trim->ops);
+    for (unsigned i = 0; i < FAULT_KINDS; i++)
+        if (trim->without & 1u << i)
+            *swarm_rate(w, (enum fault)i) = 0;
+}
+
+void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const struct trim *trim)
 {
     *w = (struct swarm){.sabotage = sabotage};
     w->names = sim_chance(s, 600) ? 3 : sim_chance(s, 800) ? 1 : 5;
@@ -132,4 +162,5 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage)
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->lock_ttl = (2 + sim_below(s, 5)) * NS_PER_SEC;
     arrange_for(w);
+    leave_out(w, trim);
 }

@@ -28,8 +28,27 @@ const char *sabotage_name(enum sabotage s);
 const char *sabotage_text(enum sabotage s);
 enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
 
+/* Kinds of faults; each has a rate of its own. */
+#define SWARM_FAULTS(X)                                                                                                \
+    X(crash_nm) X(crash_ss) X(crash_client) X(crash_all) X(partition) X(cut) X(stall) X(pause) X(corrupt)              \
+    X(disk_error) X(loss) X(cut_off) X(disk_full) X(clock)
+#define SWARM_FAULT(name) FAULT_##name,
+enum fault { SWARM_FAULTS(SWARM_FAULT) FAULT_KINDS };
+#undef SWARM_FAULT
+const char *fault_name(enum fault kind);
+enum fault fault_find(const char *name, size_t len); /* FAULT_KINDS: unknown */
+
+/* What is left out of a history. */
+struct trim {
+    uint32_t without; /* kinds of faults, a bit each */
+    uint64_t strikes; /* faults, at most; … */
+    uint64_t ops;     /* … operations of each actor under faults, at most */
+};
+#define TRIM_NONE ((struct trim){.strikes = UINT64_MAX, .ops = UINT64_MAX})
+
 struct swarm {
     enum sabotage sabotage;
+    uint64_t strikes;                                  /* faults, at most */
     uint32_t names;                                    /* NameServers */
     uint64_t latecomer;                                /* ns: the last of them joins so late; 0: with the others */
     uint32_t clients, actors, ops;                     /* actors in all; operations of each */
@@ -38,8 +57,9 @@ struct swarm {
     uint32_t split;                                    /* per mille: a delivery is cut somewhere */
     uint32_t disk_stall;                               /* per mille: an operation takes 20 times as long */
     /* mean ns between two faults of a kind; 0: never */
-    uint64_t crash_nm, crash_ss, crash_client, crash_all, partition, cut, stall, pause, corrupt, disk_error, loss,
-        cut_off, disk_full, clock;
+#define SWARM_RATE(name) uint64_t name;
+    SWARM_FAULTS(SWARM_RATE)
+#undef SWARM_RATE
     bool long_pauses;  /* clients are paused for longer than their locks last */
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */
@@ -49,6 +69,7 @@ struct swarm {
     uint32_t disks_per_server;
 };
 
-void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage);
+void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const struct trim *trim);
+uint64_t *swarm_rate(struct swarm *w, enum fault kind);
 
 #endif

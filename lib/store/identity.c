@@ -73,13 +73,20 @@ static int same_owner(struct ss *ss, const struct store *st, char *why, size_t w
     return 0;
 }
 
+/* One dead disk leaves the others serving, if they know whose they are. */
 int identity_open(struct ss *ss, char *why, size_t why_len)
 {
     bool any = false;
+    int unread = 0;
     for (uint32_t i = 0; i < ss->n_stores; i++) {
         struct store *st = &ss->stores[i];
         bool present = false;
         int err = folder_read(st, &present, why, why_len);
+        if (err == DFS_EIO) {
+            st->failed = true;
+            unread = err;
+            continue;
+        }
         if (err)
             return err;
         if (!present)
@@ -92,6 +99,8 @@ int identity_open(struct ss *ss, char *why, size_t why_len)
         ss->identity.epoch = epoch;
         any = true;
     }
+    if (!any && unread)
+        return unread;
     if (!any) {
         ss->identity.uuid_hi = ss->cfg.uuid_hi;
         ss->identity.uuid_lo = ss->cfg.uuid_lo;

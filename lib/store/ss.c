@@ -115,7 +115,7 @@ static int open_stores(struct ss *ss, char *why, size_t why_len)
     uint32_t failed = 0;
     for (uint32_t i = 0; !err && i < ss->n_stores; i++) {
         struct store *st = &ss->stores[i];
-        err = recover_store(ss, st, why, why_len);
+        err = st->failed ? DFS_EIO : recover_store(ss, st, why, why_len);
         if (!err)
             err = st->disk->ops->space(st->disk, &st->free, &st->total);
         if (err == DFS_EIO && ++failed < ss->n_stores) { /* one dead disk leaves the others serving */

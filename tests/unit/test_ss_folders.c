@@ -169,7 +169,7 @@ static void what_a_failing_folder_told_does_not_count(void **state)
 {
     (void)state;
     for (uint32_t folder = 0; folder < 2; folder++)
-        for (uint32_t n = 2; n < 12; n++) { /* the first is of its identity */
+        for (uint32_t n = 1; n < 12; n++) { /* the first is of its identity */
             begin(folder);
             come_back(old, !folder);
             rig_crash(rig, SERVER, CRASH_KEEP_ALL);
@@ -180,6 +180,26 @@ static void what_a_failing_folder_told_does_not_count(void **state)
         }
 }
 
+/* Whose folders these are, a new one does not know, and a server must not become another one for it. */
+static void who_cannot_read_its_identity_does_not_start_anew(void **state)
+{
+    char why[256];
+    (void)state;
+    for (uint32_t folder = 0; folder < 2; folder++) {
+        begin(folder);
+        rig_crash(rig, SERVER, CRASH_KEEP_ALL);
+        memdisk_free(rig->disks[SERVER][!folder]);
+        rig->disks[SERVER][!folder] = memdisk_new(1, 1024 * MIB);
+        memdisk_fail(rig->disks[SERVER][folder], DISK_READ, 1, DFS_EIO, true);
+        assert_int_equal(rig_open(rig, SERVER, why, sizeof why), DFS_EIO);
+        assert_non_null(strstr(why, "cannot be read"));
+        memdisk_kill(rig->disks[SERVER][folder]);
+        rig_start(rig);
+        expect(old);
+        end();
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -188,6 +208,7 @@ int main(void)
         cmocka_unit_test(a_copy_that_was_cut_off_does_not_count),
         cmocka_unit_test(what_was_deleted_does_not_count),
         cmocka_unit_test(what_a_failing_folder_told_does_not_count),
+        cmocka_unit_test(who_cannot_read_its_identity_does_not_start_anew),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

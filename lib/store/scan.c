@@ -126,6 +126,16 @@ void scan_free(struct scan *s)
 
 /* --- beyond a bad spot --- */
 
+/* Past the blocks of zeros that begin at `pos`, where nothing was ever written. */
+static uint64_t skip_zeros(struct window *w, uint64_t pos)
+{
+    static const uint8_t zeros[DFS_BLOCK];
+    for (const uint8_t *p; w->size - pos >= DFS_BLOCK && (p = window_at(w, pos, DFS_BLOCK)); pos += DFS_BLOCK)
+        if (memcmp(p, zeros, DFS_BLOCK) != 0)
+            break;
+    return pos;
+}
+
 /* The first valid record behind `bad`, and whether any was written after a flush of that spot. *dirty: a byte there is not zero. */
 static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint64_t bad, struct record *first,
                           bool *later, uint32_t *dirty)
@@ -137,8 +147,12 @@ static bool search_behind(struct window *w, struct scan *s, uint32_t seed, uint6
         struct record r;
         if (!p)
             break;
-        if (get_u64(p) != 0)
-            *dirty = 1;
+        if (get_u64(p) == 0) {
+            if ((pos - bad) % DFS_BLOCK == 0)
+                pos = max_u64(skip_zeros(w, pos), pos + RECORD_ALIGN) - RECORD_ALIGN;
+            continue;
+        }
+        *dirty = 1;
         if (pos == bad || get_u32(p) == 0 || !header_at(w, s, seed, pos, &r))
             continue;
         if (r.kind == RECORD_SEAL && r.durable == bad) { /* the end, as it should be */

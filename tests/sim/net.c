@@ -133,7 +133,7 @@ static void end_pump(struct net *net, struct conn *c, int side)
             uint32_t len = out[i].len;
             if (peer->link) {
                 len = (uint32_t)min_u64(len, PIPE_MAX - peer->in_len);
-                peer->in = peer->in ? peer->in : xcalloc(1, PIPE_MAX);
+                peer->in = peer->in ? peer->in : xrealloc(NULL, 1, PIPE_MAX);
                 memcpy(peer->in + peer->in_len, slice_data(out[i]), len);
                 peer->in_len += len;
             }

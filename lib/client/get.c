@@ -27,8 +27,7 @@ const struct wire_chunk_loc *get_find(const struct get *g, uint32_t index)
     return lo < p->n_chunks && p->chunks[lo].index == index ? &p->chunks[lo] : NULL;
 }
 
-/* Whether the page tells what the file has at this index, a chunk or a hole. */
-static bool page_covers(const struct get *g, uint32_t index)
+bool get_covers(const struct get *g, uint32_t index)
 {
     const struct msg_locate_reply *p = &g->page.locate_reply;
     if (index < g->page_first)
@@ -164,8 +163,7 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
         op_end(op, DFS_EISDIR, "%s", dfs_strerror(DFS_EISDIR));
         return;
     }
-    if (!page_sane(p) || !page_covers(g, g->page_first) ||
-        (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
+    if (!page_sane(p) || !get_covers(g, g->page_first) || (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
         op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
         return;
     }
@@ -307,7 +305,7 @@ void get_pump(struct get *g, struct effects *fx)
     struct op *op = g->op;
     get_deliver(g);
     while (!op->ended && g->located && g->next < g->end && g->in_flight < op->c->cfg.window) {
-        if (!page_covers(g, (uint32_t)(g->next / g->chunk_size))) {
+        if (!get_covers(g, (uint32_t)(g->next / g->chunk_size))) {
             if (list_empty(&g->reads))
                 get_locate(g, (uint32_t)(g->next / g->chunk_size), fx);
             return;

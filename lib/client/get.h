@@ -61,6 +61,8 @@ struct get_read {
 };
 
 const struct wire_chunk_loc *get_find(const struct get *g, uint32_t index); /* NULL: a hole, or not on this page */
+bool get_covers(const struct get *g,
+                uint32_t index); /* whether the page tells what the file has there, a chunk or a hole */
 /* Asks for the page that begins with chunk `first`; waiting reads run when it is there. */
 void get_locate(struct get *g, uint32_t first, struct effects *fx);
 /* Delivers what is ready, asks for more. */

@@ -125,6 +125,20 @@ static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc,
     task_sleep(&r->t);
 }
 
+/* The chunk was being written when it was located first, and is sealed by now, with so many bytes; with none, it is not in the
+ * list any more. The content is of the same generation, so nothing was cut off: what lies behind was never written. */
+static void read_sealed(struct get_read *r, uint32_t length)
+{
+    uint32_t keep = length > r->chunk_offset ? length - r->chunk_offset : 0;
+    struct get_read *hole = keep ? get_read_new(r->get, r->offset + keep, r->length - keep) : r;
+    r->get->in_flight -= r->length - keep;
+    hole->hole = hole->done = true;
+    if (!keep)
+        return;
+    r->length = keep;
+    list_push(r->link.next, &hole->link); /* behind this one */
+}
+
 static void read_run(struct task *t, struct effects *fx)
 {
     struct get_read *r = CONTAINER_OF(t, struct get_read, t);
@@ -137,6 +151,13 @@ static void read_run(struct task *t, struct effects *fx)
         return;
     }
     const struct wire_chunk_loc *loc = get_find(g, r->index);
+    if (r->open && get_covers(g, r->index) && (!loc || loc->length < (uint64_t)r->chunk_offset + r->length)) {
+        read_sealed(r, loc ? loc->length : 0);
+        if (r->done) {
+            get_pump(g, fx);
+            return;
+        }
+    }
     if (!loc || loc->n_replicas == 0 || loc->length < (uint64_t)r->chunk_offset + r->length) {
         op_end(g->op, DFS_EIO, "chunk %u is not where the NameServer said it was", r->index);
         return;

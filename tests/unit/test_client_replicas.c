@@ -94,8 +94,8 @@ static void a_chunk_that_nobody_has_is_no_hole(void **state)
     fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = bytes_read}});
     fake_run(f);
     f->map[0].open = 1;
-    fake_start(f, (struct client_request){
-                      .kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = bytes_write}});
+    fake_start(
+        f, (struct client_request){.kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = bytes_write}});
     while (!f->ended) {
         struct fake_call *k = fake_next(f);
         if (!k)
@@ -111,6 +111,71 @@ static void a_chunk_that_nobody_has_is_no_hole(void **state)
     fake_free(f);
 }
 
+#define SMALL 100000u
+
+static int small_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+{
+    (void)arg;
+    *got = offset < SMALL ? (size_t)min_u64(len, SMALL - offset) : 0;
+    memset(buf, 'x', *got);
+    return 0;
+}
+
+/* Bytes that were written come before those that were not. */
+static int small_write(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    uint32_t *written = arg;
+    const char *bytes = p;
+    for (size_t i = 0; i < len; i++) {
+        assert_true(bytes[i] == 'x' || bytes[i] == 0);
+        assert_true(bytes[i] == 0 || offset + i == *written);
+        *written += bytes[i] == 'x';
+    }
+    return 0;
+}
+
+/* A chunk is open when it is located, and sealed with `length` bytes before it is read; nothing is cut off the file. */
+static uint32_t read_what_is_sealed(uint32_t length)
+{
+    struct fake *f = fake_new();
+    uint32_t refused = 0, written = 0, crc = 0;
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = small_read}});
+    fake_run(f);
+    assert_int_equal(f->n_map, 1);
+    f->map[0].open = 1;
+    for (uint32_t i = 0; i < length; i++)
+        crc = crc32c(crc, "x", 1);
+    fake_start(
+        f, (struct client_request){
+               .kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = small_write, .arg = &written}});
+    while (!f->ended) {
+        struct fake_call *k = fake_next(f);
+        if (!k) {
+            fake_sleep(f);
+        } else if (k->m.type == MSG_TYPE_chunk_read && refused < 2) {
+            fake_refuse(f, k, length ? DFS_ESTALE : DFS_ENOCHUNK, "", "");
+            refused++;
+            f->map[0].open = 0;
+            f->map[0].length = length;
+            f->map[0].crc = crc;
+            f->n_map = length > 0;
+        } else {
+            fake_answer(f, k);
+        }
+    }
+    assert_int_equal(f->status, 0);
+    fake_free(f);
+    return written;
+}
+
+static void what_was_not_written_before_the_seal_is_a_hole(void **state)
+{
+    (void)state;
+    assert_int_equal(read_what_is_sealed(0), 0); /* the chunk is not in the map any more */
+    assert_int_equal(read_what_is_sealed(10000), 10000);
+    assert_int_equal(read_what_is_sealed(SMALL), SMALL);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -118,6 +183,7 @@ int main(void)
         cmocka_unit_test(the_replica_on_this_machine_is_asked),
         cmocka_unit_test(busy_and_silent_replicas_are_left_alone),
         cmocka_unit_test(a_chunk_that_nobody_has_is_no_hole),
+        cmocka_unit_test(what_was_not_written_before_the_seal_is_a_hole),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -53,7 +53,8 @@ static bool put_read(struct put *p, struct put_chunk *k, struct effects *fx)
 {
     struct op *op = p->op;
     uint64_t base = k->index * p->chunk_size; /* index 0 before the size is known */
-    uint32_t want = k->index == 0 && k->read == 0 ? PUT_FIRST_FRAME : PUT_FRAME;
+    /* Frames end where those of a reader do: each of its reads is one of a record then. */
+    uint32_t want = k->index == 0 && k->read == 0 ? PUT_FIRST_FRAME : PUT_FRAME - k->read % PUT_FRAME;
     if (p->chunk_size)
         want = (uint32_t)min_u64(want, p->chunk_size - k->read);
     struct buf *b = buf_new(want);

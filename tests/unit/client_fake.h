@@ -61,6 +61,7 @@ struct fake {
     uint32_t n_map;
     uint64_t held; /* by the last hold */
     uint32_t holds, grants_asked, grant_calls, publishes, writes, reads;
+    uint32_t odd; /* writes that end inside a megabyte of their chunk */
 };
 
 static inline void fake_on_done(void *arg, int status, const struct dfs_result *r)
@@ -282,6 +283,7 @@ static inline void fake_write(struct fake *f, struct fake_call *k)
     assert_int_equal(w->length, payload_len(&k->payload));
     assert_int_equal(w->offset % DFS_BLOCK, 0);
     assert_true((uint64_t)w->offset + w->length <= f->chunk_size);
+    f->odd += (w->offset + w->length) % MIB != 0;
     if (w->offset + w->length > c->len) {
         c->data = realloc(c->data, w->offset + w->length);
         c->len = w->offset + w->length;

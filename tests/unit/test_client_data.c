@@ -93,7 +93,7 @@ static void what_is_put_is_got_at_every_border(void **state)
         struct file s = file_of(sizes[i], (uint8_t)i);
         f->chunk_size = 2 * MIB;
         put_all(f, &s);
-        assert_int_equal(f->publishes, 1);
+        assert_true(f->publishes == 1 && f->odd <= 2); /* the first write and the last: reads are of one record each */
         assert_int_equal(f->n_map, (sizes[i] + f->chunk_size - 1) / f->chunk_size);
         get_all(f, &s);
         test_free(s.data);

@@ -96,7 +96,7 @@ static uint32_t slab_take(struct index *ix)
 
 struct chunk *index_add(struct index *ix, uint64_t id, uint64_t copy, uint32_t version, uint8_t disk)
 {
-    if ((uint64_t)(ix->n + 1) * 10 > (uint64_t)(ix->mask + 1) * 9)
+    if ((uint64_t)(ix->n + 1) * 4 > (uint64_t)(ix->mask + 1) * 3)
         table_grow(ix);
     uint32_t i = slab_take(ix);
     struct chunk *c = entry_at(ix, i);

@@ -3,7 +3,7 @@
  * were made, by truncating or punching, are extents like others, so that older records do not show through, in whatever order
  * they come; bytes that were never written have none.
  *
- * A chunk of one extent takes 48 bytes and its share of the hash table (at most 9). Extents are sorted by offset and do
+ * A chunk of one extent takes 48 bytes and its share of the hash table (at most 11). Extents are sorted by offset and do
  * not overlap; which record owns a byte is decided by (version, sequence), whatever order records come in. Segments are
  * named by slot (store.h). */
 #ifndef DFS_STORE_INDEX_H

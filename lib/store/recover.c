@@ -8,6 +8,8 @@
 #include "store/impl.h"
 #include "store/scan.h"
 
+#define EXPECTED 16u /* segments whose summaries are asked for at a time */
+
 struct found { /* a record of a dead copy, or a tombstone */
     uint64_t chunk, copy;
     uint32_t segment;
@@ -341,8 +343,11 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     if (rc.n_files)
         qsort(rc.files, rc.n_files, sizeof *rc.files, by_file);
     st->next_segment = rc.n_files ? rc.files[rc.n_files - 1].id + 1 : 1;
-    for (uint32_t i = 0; i < rc.n_files && !err; i++)
+    for (uint32_t i = 0, expected = 0; i < rc.n_files && !err; i++) {
+        for (; !ss->cfg.rebuild && expected < rc.n_files && expected < i + EXPECTED; expected++)
+            segment_expect(st->disk, rc.files[expected].id, rc.files[expected].size);
         err = recover_segment(&rc, &rc.files[i], why, why_len);
+    }
     if (!err) {
         for (uint32_t i = 0; i < rc.damaged.n; i++)
             mark_damaged(&rc, rc.damaged.v[i].chunk);

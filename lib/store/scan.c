@@ -5,11 +5,13 @@
 
 #include "base/crc.h"
 
-#define WINDOW (256u * 1024)
+#define WINDOW (1024u * 1024)
 /* Read at once when only headers are wanted. */
 #define GLANCE (8u * 1024)
 #define TAIL (32u * 1024)
 #define DAMAGE_MAX 1024u
+
+#define SUMMARY_USUAL (256u * 1024)
 
 /* A sliding view of the file. */
 struct window {
@@ -332,6 +334,7 @@ static int scan_file(struct window *w, struct scan *s, uint64_t id)
             return err;
     }
     uint64_t limit;
+    w->ahead = WINDOW;
     if (summarized(w, s, segment_seed(&s->header), &limit))
         return 0;
     w->ahead = s->header.class == CLASS_LARGE ? GLANCE : WINDOW;
@@ -342,11 +345,24 @@ static int scan_file(struct window *w, struct scan *s, uint64_t id)
     return w->err;
 }
 
+void segment_expect(struct disk *d, uint64_t id, uint64_t size)
+{
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, id);
+    d->ops->ahead(d, name, 0, SEGMENT_HEADER);
+    if (size > SUMMARY_USUAL)
+        d->ops->ahead(d, name, size - SUMMARY_USUAL, SUMMARY_USUAL);
+}
+
 int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, struct scan *s)
 {
     if (size > UINT32_MAX)
         return DFS_ECORRUPT;
-    struct window w = {.disk = d, .name = name, .size = size, .ahead = WINDOW, .buf = malloc(WINDOW)};
+    struct window w = {.disk = d,
+                       .name = name,
+                       .size = size,
+                       .ahead = s->quick ? SEGMENT_HEADER : WINDOW,
+                       .buf = malloc(WINDOW)};
     s->size = size;
     s->end = SEGMENT_HEADER;
     int err = w.buf ? scan_file(&w, s, id) : DFS_ENOMEM;

@@ -41,5 +41,7 @@ struct scan {
  * 0; DFS_ECORRUPT: the header is damaged and nothing can be made of the rest; DFS_EVERSION; DFS_EIO; DFS_ENOMEM. */
 int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, struct scan *s) MUST_USE;
 void scan_free(struct scan *s);
+/* This one will be scanned quickly, soon: the disk may begin with its header and its summary. */
+void segment_expect(struct disk *d, uint64_t id, uint64_t size);
 
 #endif

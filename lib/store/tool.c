@@ -242,33 +242,54 @@ int tool_check(struct disk *d, FILE *out, bool json, uint64_t *damage, char *why
 
 /* --- rebuild --- */
 
-static int rewrite_summary(struct disk *d, const char *name, const struct scan *sc)
+#define REWRITES 16u /* summaries written at a time: their flushes cost little more than that of one */
+
+struct rewrite { /* a segment that gets its summary anew */
+    char name[DISK_NAME_MAX + 1];
+    uint32_t end, position, len;
+    struct buf *buf;
+};
+
+static int rewrite_prepare(struct rewrite *w, const char *name, const struct scan *sc)
 {
     struct segment s = {.header = sc->header, .seed = segment_seed(&sc->header), .end = sc->end};
-    uint32_t position, len;
     for (uint32_t i = 0; i < sc->n_records; i++) {
         segment_note(&s, &sc->records[i]);
         s.last = sc->records[i].position;
         s.last_chunk = sc->records[i].chunk;
     }
     uint64_t size = round_up(s.end, RECORD_ALIGN) + summary_size(s.n_records);
-    struct buf *buf = size > UINT32_MAX ? NULL : segment_summary(&s, (uint32_t)size, &position, &len);
-    int err = buf ? d->ops->truncate(d, name, s.end) : DFS_ENOMEM;
-    if (!err)
-        err = d->ops->sync(d, name); /* before anything says that it ends here */
-    if (!err)
-        err = d->ops->write(d, name, position, buf->data, len);
-    if (!err)
-        err = d->ops->sync(d, name);
-    buf_unref(buf);
+    snprintf(w->name, sizeof w->name, "%s", name);
+    w->end = s.end;
+    w->buf = size > UINT32_MAX ? NULL : segment_summary(&s, (uint32_t)size, &w->position, &w->len);
     free(s.entries);
+    return w->buf ? 0 : DFS_ENOMEM;
+}
+
+/* All that is done to one of them is durable before the next is done to any. */
+static int rewrite_all(struct disk *d, struct rewrite *v, uint32_t n, const char **name)
+{
+    int err = 0;
+    for (uint32_t step = 0; step < 4; step++)
+        for (uint32_t i = 0; i < n && !err; i++) {
+            *name = v[i].name;
+            if (step == 0)
+                err = d->ops->truncate(d, v[i].name, v[i].end);
+            else if (step == 2)
+                err = d->ops->write(d, v[i].name, v[i].position, v[i].buf->data, v[i].len);
+            else /* first before anything says that it ends here */
+                err = d->ops->sync(d, v[i].name);
+        }
+    for (uint32_t i = 0; i < n; i++)
+        buf_unref(v[i].buf);
     return err;
 }
 
 int tool_rebuild(struct disk *d, FILE *out, uint64_t *damage, char *why, size_t why_len)
 {
     struct folder f;
-    uint32_t written = 0, open = 0;
+    struct rewrite todo[REWRITES];
+    uint32_t n = 0, written = 0, open = 0;
     int err = folder_open(&f, d, why, why_len);
     *damage = 0;
     for (uint32_t i = 0; i < f.n && !err; i++) {
@@ -279,14 +300,21 @@ int tool_rebuild(struct disk *d, FILE *out, uint64_t *damage, char *why, size_t 
         if (!err && (sc.n_damage || sc.header_damaged)) {
             fprintf(out, "file=%s damaged=%u what=\"left as it is\"\n", name, sc.n_damage);
             *damage += sc.n_damage + sc.header_damaged;
-        } else if (sealed && !(err = rewrite_summary(d, name, &sc))) {
-            written++;
+        } else if (sealed && !(err = rewrite_prepare(&todo[n], name, &sc))) {
+            n++;
         } else if (!err && !sc.empty) {
             open++; /* a start of the server ends it */
         }
-        if (err)
-            snprintf(why, why_len, "file \"%s\": %s", name, dfs_strerror(err));
         scan_free(&sc);
+        const char *at = name;
+        if (n == REWRITES || i + 1 == f.n || err) {
+            int failed = rewrite_all(d, todo, n, &at);
+            err = err ? err : failed;
+            written += failed ? 0 : n;
+            n = 0;
+        }
+        if (err)
+            snprintf(why, why_len, "file \"%s\": %s", at, dfs_strerror(err));
     }
     if (!err)
         fprintf(out, "segments=%u rebuilt=%u open=%u damaged=%" PRIu64 "\n", f.n, written, open, *damage);

@@ -146,6 +146,7 @@ void uv_disk_submit(struct disk *disk, struct disk_op *op)
     struct uv_disk *d = CONTAINER_OF(disk, struct uv_disk, base);
     struct disk_job *job = xcalloc(1, sizeof *job);
     assert(d->loop && !d->closing);
+    disk_last_close(d); /* it would keep the space of what is unlinked */
     *job = (struct disk_job){.d = d, .op = op, .fd = -1};
     list_init(&job->entry);
     job->work.data = job;
@@ -203,6 +204,7 @@ static int sync_parent(int dir_fd)
 static void free_disk(struct uv_disk *d)
 {
     disk_files_close(d);
+    disk_last_close(d);
     if (d->dir_fd >= 0)
         close(d->dir_fd);
     free(d);
@@ -227,6 +229,7 @@ int uv_disk_open(uv_loop_t *loop, const char *path, const struct disk_handlers *
     int err;
     d->base.ops = &uv_disk_ops;
     d->dir_fd = -1;
+    d->last_fd = -1;
     d->nowait = true;
     list_init(&d->lru);
     list_init(&d->finished);

@@ -27,6 +27,7 @@ struct uv_disk {
     uv_loop_t *loop; /* NULL: only the synchronous calls */
     struct disk_handlers handlers;
     int dir_fd; /* carries the lock */
+    int last_fd; /* which a synchronous call read last; or -1 */
     bool nowait; /* the file system knows RWF_NOWAIT */
     /* the loop's thread only */
     struct disk_file *files;
@@ -68,6 +69,7 @@ bool disk_try_read(struct uv_disk *d, struct disk_job *job);
 
 /* disk_sync.c */
 extern const struct disk_ops uv_disk_ops;
+void disk_last_close(struct uv_disk *d);
 int disk_space(int dir_fd, uint64_t *free_bytes, uint64_t *total_bytes) MUST_USE;
 void uv_disk_submit(struct disk *disk, struct disk_op *op); /* disk.c */
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The synchronous calls: each opens what it needs and closes it again, so that they work in a forked child, without a
- * loop, and beside operations under way. */
+/* The synchronous calls: each opens what it needs and closes it again (reads: at the latest when operations begin), so that
+ * they work in a forked child, without a loop, and beside operations under way. */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -58,9 +58,29 @@ static int sync_list(struct disk *disk, void (*each)(void *arg, const char *name
     return err;
 }
 
+void disk_last_close(struct uv_disk *d)
+{
+    if (d->last_fd >= 0)
+        close(d->last_fd);
+    d->last_fd = -1;
+}
+
+/* The file that was read last stays open while it is still the one of that name: the kernel reads ahead of who goes through
+ * an open file, and knows nothing of one that is opened anew for each read. */
+static int last_open(struct uv_disk *d, const char *name)
+{
+    struct stat st, last;
+    if (d->last_fd >= 0 && fstatat(d->dir_fd, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && fstat(d->last_fd, &last) == 0 &&
+        st.st_ino == last.st_ino && st.st_dev == last.st_dev)
+        return d->last_fd;
+    disk_last_close(d);
+    d->last_fd = openat(d->dir_fd, name, O_RDONLY | O_CLOEXEC);
+    return d->last_fd;
+}
+
 static int sync_read(struct disk *disk, const char *name, uint64_t off, void *p, size_t len, size_t *got)
 {
-    int err = 0, fd = openat(dir_of(disk), name, O_RDONLY | O_CLOEXEC);
+    int err = 0, fd = last_open(CONTAINER_OF(disk, struct uv_disk, base), name);
     *got = 0;
     if (fd < 0)
         return last_error();
@@ -74,8 +94,16 @@ static int sync_read(struct disk *disk, const char *name, uint64_t off, void *p,
             break;
         *got += (size_t)n;
     }
-    close(fd);
     return err;
+}
+
+static void sync_ahead(struct disk *disk, const char *name, uint64_t off, uint64_t len)
+{
+    int fd = openat(dir_of(disk), name, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return;
+    (void)posix_fadvise(fd, (off_t)off, (off_t)len, POSIX_FADV_WILLNEED);
+    close(fd);
 }
 
 static int sync_write(struct disk *disk, const char *name, uint64_t off, const void *p, size_t len)
@@ -144,6 +172,7 @@ static int sync_space(struct disk *disk, uint64_t *free_bytes, uint64_t *total_b
 const struct disk_ops uv_disk_ops = {
     .list = sync_list,
     .read = sync_read,
+    .ahead = sync_ahead,
     .write = sync_write,
     .truncate = sync_truncate,
     .sync = sync_sync,

@@ -48,6 +48,8 @@ struct disk_ops {
     int (*list)(struct disk *d, void (*each)(void *arg, const char *name, uint64_t size), void *arg);
     /* Up to len bytes; *got is less only at end of file. */
     int (*read)(struct disk *d, const char *name, uint64_t off, void *p, size_t len, size_t *got);
+    /* The range will be read soon. A hint: whatever fails, the read says. */
+    void (*ahead)(struct disk *d, const char *name, uint64_t off, uint64_t len);
     /* Creates the file if need be. Not durable before sync. */
     int (*write)(struct disk *d, const char *name, uint64_t off, const void *p, size_t len);
     int (*truncate)(struct disk *d, const char *name, uint64_t len);

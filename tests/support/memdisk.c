@@ -223,6 +223,14 @@ static int md_read(struct disk *disk, const char *name, uint64_t off, void *p, s
     return 0;
 }
 
+static void md_ahead(struct disk *disk, const char *name, uint64_t off, uint64_t len)
+{
+    (void)disk;
+    (void)name;
+    (void)off;
+    (void)len;
+}
+
 static int md_write(struct disk *disk, const char *name, uint64_t off, const void *p, size_t len)
 {
     struct memdisk *d = self(disk);
@@ -300,6 +308,7 @@ static void md_submit(struct disk *disk, struct disk_op *op)
 static const struct disk_ops memdisk_ops = {
     .list = md_list,
     .read = md_read,
+    .ahead = md_ahead,
     .write = md_write,
     .truncate = md_truncate,
     .sync = md_sync,

@@ -173,6 +173,34 @@ static void summaries_that_are_not_theirs_are_not_believed(void **state)
     free(mixed);
 }
 
+/* Each of its calls fails, and then the machine does: what it had begun is read as if it had not, or as if it were done. */
+static void a_rebuild_may_be_cut_off_anywhere(void **state)
+{
+    (void)state;
+    const enum disk_kind kinds[] = {DISK_WRITE, DISK_FLUSH};
+    struct disk *d = rig->disks[0][0];
+    for (uint32_t k = 0; k < ARRAY_LEN(kinds); k++)
+        for (uint32_t n = 1;; n++) {
+            uint64_t damage;
+            FILE *out = fopen("/dev/null", "w");
+            memdisk_fail(d, kinds[k], n, DFS_EIO, true);
+            int err = tool_rebuild(d, out, &damage, why, sizeof why);
+            memdisk_fail(d, kinds[k], 0, 0, false);
+            fclose(out);
+            assert_int_equal(damage, 0);
+            memdisk_crash(d, n % 2 ? CRASH_RANDOM : CRASH_DROP_ALL);
+            rig_start(rig);
+            assert_int_equal(whole(), CHUNKS / 2);
+            crash_both();
+            if (!err) {
+                assert_true(n > 2 * 2); /* twice for each of several segments */
+                break;
+            }
+            assert_int_equal(err, DFS_EIO);
+            assert_non_null(strstr(why, "seg-"));
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +208,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_segment_cut_anywhere_gives_no_wrong_bytes, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_that_changed_places_are_refused_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(summaries_that_are_not_theirs_are_not_believed, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_rebuild_may_be_cut_off_anywhere, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

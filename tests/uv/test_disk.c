@@ -202,6 +202,43 @@ static void a_renamed_name_means_the_new_file(void **state)
     assert_int_equal(run(f, make(DISK_READ, "old", 0, 8)), DFS_ENOENT);
 }
 
+static void a_synchronous_read_is_of_the_file_of_that_name(void **state)
+{
+    struct fixture *f = *state;
+    const struct disk_ops *ops = f->disk->ops;
+    char text[9] = "";
+    size_t got;
+    assert_int_equal(ops->write(f->disk, "old", 0, "old text", 8), 0);
+    assert_int_equal(ops->write(f->disk, "new", 0, "new text", 8), 0);
+    assert_int_equal(ops->read(f->disk, "old", 0, text, 8, &got), 0);
+    assert_string_equal(text, "old text");
+    ops->ahead(f->disk, "new", 0, 8);
+    ops->ahead(f->disk, "missing", 0, 8);
+    assert_int_equal(ops->rename(f->disk, "new", "old"), 0);
+    assert_int_equal(ops->read(f->disk, "old", 0, text, 8, &got), 0);
+    assert_string_equal(text, "new text");
+    assert_int_equal(ops->unlink(f->disk, "old"), 0);
+    assert_int_equal(ops->read(f->disk, "old", 0, text, 8, &got), DFS_ENOENT);
+}
+
+/* It would keep the space of what is removed. */
+static void no_synchronous_read_keeps_a_file_open_beside_operations(void **state)
+{
+    struct fixture *f = *state;
+    const struct disk_ops *ops = f->disk->ops;
+    char text[9], path[128], target[128];
+    size_t got;
+    assert_int_equal(ops->write(f->disk, "a", 0, "some text", 9), 0);
+    assert_int_equal(ops->read(f->disk, "a", 0, text, 9, &got), 0);
+    assert_int_equal(run(f, make(DISK_UNLINK, "a", 0, 0)), 0);
+    for (int fd = 0; fd < 256; fd++) {
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+        ssize_t n = readlink(path, target, sizeof target - 1);
+        target[n < 0 ? 0 : n] = '\0';
+        assert_null(strstr(target, "/a (deleted)"));
+    }
+}
+
 static void a_punched_range_reads_as_zeros_and_gives_its_space_back(void **state)
 {
     struct fixture *f = *state;
@@ -372,6 +409,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(more_pieces_than_one_call_takes_are_written_in_order, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_are_told_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renamed_name_means_the_new_file, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_synchronous_read_is_of_the_file_of_that_name, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_synchronous_read_keeps_a_file_open_beside_operations, setup, teardown),
         cmocka_unit_test_setup_teardown(a_punched_range_reads_as_zeros_and_gives_its_space_back, setup, teardown),
         cmocka_unit_test_setup_teardown(more_files_than_are_kept_open, setup, teardown),
         cmocka_unit_test_setup_teardown(many_operations_at_once, setup, teardown),

@@ -56,6 +56,7 @@ static void append_next(struct appending *s)
     size_t n = min_u64(k->size - s->done, CHUNK_SIZE - s->end % CHUNK_SIZE);
     n = min_u64(n, DFS_APPEND_MAX);
     k->done = on_appended;
+    k->node->empty = false;
     call_go(k, dfs_append(k->m->client, file, k->buf + s->done, n, on_call, k));
 }
 

@@ -26,8 +26,35 @@ static mode_t type_of(uint8_t type)
     return type < ARRAY_LEN(table) ? table[type] : 0;
 }
 
-void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st)
+#define TOLD_SLOTS 4096u
+
+struct told {
+    uint64_t ino, size, generation;
+    int64_t mtime_ns, ctime_ns;
+};
+
+static struct told told_of(const struct dfs_attr *a)
 {
+    return (struct told){a->ino, a->size, a->generation, a->mtime_ns, a->ctime_ns};
+}
+
+bool attr_was_told(const struct mount *m, const struct dfs_attr *a)
+{
+    const struct told *t = m->attrs ? &m->attrs[a->ino % TOLD_SLOTS] : NULL, now = told_of(a);
+    return t && t->ino == now.ino && t->size == now.size && t->generation == now.generation &&
+           t->mtime_ns == now.mtime_ns && t->ctime_ns == now.ctime_ns;
+}
+
+static void told(struct mount *m, const struct dfs_attr *a)
+{
+    if (!m->attrs)
+        m->attrs = xcalloc(TOLD_SLOTS, sizeof *m->attrs);
+    m->attrs[a->ino % TOLD_SLOTS] = told_of(a);
+}
+
+void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
+{
+    told(m, a);
     const struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
     bool special = a->type > DFS_SYMLINK;
     uint64_t size = special ? 0 : n ? max_u64(a->size, node_end(n)) : a->size;
@@ -46,7 +73,7 @@ void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st)
     st->st_atim = st->st_mtim;
 }
 
-void attr_entry(const struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e)
+void attr_entry(struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e)
 {
     memset(e, 0, sizeof *e);
     e->ino = a->ino;
@@ -72,10 +99,25 @@ void on_entry(struct call *k, int status, const struct dfs_result *r)
 
 static void stat_again(struct call *k);
 
+/* A file that somebody removed before the NameServer knew that it is open: it is what it was, without a name. */
+static bool is_nameless(const struct node *n, int status)
+{
+    return status == DFS_ENOENT && n && n->open[0].users > 0;
+}
+
 static void on_attr(struct call *k, int status, const struct dfs_result *r)
 {
     const struct node *n = node_find(k->m, k->ino);
+    struct dfs_attr nameless;
     struct stat st;
+    if (is_nameless(n, status)) {
+        nameless = n->opened;
+        nameless.nlink = 0;
+        attr_stat(k->m, &nameless, &st);
+        fuse_reply_attr(k->req, &st, (double)k->m->opt.attr_ms / 1000);
+        call_free(k);
+        return;
+    }
     if (status == 0 && n && n->changes != k->changes && ++k->tries < STAT_TRIES) {
         stat_again(k);
         return;

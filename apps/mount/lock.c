@@ -47,6 +47,7 @@ static void on_locked(struct call *k, int status, const struct dfs_result *r)
         call_free(k);
         return;
     }
+    node_refresh(k->node);
     l = xcalloc(1, sizeof *l);
     l->k = k;
     k->m->notices_under_way++;

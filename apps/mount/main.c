@@ -118,6 +118,7 @@ static void on_client_closed(void *arg)
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++)
         uv_close((uv_handle_t *)&m->signals[i], NULL);
     uv_close((uv_handle_t *)&m->leave, NULL);
+    uv_close((uv_handle_t *)&m->hurry, NULL);
 }
 
 static void on_leave(uv_timer_t *h)
@@ -173,7 +174,7 @@ static void loop_init(struct mount *m)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
     uv_loop_init(&m->loop);
-    list_init(&m->writers);
+    writes_init(m);
     uv_timer_init(&m->loop, &m->leave);
     m->leave.data = m;
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++) {
@@ -229,6 +230,7 @@ static int run(struct mount *m)
     uv_run(&m->loop, UV_RUN_DEFAULT);
     uv_loop_close(&m->loop);
     free(m->seen);
+    free(m->attrs);
     tell(m, m->status != 0);
     return m->status;
 }

@@ -63,10 +63,13 @@ struct node {
         uint64_t file; /* the library's; 0: none */
         uint32_t users;
     } open[2];           /* to read; to read and write */
+    struct dfs_attr opened; /* what it was like when it was last opened */
     uint64_t changes;    /* rises when the cluster's attributes move by something of ours */
     int64_t written_ns;  /* when something was last written; 0: the cluster knows the time */
     struct list extents; /* not durable yet, in the order they were written */
     uint32_t n_extents, in_flight;
+    bool empty;          /* nothing is in the cluster, as far as we know: what is written may go there as a whole */
+    bool in_a_hurry;     /* … but has waited long enough for that */
     int error;           /* errno of the last write that failed … */
     uint64_t errors;     /* … and how many did */
     bool ranges;         /* a range of it was locked: close() has to unlock */
@@ -98,11 +101,13 @@ struct mount {
     uint64_t root; /* what the kernel calls FUSE_ROOT_ID */
     struct node *nodes;
     struct seen *seen; /* what files were like when they were opened (node.c) */
+    struct told *attrs; /* what the kernel was told of files (attr.c) */
     struct notices *notices;
     uint32_t notices_under_way; /* the kernel is being told something on a thread of the pool */
     uint32_t calls;             /* under way */
     uint64_t dirty;             /* bytes in extents */
     struct list writers;        /* requests that wait for room: struct delayed */
+    uv_timer_t hurry;           /* runs while something waits to become whole */
     bool ready, ending;         /* the kernel has said hello; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */
@@ -127,8 +132,10 @@ void on_done(struct call *k, int status, const struct dfs_result *r);
 static inline uint64_t ino_of(const struct mount *m, fuse_ino_t ino) { return ino == FUSE_ROOT_ID ? m->root : ino; }
 
 /* --- attr.c --- */
-void attr_stat(const struct mount *m, const struct dfs_attr *a, struct stat *st);
-void attr_entry(const struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e);
+void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st);
+/* Whether these are what the kernel was told last. */
+bool attr_was_told(const struct mount *m, const struct dfs_attr *a);
+void attr_entry(struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e);
 void on_entry(struct call *k, int status, const struct dfs_result *r);
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi);
@@ -176,6 +183,10 @@ static inline struct handle *handle_of(const struct fuse_file_info *fi) { return
 /* The library's name of the open file to read from, or to write to; 0: it is not open so. */
 uint64_t node_file(const struct node *n, bool write);
 static inline uint64_t handle_file(const struct handle *h) { return h->node->open[h->kind].file; }
+/* Takes note of whether the cluster has nothing of its content. */
+void node_is_empty(struct node *n, const struct dfs_attr *a);
+/* Reads from now on see what others have written up to now. */
+void node_refresh(const struct node *n);
 /* One use of node.open[kind] less; the last one closes it when everything is written. */
 void node_close(struct node *n, unsigned kind);
 struct node *node_use(struct mount *m, uint64_t ino); /* made if need be; node_unuse */
@@ -194,6 +205,7 @@ void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_inf
 void node_wait(struct node *n, struct waiter *w);
 /* How far what waits to be written reaches; 0: nothing waits. */
 uint64_t node_end(const struct node *n);
+void writes_init(struct mount *m);
 /* The error to be told through this handle, once; 0: none. */
 int handle_error(struct handle *h);
 

@@ -60,6 +60,18 @@ uint64_t node_file(const struct node *n, bool write)
     return n->open[1].file || write ? n->open[1].file : n->open[0].file;
 }
 
+void node_is_empty(struct node *n, const struct dfs_attr *a)
+{
+    n->empty = a->size == 0 && a->chunks == 0 && !n->n_extents;
+}
+
+void node_refresh(const struct node *n)
+{
+    for (unsigned kind = 0; kind < ARRAY_LEN(n->open); kind++)
+        if (n->open[kind].file)
+            dfs_refresh(n->m->client, n->open[kind].file);
+}
+
 /* --- closing --- */
 
 struct closing {
@@ -151,7 +163,7 @@ static void on_open(struct call *k, int status, const struct dfs_result *r);
 static void open_file(struct call *k)
 {
     call_at(k->m, k->req, k->ino, k->ino);
-    call_go(k, dfs_open(k->m->client, "", DFS_READ | (k->wants_write ? DFS_WRITE : 0), 0, on_call, k));
+    call_go(k, dfs_open(k->m->client, "", DFS_LAZY | DFS_READ | (k->wants_write ? DFS_WRITE : 0), 0, on_call, k));
 }
 
 static void on_open(struct call *k, int status, const struct dfs_result *r)
@@ -169,9 +181,11 @@ static void on_open(struct call *k, int status, const struct dfs_result *r)
         return;
     }
     struct handle *h = handle_new(n, kind, r->file);
+    n->opened = r->attr;
+    node_is_empty(n, &r->attr);
     k->fi.fh = (uintptr_t)h;
     k->fi.keep_cache = seen_same(k->m, &r->attr) && !n->n_extents;
-    if (!k->fi.keep_cache)
+    if (!k->fi.keep_cache && !attr_was_told(k->m, &r->attr))
         fuse_lowlevel_notify_inval_inode(k->m->se, k->ino == k->m->root ? FUSE_ROOT_ID : k->ino, -1, 0);
     if (fuse_reply_open(k->req, &k->fi) != 0)
         handle_free(h);
@@ -186,6 +200,7 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     k->node = node_use(m, k->ino);
     k->fi = *fi;
     k->wants_write = kind;
+    node_refresh(k->node);
     if (k->node->open[kind].users)
         call_go(k, dfs_stat(m->client, "", 0, on_call, k));
     else
@@ -202,6 +217,8 @@ static void on_create(struct call *k, int status, const struct dfs_result *r)
     }
     struct handle *h = handle_new(node_use(k->m, r->attr.ino), 1, r->file);
     k->fi.fh = (uintptr_t)h;
+    h->node->opened = r->attr;
+    node_is_empty(h->node, &r->attr);
     attr_entry(k->m, &r->attr, &e);
     if (fuse_reply_create(k->req, &e, &k->fi) != 0)
         handle_free(h);
@@ -212,7 +229,7 @@ void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode,
 {
     struct mount *m = fuse_req_userdata(req);
     struct call *k = call_new(m, req, parent, on_create);
-    unsigned flags = DFS_READ | DFS_WRITE | DFS_CREATE | (fi->flags & O_EXCL ? DFS_EXCL : 0);
+    unsigned flags = DFS_LAZY | DFS_READ | DFS_WRITE | DFS_CREATE | (fi->flags & O_EXCL ? DFS_EXCL : 0);
     k->fi = *fi;
     call_go(k, dfs_open(m->client, name, flags, mode & 07777, on_call, k));
 }

@@ -60,6 +60,11 @@ static void next_batch(struct notices *q)
 static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
 {
     struct notices *q = arg;
+    for (size_t i = 0; v && i < n; i++) {
+        const struct node *open = v[i].name ? NULL : node_find(q->m, v[i].ino);
+        if (open)
+            node_refresh(open);
+    }
     for (size_t i = 0; v && i < n && q->n < NOTICES_MAX; i++)
         q->waiting[q->n++] = (struct notice){v[i].ino, v[i].name ? xstrdup(v[i].name) : NULL};
     next_batch(q);

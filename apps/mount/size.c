@@ -34,9 +34,10 @@ static void resize_end(struct call *k, int status)
 
 static void on_sized(struct call *k, int status, const struct dfs_result *r)
 {
-    (void)r;
-    if (status == 0)
+    if (status == 0) {
         k->node->written_ns = 0; /* the cluster has set the time */
+        node_is_empty(k->node, &r->attr);
+    }
     resize_end(k, status);
 }
 

@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes. The kernel is answered when the bytes are here; they go to the cluster at once if little is on its way, and
  * gather otherwise, so that small writes in a row become large ones. close() and fsync() wait for all of a file and tell what
- * failed, through every handle that was open then.
+ * failed, through every handle that was open then. Files are mostly small, written once and closed: what is written to an
+ * empty one waits for that, as long as it is one piece, and goes as a whole (dfs_fill), or is sent like any other when it
+ * has waited for a second.
  *
  *   write() -> extent: gathering -> under way -> durable: gone
  *
@@ -68,6 +70,8 @@ int handle_error(struct handle *h)
 
 /* --- to the cluster --- */
 
+#define HURRY_MS 1000u
+
 static void pump(struct node *n);
 static void writers_run(struct mount *m);
 
@@ -131,21 +135,50 @@ static void on_written(void *arg, int status, const struct dfs_result *r)
     writers_run(m);
 }
 
+static int extent_write(struct extent *e)
+{
+    struct node *n = e->node;
+    return dfs_pwrite(n->m->client, node_file(n, true), e->offset, e->buf, e->len, on_written, e);
+}
+
+static void on_filled(void *arg, int status, const struct dfs_result *r)
+{
+    struct extent *e = arg;
+    if ((status == DFS_EEXIST || status == DFS_ENOTSUP) && extent_write(e) == 0)
+        return; /* somebody was faster, or the NameServers are older */
+    on_written(arg, status, r);
+}
+
+/* All that was written to an empty file, and somebody waits for it. */
+static bool is_whole(const struct node *n, const struct extent *e)
+{
+    return n->empty && n->n_extents == 1 && e->offset == 0 && !list_empty(&n->waiting);
+}
+
 /* False: it could not even be tried, and is gone. */
 static bool extent_send(struct extent *e)
 {
     struct node *n = e->node;
+    bool whole = is_whole(n, e);
     e->sent = true;
+    n->empty = n->in_a_hurry = false;
     n->in_flight++;
-    int err = dfs_pwrite(n->m->client, node_file(n, true), e->offset, e->buf, e->len, on_written, e);
+    int err = whole ? dfs_fill(n->m->client, node_file(n, true), e->buf, e->len, on_filled, e) : extent_write(e);
     if (err)
         extent_drop(e, err);
     return err == 0;
 }
 
+static bool may_become_whole(const struct node *n, const struct extent *e)
+{
+    return n->empty && !n->in_a_hurry && n->n_extents == 1 && e->offset == 0 && e->len < EXTENT_MAX;
+}
+
 static bool worth_sending(const struct node *n, const struct extent *e)
 {
     bool last = e->link.next == &n->extents;
+    if (list_empty(&n->waiting) && may_become_whole(n, e))
+        return false;
     return !last || n->in_flight < FLIGHT_EAGER || !list_empty(&n->waiting) || extent_end(e) % EXTENT_MAX == 0;
 }
 
@@ -165,6 +198,33 @@ static void pump(struct node *n)
     waiters_run(n);
     n->users -= lost;
     node_unuse(n);
+}
+
+/* What has waited since the last time goes; what came since waits once more. */
+static void on_hurry(uv_timer_t *h)
+{
+    struct mount *m = h->data;
+    struct node *n, *next;
+    bool more = false;
+    HASH_ITER(hh, m->nodes, n, next)
+    {
+        if (!n->empty || !n->n_extents)
+            continue;
+        more |= !n->in_a_hurry;
+        if (n->in_a_hurry)
+            pump(n);
+        else
+            n->in_a_hurry = true;
+    }
+    if (!more)
+        uv_timer_stop(h);
+}
+
+void writes_init(struct mount *m)
+{
+    list_init(&m->writers);
+    uv_timer_init(&m->loop, &m->hurry);
+    m->hurry.data = m;
 }
 
 void node_wait(struct node *n, struct waiter *w)
@@ -264,6 +324,8 @@ static void take(struct node *n, fuse_req_t req, int flags, uint64_t offset, con
     }
     n->written_ns = now_ns();
     n->changes++;
+    if (n->empty && !uv_is_active((uv_handle_t *)&n->m->hurry))
+        uv_timer_start(&n->m->hurry, on_hurry, HURRY_MS, HURRY_MS);
     if (flags & (O_SYNC | O_DSYNC)) {
         sync_node(n, NULL, req, offset, len);
         return;

@@ -294,6 +294,7 @@ void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 #define DFS_WRITE 256u      /* … to write to it; one of the two must be there */
 #define DFS_CREATE 512u     /* open: make it if it is not there; with DFS_EXCL only then */
 #define DFS_TRUNCATE 16384u /* open, to write: make it empty */
+#define DFS_LAZY 32768u     /* open: see there */
 #define DFS_WAIT 4096u      /* lock: wait for it */
 #define DFS_OWNER 8u        /* put: uid and gid of the options hold; otherwise the caller's own */
 
@@ -429,9 +430,18 @@ int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t le
  * stays, whatever happens to its names. It ends with the client, or with its session: when the NameServers were out of reach
  * for ten minutes, DFS_EBADF says that it is gone. */
 int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mode, dfs_cb cb, void *arg);
+/* With DFS_LAZY an open file is read as a mount reads it: what others change is seen after a second at the latest, or after
+ * dfs_refresh, since where the bytes are is remembered for so long. Opened only to be read, such a file costs no change at the
+ * NameServer, unless it is open for longer than some milliseconds, locked, or about to lose its name by this client; until
+ * then, if another client removes it, it can still be read for the reader's grace, and if another replaces its content, the new
+ * content is read. A close may wait for some milliseconds, to go with another change. */
+void dfs_refresh(struct dfs_client *c, uint64_t file);
 /* Acknowledged means: durable on every server of the chunks, and, where the file became longer, its size is committed.
  * At most 64 MiB at a time; p is copied. Writes under way at the same time take effect in any order. */
 int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void *p, size_t len, dfs_cb cb, void *arg);
+/* Writes all there is to an open file that is empty, in fewer steps than dfs_pwrite: others see it empty or whole. DFS_EEXIST:
+ * it is not empty. It is no write that dfs_fsync waits for. */
+int dfs_fill(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs_cb cb, void *arg);
 /* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
               dfs_cb cb, void *arg);

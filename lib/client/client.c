@@ -4,7 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "client/internal.h"
+#include "client/file.h"
 
 #define CLIENT_PWRITE_MAX (64u * 1024 * 1024)
 #define OP_ARENA_MAX (16u * 1024 * 1024)
@@ -39,6 +39,8 @@ struct client *client_new(const struct client_config *cfg)
     c->next_number = c->next_write = 1;
     session_init(c);
     hold_init(c);
+    lazy_init(c);
+    late_init(c);
     suspicion_init(c);
     watch_init(c);
     blocks_init(c);
@@ -136,14 +138,25 @@ static void ops_deliver(struct client *c)
     }
 }
 
+/* It may take a file's last name, or give the name to another content. */
+static bool takes_names(enum client_op_kind k)
+{
+    return k == OP_UNLINK || k == OP_RENAME || k == OP_REMOVE || k == OP_PUT;
+}
+
 static void op_begin(struct op *op, struct effects *fx)
 {
     list_remove(&op->link);
     list_push(&op->c->running, &op->link);
     op->progress = op->c->now.mono;
+    if (takes_names(op->req.kind))
+        files_hold(op->c, fx);
     switch (op->req.kind) {
     case OP_PUT:
         put_begin(op, fx);
+        return;
+    case OP_FILL:
+        file_fill_begin(op, fx);
         return;
     case OP_GET:
         get_begin(op, fx);
@@ -210,7 +223,7 @@ static int request_check(const struct client_request *r)
         err = path_check(r->path2);
     if (r->kind == OP_APPEND)
         return r->value_len > DFS_APPEND_MAX ? DFS_ETOOBIG : 0;
-    if (!err && r->kind == OP_PWRITE)
+    if (!err && (r->kind == OP_PWRITE || r->kind == OP_FILL))
         return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
     if (!err && r->kind >= OP_LOCK && r->kind <= OP_LOCK_QUERY)
         err = lock_check(r);
@@ -279,6 +292,8 @@ void client_turn(struct client *c, struct now now, struct effects *fx)
     }
 }
 
+void client_refresh(struct client *c, uint64_t file) { file_recent_drop(file_find(c, file)); }
+
 uint64_t client_deadline(const struct client *c)
 {
     if (!list_empty(&c->starting))
@@ -307,6 +322,8 @@ void client_free(struct client *c)
     ops_deliver(c);
     rpc_stop(&c->session_rpc);
     files_close(c);
+    task_stop(&c->untold_timer);
+    task_stop(&c->late_timer);
     hold_close(c);
     suspicion_close(c);
     watch_close(c);

@@ -72,6 +72,7 @@ enum client_op_kind {
     OP_CLOSE,
     OP_PWRITE,
     OP_APPEND,
+    OP_FILL,
     OP_TRUNCATE,
     OP_FSYNC,
     OP_LOCK,
@@ -96,7 +97,7 @@ struct client_request {
     struct dfs_sink sink;
     uint64_t offset, length; /* of a get; the offset of a pwrite of `value`; truncate: the length */
     struct dfs_lock lock;    /* lock (flags: DFS_WAIT), unlock, lock_query */
-    uint64_t file;           /* close, pwrite, fsync, locks; get, truncate: 0, or the open file instead of the path */
+    uint64_t file;           /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t
         id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;
@@ -121,6 +122,8 @@ uint64_t client_last(const struct client *c);
 void client_cancel(struct client *c, uint64_t number);
 void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
 void client_resume(struct client *c, uint64_t number);
+/* Reads of this file that start from now on ask where its chunks are. */
+void client_refresh(struct client *c, uint64_t file);
 /* From the next turn on fn is told of what was looked up and has changed; v NULL: of everything. fn NULL: no more. */
 typedef void (*client_watch_fn)(void *arg, const struct dfs_invalidation *v, size_t n);
 void client_watch(struct client *c, client_watch_fn fn, void *arg);

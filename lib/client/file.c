@@ -7,6 +7,8 @@
 
 #include <stdlib.h>
 
+#include "client/get.h"
+
 struct file *file_find(struct client *c, uint64_t id)
 {
     for (struct list *e = c->files.next; e != &c->files; e = e->next) {
@@ -25,7 +27,7 @@ static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
     (void)a;
     m->type = MSG_TYPE_chunk_open;
     m->chunk_open = (struct msg_chunk_open){.session = r->session,
-                                            .handle = p->file->id,
+                                            .handle = p->file->handle,
                                             .index = p->index,
                                             .failed = p->failed,
                                             .was = p->chunk,
@@ -149,7 +151,7 @@ static void build_extend(struct rpc *r, struct msg *m, struct arena *a)
     (void)a;
     m->type = MSG_TYPE_extend;
     m->extend =
-        (struct msg_extend){.id = rpc_id(r), .handle = f->id, .size = f->wanted, .generation = f->wanted_generation};
+        (struct msg_extend){.id = rpc_id(r), .handle = f->handle, .size = f->wanted, .generation = f->wanted_generation};
 }
 
 /* One for all that wait; those that come while it is under way wait for the next. */
@@ -168,8 +170,7 @@ static void extend_start(struct file *f, struct effects *fx)
     rpc_start(&f->extend, fx);
 }
 
-/* What an answer says of the file's end. */
-static void take_size(struct file *f, const struct wire_attr *a)
+void file_take_size(struct file *f, const struct wire_attr *a)
 {
     if (a->generation < f->generation)
         return;
@@ -182,8 +183,9 @@ static void on_extend(struct rpc *r, int status, const struct event *ev, struct 
     struct file *f = CONTAINER_OF(r, struct file, extend);
     f->extending = false;
     if (status == 0) {
-        take_size(f, &ev->msg->extend_reply.attr);
+        file_take_size(f, &ev->msg->extend_reply.attr);
         f->dirty = false;
+        file_touched(f->c, f->ino);
     }
     LIST_FOR_EACH (e, &f->committing) {
         struct pwrite *w = CONTAINER_OF(e, struct pwrite, link);
@@ -203,6 +205,7 @@ static void on_extend(struct rpc *r, int status, const struct event *ev, struct 
 void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
 {
     f->dirty = true;
+    file_touched(f->c, f->ino);
     if (is_within(w, f->generation, f->size)) {
         w->op->result.bytes = w->op->req.value_len;
         op_end_ok(w->op);
@@ -213,10 +216,13 @@ void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
         extend_start(f, fx);
 }
 
-static void file_free(struct file *f)
+void file_free(struct file *f)
 {
     struct place *p, *next;
     rpc_stop(&f->extend);
+    rpc_stop(&f->tell);
+    list_remove(&f->untold);
+    located_drop(f->page);
     HASH_ITER(hh, f->places, p, next)
     {
         HASH_DELETE(hh, f->places, p);
@@ -248,6 +254,28 @@ static void build_open(struct rpc *r, struct msg *m, struct arena *a)
 
 static void file_cut_opened(struct op *op, struct effects *fx);
 
+struct file *file_new(struct op *op, const struct wire_attr *a)
+{
+    struct file *f = xcalloc(1, sizeof *f);
+    f->c = op->c;
+    f->ino = a->ino;
+    f->size = a->size;
+    f->generation = a->generation;
+    f->goal = a->goal_chosen ? a->goal : 0;
+    f->may_write = op->req.flags & DFS_WRITE;
+    f->lazy = op->req.flags & DFS_LAZY;
+    list_init(&f->committing);
+    list_init(&f->writes);
+    list_init(&f->syncing);
+    list_init(&f->untold);
+    list_init(&f->waiting);
+    rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
+    f->extend.mutation = f->extend.needs_session = true;
+    list_push(&f->c->files, &f->link);
+    op->result.attr = attr_of(a);
+    return f;
+}
+
 static void on_open(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
@@ -259,22 +287,10 @@ static void on_open(struct rpc *r, int status, const struct event *ev, struct ef
         return;
     }
     const struct msg_open_reply *m = &ev->msg->open_reply;
-    struct file *f = xcalloc(1, sizeof *f);
-    f->c = op->c;
-    f->id = m->handle;
-    f->ino = m->attr.ino;
-    f->size = m->attr.size;
-    f->generation = m->attr.generation;
+    struct file *f = file_new(op, &m->attr);
+    f->id = f->handle = m->handle;
     f->session = r->session;
-    f->may_write = op->req.flags & DFS_WRITE;
-    list_init(&f->committing);
-    list_init(&f->writes);
-    list_init(&f->syncing);
-    rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
-    f->extend.mutation = f->extend.needs_session = true;
-    list_push(&f->c->files, &f->link);
     hold_arm(f->c);
-    op->result.attr = attr_of(&m->attr);
     op->result.file = f->id;
     if (op->req.flags & DFS_TRUNCATE && m->attr.size > 0)
         file_cut_opened(op, fx);
@@ -284,6 +300,11 @@ static void on_open(struct rpc *r, int status, const struct event *ev, struct ef
 
 void file_open_begin(struct op *op, struct effects *fx)
 {
+    const unsigned durable = DFS_WRITE | DFS_CREATE | DFS_EXCL;
+    if (op->req.flags & DFS_LAZY && op->req.flags & DFS_READ && !(op->req.flags & durable)) {
+        lazy_open_begin(op, fx);
+        return;
+    }
     rpc_init(&op->rpc, op->c, op, build_open, on_open);
     op->rpc.mutation = op->rpc.needs_session = true;
     rpc_start(&op->rpc, fx);
@@ -329,7 +350,8 @@ static void on_truncate(struct rpc *r, int status, const struct event *ev, struc
     if (f && a->generation > f->generation)
         places_cut(f, op->req.length);
     if (f)
-        take_size(f, a);
+        file_take_size(f, a);
+    file_touched(op->c, a->ino);
     op->result.attr = attr_of(a);
     op_end_ok(op);
 }
@@ -434,12 +456,12 @@ static void build_close(struct rpc *r, struct msg *m, struct arena *a)
     const struct file *f = file_find(r->t.c, r->t.op->req.file);
     if (f && f->dirty) {
         m->type = MSG_TYPE_extend;
-        m->extend = (struct msg_extend){.id = rpc_id(r), .handle = r->t.op->req.file};
+        m->extend = (struct msg_extend){.id = rpc_id(r), .handle = f->handle};
         return;
     }
     (void)a;
     m->type = MSG_TYPE_close;
-    m->close = (struct msg_close){.id = rpc_id(r), .handle = r->t.op->req.file};
+    m->close = (struct msg_close){.id = rpc_id(r), .handle = f ? f->handle : 0};
 }
 
 static void on_close(struct rpc *r, int status, const struct event *ev, struct effects *fx)
@@ -472,7 +494,8 @@ static bool in_use(const struct client *c, const struct file *f)
 {
     for (const struct list *e = c->running.next; e != &c->running; e = e->next) {
         const struct op *op = CONTAINER_OF(e, struct op, link);
-        if ((op->pwrite && op->pwrite->file == f) || (op->req.kind == OP_FSYNC && op->req.file == f->id))
+        bool names = op->req.kind == OP_FSYNC || op->req.kind == OP_FILL;
+        if ((op->pwrite && op->pwrite->file == f) || (names && op->req.file == f->id))
             return true;
     }
     return false;
@@ -480,7 +503,7 @@ static bool in_use(const struct client *c, const struct file *f)
 
 void file_close_begin(struct op *op, struct effects *fx)
 {
-    const struct file *f = file_find(op->c, op->req.file);
+    struct file *f = file_find(op->c, op->req.file);
     if (!f) {
         op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
         return;
@@ -492,7 +515,16 @@ void file_close_begin(struct op *op, struct effects *fx)
     locks_end(op->c, op->req.file);
     rpc_init(&op->rpc, op->c, op, build_close, on_close);
     op->rpc.mutation = op->rpc.needs_session = true;
-    rpc_start(&op->rpc, fx);
+    if (f->telling) {
+        file_hold(f, &op->rpc, fx);
+    } else if (f->handle && f->lazy) {
+        rpc_start_late(&op->rpc);
+    } else if (f->handle) {
+        rpc_start(&op->rpc, fx);
+    } else {
+        file_free(f);
+        op_end_ok(op);
+    }
 }
 
 void files_close(struct client *c)

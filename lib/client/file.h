@@ -40,10 +40,12 @@ struct place { /* where to write a chunk of a file */
 struct file {
     struct list link; /* in client.files */
     struct client *c;
-    uint64_t id; /* the NameServer's handle */
+    uint64_t id; /* the program's name for it */
+    uint64_t handle; /* the NameServer's; 0: it does not know yet that the file is open (lazy.c) */
     uint64_t ino, session;
     uint64_t size, generation;          /* the first is committed, as of the second */
     uint64_t wanted, wanted_generation; /* being committed */
+    uint8_t goal; /* chosen for it; 0: none */
     bool may_write, dirty, extending;
     int error; /* of a write, since this was last told */
     uint64_t last_write;
@@ -52,6 +54,13 @@ struct file {
     struct rpc extend;
     struct list committing; /* ops that wait for it */
     struct place *places;   /* uthash, by index */
+    bool lazy, telling, gone; /* gone: its inode is */
+    struct located *page;     /* what was last heard of where its chunks are, if it is lazy */
+    uint64_t fresh_after;     /* what was asked before is not good enough */
+    struct list untold;       /* in client.untold … */
+    uint64_t tell_at;         /* … until then */
+    struct rpc tell;
+    struct list waiting; /* tasks of ops that need the handle */
 };
 
 /* Of a frame that got an error: refused, by all; taken, by one server at least, in the version it was sent in. */
@@ -85,7 +94,12 @@ struct pwrite {
     uint64_t generation; /* the latest in which something of it was written */
 };
 
+struct located;
+
 struct file *file_find(struct client *c, uint64_t id);
+/* Of the op that opens it; id, handle and session are to be set. */
+struct file *file_new(struct op *op, const struct wire_attr *a);
+void file_free(struct file *f);
 /* The place of the frame's chunk if it is known; otherwise the frame runs again when it is. */
 struct place *file_place(struct file *f, struct frame *fr, struct effects *fx);
 /* The same, if anything was ever asked about it; NULL otherwise. */
@@ -96,7 +110,23 @@ bool place_was_cut(const struct place *p, uint64_t chunk);
 void file_write_ended(struct file *f);
 /* It cannot be written there in this version. */
 void place_failed(struct place *p, uint32_t version);
+/* What an answer says of the file's end. */
+void file_take_size(struct file *f, const struct wire_attr *a);
 /* The data of this write is durable: ends its op when the size is committed too. */
 void file_commit(struct file *f, struct pwrite *w, struct effects *fx);
+
+/* --- lazy.c --- */
+void lazy_open_begin(struct op *op, struct effects *fx);
+/* The rpc, of an op, starts when the NameServer knows that the file is open, or its op ends with why not. */
+void file_hold(struct file *f, struct rpc *r, struct effects *fx);
+/* Where the file's chunks are from this one on, if that was heard recently enough; NULL: ask. Borrowed. */
+struct located *file_recent(struct file *f, uint32_t index);
+/* The file's inode is gone: what was last heard, if it covers the index. */
+struct located *file_recent_last(struct file *f, uint32_t index);
+void file_recent_put(struct file *f, struct located *p);
+/* What was heard up to now is not good enough. */
+void file_recent_drop(struct file *f);
+/* We have changed this inode's content. */
+void file_touched(struct client *c, uint64_t ino);
 
 #endif

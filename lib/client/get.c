@@ -13,34 +13,11 @@
 
 static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx);
 
-const struct wire_chunk_loc *get_find(const struct get *g, uint32_t index)
-{
-    const struct msg_locate_reply *p = &g->page.locate_reply;
-    uint32_t lo = 0, hi = p->n_chunks;
-    while (lo < hi) {
-        uint32_t mid = lo + (hi - lo) / 2;
-        if (p->chunks[mid].index < index)
-            lo = mid + 1;
-        else
-            hi = mid;
-    }
-    return lo < p->n_chunks && p->chunks[lo].index == index ? &p->chunks[lo] : NULL;
-}
-
-bool get_covers(const struct get *g, uint32_t index)
-{
-    const struct msg_locate_reply *p = &g->page.locate_reply;
-    if (index < g->page_first)
-        return false;
-    return p->eof || (p->n_chunks && index <= p->chunks[p->n_chunks - 1].index);
-}
-
 static void page_drop(struct get *g)
 {
-    slice_drop(&g->head);
-    arena_reset(&g->arena);
-    memset(&g->page, 0, sizeof g->page);
-    g->located = false;
+    located_drop(g->page);
+    g->page = NULL;
+    g->located = g->recent = false;
 }
 
 /* --- locating --- */
@@ -48,6 +25,7 @@ static void page_drop(struct get *g)
 static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct get *g = r->t.op->get;
+    const struct file *f = g->file ? file_find(r->t.c, r->t.op->req.file) : NULL;
     (void)a;
     m->type = MSG_TYPE_locate;
     m->locate = (struct msg_locate){.dir = g->file ? g->file : r->t.op->req.at.dir,
@@ -55,7 +33,7 @@ static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
                                     .generation = g->generation,
                                     .first = g->page_first,
                                     .limit = GET_PAGE,
-                                    .handle = r->t.op->req.file};
+                                    .handle = f ? f->handle : 0};
 }
 
 void get_locate(struct get *g, uint32_t first, struct effects *fx)
@@ -110,41 +88,49 @@ static void get_restart(struct get *g, struct effects *fx)
     get_locate(g, 0, fx);
 }
 
-/* Keeps the reply's bytes, decoded once more into memory of our own. */
-static int page_keep(struct get *g, const struct event *ev)
+/* What the page says of the file holds for the get from now on. */
+static void page_use(struct get *g)
 {
-    slice_drop(&g->head);
-    arena_reset(&g->arena);
-    g->head = slice_ref(ev->head);
-    return msg_decode(ev->msg->type, slice_data(g->head), g->head.len, &g->page, &g->arena);
+    struct op *op = g->op;
+    const struct msg_locate_reply *p = &g->page->msg.locate_reply;
+    g->located = true;
+    g->page_first = g->page->first;
+    g->ino = p->attr.ino;
+    g->generation = p->attr.generation;
+    g->chunk_size = p->chunk_size;
+    g->end = max_u64(op->req.offset,
+                     min_u64(p->attr.size, op->req.offset + min_u64(op->req.length, UINT64_MAX - op->req.offset)));
+    op->result.attr = attr_of(&p->attr);
 }
 
-/* Chunks in rising order, none longer than a chunk may be. */
-static bool page_sane(const struct msg_locate_reply *p)
+void get_locate_again(struct get *g, struct get_read *r, struct effects *fx)
 {
-    if (p->chunk_size == 0 || p->chunk_size % DFS_BLOCK != 0)
+    file_recent_drop(file_find(g->op->c, g->op->req.file));
+    g->recent = g->located = false;
+    list_push(&g->waiting, &r->t.link);
+    get_locate(g, (uint32_t)(g->delivered / g->chunk_size), fx);
+}
+
+/* The open file has no inode any more. What was known of it still is there for a while, and so are its bytes (C17). */
+static bool get_stays(struct get *g, struct effects *fx)
+{
+    struct file *f = file_find(g->op->c, g->op->req.file);
+    struct located *page = f ? file_recent_last(f, g->page_first) : NULL;
+    if (!page)
         return false;
-    for (uint32_t i = 0; i < p->n_chunks; i++)
-        if (p->chunks[i].length > p->chunk_size || (i && p->chunks[i].index <= p->chunks[i - 1].index))
-            return false;
+    page_drop(g);
+    g->page = located_ref(page);
+    page_use(g);
+    tasks_run(&g->waiting, fx);
+    get_pump(g, fx);
     return true;
-}
-
-/* A chunk that is being written has as many bytes as the file says. */
-static void open_chunks(struct msg_locate_reply *p)
-{
-    for (uint32_t i = 0; i < p->n_chunks; i++) {
-        struct wire_chunk_loc *loc = &p->chunks[i];
-        uint64_t start = (uint64_t)loc->index * p->chunk_size;
-        if (loc->open)
-            loc->length = start < p->attr.size ? (uint32_t)min_u64(p->attr.size - start, p->chunk_size) : 0;
-    }
 }
 
 static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
     struct get *g = op->get;
+    struct located *page = NULL;
     g->locating = false;
     if (op->ended)
         return;
@@ -153,18 +139,26 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
         return;
     }
     if (status == 0)
-        status = page_keep(g, ev);
+        status = located_new(ev, g->page_first, r->sent, &page);
+    if (status == DFS_ENOENT && g->file && get_stays(g, fx))
+        return;
+    if (status == DFS_EPROTO) {
+        op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
+        return;
+    }
     if (status != 0) {
         op_fail_rpc(op, status, ev);
         return;
     }
-    const struct msg_locate_reply *p = &g->page.locate_reply;
+    page_drop(g);
+    g->page = page;
+    const struct msg_locate_reply *p = &page->msg.locate_reply;
     if (p->attr.type == INODE_DIRECTORY) {
         op_end(op, DFS_EISDIR, "%s", dfs_strerror(DFS_EISDIR));
         return;
     }
-    if (!page_sane(p) || !get_covers(g, g->page_first) || (g->chunk_size && g->ino && p->chunk_size != g->chunk_size)) {
-        op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
+    if (g->chunk_size && g->ino && p->chunk_size != g->chunk_size) {
+        op_end(op, DFS_EPROTO, "NameServer %s says that chunks have another size now", op->c->nm);
         return;
     }
     if (g->ino && (p->attr.ino != g->ino || p->attr.generation != g->generation)) {
@@ -173,14 +167,9 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
     }
     if (!g->ino) /* locating once more is no progress */
         op->progress = op->c->now.mono;
-    open_chunks(&g->page.locate_reply);
-    g->located = true;
-    g->ino = p->attr.ino;
-    g->generation = p->attr.generation;
-    g->chunk_size = p->chunk_size;
-    g->end = max_u64(op->req.offset,
-                     min_u64(p->attr.size, op->req.offset + min_u64(op->req.length, UINT64_MAX - op->req.offset)));
-    op->result.attr = attr_of(&p->attr);
+    page_use(g);
+    if (g->file)
+        file_recent_put(file_find(op->c, op->req.file), page);
     tasks_run(&g->waiting, fx);
     get_pump(g, fx);
 }
@@ -283,7 +272,7 @@ static void get_deliver(struct get *g)
 /* The next range to ask for, within one chunk or one hole. */
 static struct get_read *get_next(struct get *g)
 {
-    const struct wire_chunk_loc *loc = get_find(g, (uint32_t)(g->next / g->chunk_size));
+    const struct wire_chunk_loc *loc = located_find(g->page, (uint32_t)(g->next / g->chunk_size));
     uint64_t at = g->next % g->chunk_size;
     uint64_t n = min_u64(g->chunk_size - at, g->end - g->next);
     bool hole = !loc || at >= loc->length;
@@ -305,7 +294,7 @@ void get_pump(struct get *g, struct effects *fx)
     struct op *op = g->op;
     get_deliver(g);
     while (!op->ended && g->located && g->next < g->end && g->in_flight < op->c->cfg.window) {
-        if (!get_covers(g, (uint32_t)(g->next / g->chunk_size))) {
+        if (!located_covers(g->page, (uint32_t)(g->next / g->chunk_size))) {
             if (list_empty(&g->reads))
                 get_locate(g, (uint32_t)(g->next / g->chunk_size), fx);
             return;
@@ -345,20 +334,27 @@ void get_begin(struct op *op, struct effects *fx)
     g->next = g->delivered = op->req.offset;
     g->spread = (uint32_t)rng_next(&op->c->rng);
     g->run_index = UINT32_MAX;
-    arena_init(&g->arena, WIRE_ARENA_MAX);
     list_init(&g->reads);
     list_init(&g->waiting);
     task_init(&g->drain, op->c, op, drain_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_locate, on_locate);
     if (op->req.file) {
-        const struct file *f = file_find(op->c, op->req.file);
+        struct file *f = file_find(op->c, op->req.file);
         if (!f) {
             op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
             return;
         }
         g->file = f->ino;
+        g->page = file_recent(f, (uint32_t)(op->req.offset / FILE_CHUNK));
+        if (g->page) {
+            located_ref(g->page);
+            page_use(g);
+            g->recent = true;
+            get_pump(g, fx);
+            return;
+        }
     }
-    get_locate(g, 0, fx);
+    get_locate(g, op->req.file ? (uint32_t)min_u64(op->req.offset / FILE_CHUNK, UINT32_MAX) : 0, fx);
 }
 
 void get_free(struct op *op)
@@ -369,7 +365,6 @@ void get_free(struct op *op)
     task_stop(&g->drain);
     reads_drop(g);
     page_drop(g);
-    arena_close(&g->arena);
     free(g);
     op->get = NULL;
 }

@@ -13,6 +13,16 @@
 /* A file that is replaced again and again is given up after so many starts. */
 #define GET_RESTARTS 64u
 
+struct located { /* located.c */
+    uint32_t refs;
+    uint32_t first;    /* chunk index it starts with */
+    uint64_t asked;    /* when; monotonic ns */
+    struct slice head; /* msg points into it and into arena */
+    struct arena arena;
+    struct msg msg;
+};
+
+struct get_read;
 struct get {
     struct op *op;
     uint64_t file;            /* the open file's inode; 0: by path */
@@ -25,10 +35,9 @@ struct get {
     bool located, locating;
     bool full;         /* the sink had no room */
     struct task drain; /* asks it again */
-    struct slice head; /* the page's bytes; page points into them and into arena */
-    struct arena arena;
-    struct msg page;
-    uint32_t page_first;         /* chunk index it starts with */
+    bool recent; /* the page is what the open file knew already: it may be too old */
+    struct located *page;
+    uint32_t page_first;         /* chunk index it starts with, or is asked for with */
     struct list reads;           /* in file order */
     struct list waiting;         /* reads that wait for the next page */
     uint32_t run_index, run_crc; /* CRC of a chunk's bytes delivered so far, from its start on */
@@ -60,11 +69,19 @@ struct get_read {
     char last[160];    /* what the last replica said */
 };
 
-const struct wire_chunk_loc *get_find(const struct get *g, uint32_t index); /* NULL: a hole, or not on this page */
-bool get_covers(const struct get *g,
-                uint32_t index); /* whether the page tells what the file has there, a chunk or a hole */
+/* --- located.c --- */
+/* Of a locate's answer, whose request left when the clock said `asked`. 0, DFS_EPROTO, DFS_ENOMEM. */
+int located_new(const struct event *ev, uint32_t first, uint64_t asked, struct located **out) MUST_USE;
+struct located *located_ref(struct located *p);
+void located_drop(struct located *p); /* one reference; NULL: nothing */
+const struct wire_chunk_loc *located_find(const struct located *p, uint32_t index); /* NULL: a hole, or not on it */
+/* Whether it tells what the file has at this index, a chunk or a hole. */
+bool located_covers(const struct located *p, uint32_t index);
+
 /* Asks for the page that begins with chunk `first`; waiting reads run when it is there. */
 void get_locate(struct get *g, uint32_t first, struct effects *fx);
+/* A read found the page too old: it is located anew, at once. */
+void get_locate_again(struct get *g, struct get_read *r, struct effects *fx);
 /* Delivers what is ready, asks for more. */
 void get_pump(struct get *g, struct effects *fx);
 

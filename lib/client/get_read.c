@@ -150,8 +150,8 @@ static void read_run(struct task *t, struct effects *fx)
         get_locate(g, (uint32_t)(g->delivered / g->chunk_size), fx);
         return;
     }
-    const struct wire_chunk_loc *loc = get_find(g, r->index);
-    if (r->open && get_covers(g, r->index) && (!loc || loc->length < (uint64_t)r->chunk_offset + r->length)) {
+    const struct wire_chunk_loc *loc = located_find(g->page, r->index);
+    if (r->open && located_covers(g->page, r->index) && (!loc || loc->length < (uint64_t)r->chunk_offset + r->length)) {
         read_sealed(r, loc ? loc->length : 0);
         if (r->done) {
             get_pump(g, fx);
@@ -173,7 +173,7 @@ void get_read_start(struct get_read *r, struct effects *fx) { read_run(&r->t, fx
 
 static void read_note(struct get_read *r, int err, const struct event *ev)
 {
-    const struct wire_chunk_loc *loc = get_find(r->get, r->index);
+    const struct wire_chunk_loc *loc = located_find(r->get->page, r->index);
     struct str text = error_text(err == GET_GAP ? DFS_ECORRUPT : err, err == ev->status ? ev : NULL);
     const struct wire_replica *from = loc && r->replica < loc->n_replicas ? &loc->replicas[r->replica] : NULL;
     snprintf(r->last, sizeof r->last, "StorageServer %.*s: %.*s", from ? (int)from->addr.len : 1,
@@ -190,6 +190,8 @@ static void read_split(struct get_read *r, struct effects *fx)
     read_run(&r->t, fx);
     read_run(&rest->t, fx);
 }
+
+static bool is_silence(int err) { return err == DFS_EUNREACH || err == DFS_ECONNLOST || err == DFS_ETIMEDOUT; }
 
 static void read_reply(struct task *t, const struct event *ev, struct effects *fx)
 {
@@ -213,10 +215,14 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
         read_split(r, fx);
         return;
     }
+    if (g->recent && err != DFS_ECORRUPT && !is_silence(err)) {
+        get_locate_again(g, r, fx);
+        return;
+    }
     read_note(r, err, ev);
     r->gaps += err == GET_GAP;
     r->tried |= (uint32_t)1 << r->replica;
-    if (err == DFS_EUNREACH || err == DFS_ECONNLOST || err == DFS_ETIMEDOUT)
+    if (is_silence(err))
         suspect_add(t->c, r->server);
     else if (err == DFS_ECORRUPT)
         suspicion_tell(t->c, r->chunk, r->version, r->server, fx);

@@ -130,6 +130,7 @@ struct slot {
 };
 
 #define CLIENT_SUSPICIONS 16u
+#define CLIENT_TOUCHED 256u
 struct client {
     struct client_config cfg;
     char *names[CLIENT_MAX_NAMESERVERS];
@@ -152,10 +153,16 @@ struct client {
     struct rpc session_rpc;
     bool session_busy;
     struct list need_session, need_window, numbered;
+    struct list late; /* changes nobody waits for; the timer sleeps while there are some */
+    struct task late_timer;
 
     struct pool *pools[MAX_REPLICAS + 1];
     uint64_t grant_lifetime; /* ns, as last told; 0: never granted */
     struct list files;       /* open */
+    struct list untold;      /* of those: what the NameServer is to be told of, in the order of when */
+    struct task untold_timer; /* asleep while there are some */
+    uint64_t last_lazy;
+    uint64_t touched[CLIENT_TOUCHED]; /* by inode: when we last changed a file's content */
     uint32_t puts;           /* running */
     struct task hold_timer;  /* asleep while grants are in use (hold.c) */
     struct rpc hold_rpc;
@@ -214,6 +221,9 @@ uint64_t ops_deadline(const struct client *c); /* the first; UINT64_MAX: none */
 /* --- rpc.c --- */
 void rpc_init(struct rpc *r, struct client *c, struct op *op, rpc_build_fn build, rpc_answer_fn answer);
 void rpc_start(struct rpc *r, struct effects *fx);
+/* With the next change of ours, or some milliseconds later: a flush of the log begun for it alone would keep others waiting. */
+void rpc_start_late(struct rpc *r);
+void late_init(struct client *c);
 void rpc_stop(struct rpc *r);
 /* The request_id a build function puts into its message. */
 struct wire_request_id rpc_id(const struct rpc *r);
@@ -307,10 +317,17 @@ void get_begin(struct op *op, struct effects *fx);
 void file_open_begin(struct op *op, struct effects *fx);
 void file_close_begin(struct op *op, struct effects *fx);
 void file_write_begin(struct op *op, struct effects *fx);
+void file_fill_begin(struct op *op, struct effects *fx);
+/* What a fill's last message says, and what comes of its answer. */
+void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
+void file_filled(struct op *op, const struct wire_attr *a);
 void file_write_free(struct op *op);
 void file_truncate_begin(struct op *op, struct effects *fx);
 void file_sync_begin(struct op *op, struct effects *fx);
 void files_close(struct client *c);
+void lazy_init(struct client *c);
+/* The NameServer is told of all open files: what is sent after this comes after it. */
+void files_hold(struct client *c, struct effects *fx);
 void get_free(struct op *op);
 
 #endif

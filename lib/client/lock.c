@@ -135,18 +135,20 @@ static void build_lock(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct client_request *q = &r->t.op->req;
     const struct dfs_lock *l = &q->lock;
+    const struct file *f = file_find(r->t.c, q->file);
+    uint64_t handle = f ? f->handle : 0;
     (void)a;
     if (q->kind == OP_LOCK) {
         m->type = MSG_TYPE_lock;
-        m->lock = (struct msg_lock){rpc_id(r),   q->file,  l->owner,
+        m->lock = (struct msg_lock){rpc_id(r),   handle,   l->owner,
                                     space_of(l), l->type,  q->flags & DFS_WAIT ? LOCK_WAIT : 0,
                                     start_of(l), end_of(l)};
     } else if (q->kind == OP_UNLOCK) {
         m->type = MSG_TYPE_unlock;
-        m->unlock = (struct msg_unlock){rpc_id(r), q->file, l->owner, space_of(l), start_of(l), end_of(l)};
+        m->unlock = (struct msg_unlock){rpc_id(r), handle, l->owner, space_of(l), start_of(l), end_of(l)};
     } else {
         m->type = MSG_TYPE_lock_query;
-        m->lock_query = (struct msg_lock_query){q->file, l->owner, space_of(l), l->type, start_of(l), end_of(l)};
+        m->lock_query = (struct msg_lock_query){handle, l->owner, space_of(l), l->type, start_of(l), end_of(l)};
     }
 }
 
@@ -203,8 +205,8 @@ static void end_unlocked(struct client *c, uint64_t ino, const struct dfs_lock *
 
 void lock_begin(struct op *op, struct effects *fx)
 {
-    const struct file *f = file_find(op->c, op->req.file);
-    if (!f || f->session != op->c->session) {
+    struct file *f = file_find(op->c, op->req.file);
+    if (!f || (f->handle && f->session != op->c->session)) {
         op_end(op, DFS_EBADF, "%s", dfs_strerror(DFS_EBADF));
         return;
     }
@@ -214,7 +216,10 @@ void lock_begin(struct op *op, struct effects *fx)
     task_init(&op->locking->notice, op->c, op, notice_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_lock, on_lock);
     op->rpc.mutation = op->rpc.needs_session = op->req.kind != OP_LOCK_QUERY;
-    rpc_start(&op->rpc, fx);
+    if (f->handle)
+        rpc_start(&op->rpc, fx);
+    else
+        file_hold(f, &op->rpc, fx);
 }
 
 void lock_free(struct op *op)

@@ -129,6 +129,10 @@ static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
         v[i] = (struct wire_published){k->index, k->read, k->crc, k->grant->token};
         size += k->read;
     }
+    if (op->req.kind == OP_FILL) {
+        file_fill_build(r, m, v, p->n_chunks, size);
+        return;
+    }
     m->type = MSG_TYPE_publish;
     m->publish = (struct msg_publish){
         .id = rpc_id(r), .dir = op->req.at.dir, .path = str_of(op->req.path), .mode = o->mode ? o->mode : 0644,
@@ -160,7 +164,11 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
     if (op->ended)
         return;
     if (status == 0) {
-        op->result.attr = attr_of(&ev->msg->publish_reply.attr);
+        bool fills = op->req.kind == OP_FILL;
+        const struct wire_attr *a = fills ? &ev->msg->fill_reply.attr : &ev->msg->publish_reply.attr;
+        if (fills)
+            file_filled(op, a);
+        op->result.attr = attr_of(a);
         op->result.bytes = op->put->acked;
         op_end_ok(op);
         return;

@@ -10,6 +10,9 @@
 
 #include "client/internal.h"
 
+/* How long what nobody waits for may wait for a change to go with. */
+#define LATE_MAX (10 * NS_PER_MS)
+
 static void rpc_run(struct task *t, struct effects *fx);
 static void rpc_reply(struct task *t, const struct event *ev, struct effects *fx);
 
@@ -24,14 +27,38 @@ void rpc_init(struct rpc *r, struct client *c, struct op *op, rpc_build_fn build
     r->answer = answer;
 }
 
-void rpc_start(struct rpc *r, struct effects *fx)
+static void make_ready(struct rpc *r)
 {
     r->since = r->t.c->now.mono;
     r->t.attempts = 0;
     r->hops = 0;
     r->uncertain = false;
     r->number = 0;
+}
+
+void rpc_start(struct rpc *r, struct effects *fx)
+{
+    make_ready(r);
     rpc_run(&r->t, fx);
+}
+
+void rpc_start_late(struct rpc *r)
+{
+    struct client *c = r->t.c;
+    make_ready(r);
+    list_push(&c->late, &r->t.link);
+    if (!list_empty(&c->late_timer.link))
+        return;
+    c->late_timer.wake = c->now.mono + LATE_MAX;
+    list_push(&c->sleeping, &c->late_timer.link);
+}
+
+static void late_run(struct task *t, struct effects *fx) { tasks_run(&t->c->late, fx); }
+
+void late_init(struct client *c)
+{
+    list_init(&c->late);
+    task_init(&c->late_timer, c, NULL, late_run, NULL);
 }
 
 void rpc_stop(struct rpc *r)
@@ -121,6 +148,8 @@ static void rpc_run(struct task *t, struct effects *fx)
     r->sent = c->now.mono;
     r->nm_serial = c->nm_serial;
     task_send(t, c->nm, &m, NULL, c->cfg.call_timeout, fx);
+    if (r->mutation)
+        tasks_run(&c->late, fx); /* they go into the same entry of the log */
 }
 
 static void nm_use(struct client *c, struct str addr)

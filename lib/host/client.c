@@ -479,6 +479,12 @@ int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mo
         c, &(struct client_request){.kind = OP_OPEN, .path = path, .flags = flags, .mode = mode, .cb = cb, .arg = arg});
 }
 
+void dfs_refresh(struct dfs_client *c, uint64_t file)
+{
+    if (c->core)
+        client_refresh(c->core, file);
+}
+
 int dfs_close(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_CLOSE, .file = file, .cb = cb, .arg = arg});
@@ -489,6 +495,12 @@ int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void 
     return start(
         c, &(struct client_request){
                .kind = OP_PWRITE, .file = file, .offset = offset, .value = p, .value_len = len, .cb = cb, .arg = arg});
+}
+
+int dfs_fill(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs_cb cb, void *arg)
+{
+    return start(
+        c, &(struct client_request){.kind = OP_FILL, .file = file, .value = p, .value_len = len, .cb = cb, .arg = arg});
 }
 
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,

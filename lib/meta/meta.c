@@ -230,6 +230,8 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_extend(m, st, &cmd->extend, reply);
     case MSG_TYPE_truncate:
         return meta_op_truncate(m, st, &cmd->truncate, reply);
+    case MSG_TYPE_fill:
+        return meta_op_fill(m, st, &cmd->fill, reply);
     case MSG_TYPE_lock:
         return meta_op_lock(m, &cmd->lock, reply);
     case MSG_TYPE_unlock:

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Publish: a whole file appears, or its content is replaced, at once (G5). Nothing is changed before all of it is
- * checked, and everything is checked here and only here: a grant is not logged, its token brings the placement back
+/* Publish: a whole file appears, or its content is replaced, at once (G5). Fill: the same for a file that is open and empty.
+ * Nothing is changed before all of it is checked, and everything is checked here and only here: a grant is not logged, its token brings the placement back
  * (B15). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,5 +177,28 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
     meta_changed(m, w.ino);
     reply->type = MSG_TYPE_publish_reply;
     meta_fill_attr(m, w.ino, in, &reply->publish_reply.attr);
+    return 0;
+}
+
+int meta_op_fill(struct meta *m, const struct stamp *st, const struct msg_fill *r, struct msg *reply)
+{
+    const struct msg_publish content = {
+        .size = r->size, .mtime_ns = r->mtime_ns, .chunks = r->chunks, .n_chunks = r->n_chunks};
+    struct placed *placed = NULL;
+    uint64_t ino;
+    if (!meta_may_write(m, r->id.session, r->handle, &ino))
+        return DFS_EBADF;
+    struct inode *in = meta_inode(m, ino);
+    if (in->size != 0 || in->n != 0)
+        return REFUSE(m, DFS_EEXIST, "the file has content");
+    if (meta_is_cut(m, in))
+        return REFUSE(m, DFS_EAGAIN, "the end of the file is being cut off");
+    int rv = check_content(m, &content, meta_goal(m, in->goal), &placed);
+    if (rv != 0)
+        return rv;
+    fill_file(m, st, &content, placed, in);
+    meta_changed(m, ino);
+    reply->type = MSG_TYPE_fill_reply;
+    meta_fill_attr(m, ino, in, &reply->fill_reply.attr);
     return 0;
 }

@@ -67,6 +67,8 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
         return &cmd->extend.id;
     case MSG_TYPE_truncate:
         return &cmd->truncate.id;
+    case MSG_TYPE_fill:
+        return &cmd->fill.id;
     case MSG_TYPE_lock:
         return &cmd->lock.id;
     case MSG_TYPE_unlock:

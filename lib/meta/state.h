@@ -398,6 +398,7 @@ int meta_op_mknod(struct meta *m, const struct stamp *st, const struct msg_mknod
 int meta_op_link(struct meta *m, const struct stamp *st, const struct msg_link *r, struct msg *reply);
 int meta_op_server_set(struct meta *m, const struct msg_server_set *r, struct msg *reply);
 int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_publish *r, struct msg *reply);
+int meta_op_fill(struct meta *m, const struct stamp *st, const struct msg_fill *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;
 /* Makes the file of an open or create; w says where. Its number. */

@@ -11,6 +11,7 @@
 #include "uv/disk_impl.h"
 #include "uv/uverr.h"
 
+#define LONG_READ (128u * 1024)
 #define ZERO_CHUNK (256u * 1024)
 #define IOV_AT_ONCE 256u
 
@@ -61,9 +62,13 @@ static int work_write(struct disk_op *op, int fd)
     return err;
 }
 
+/* Several long reads of one file at the same time look like reads at random to the kernel, whose read-ahead then asks the disk for
+ * small pieces: it is told all of the range at once. */
 static int work_read(struct disk_op *op, int fd)
 {
     struct slice *out = &op->data[0];
+    if (op->length - out->len >= LONG_READ)
+        (void)posix_fadvise(fd, (off_t)(op->offset + out->len), (off_t)(op->length - out->len), POSIX_FADV_WILLNEED);
     while (out->len < op->length) {
         ssize_t got = pread(fd, slice_data(*out) + out->len, op->length - out->len, (off_t)(op->offset + out->len));
         if (got < 0 && errno == EINTR)

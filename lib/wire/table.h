@@ -510,6 +510,7 @@
     X(unlock, 0x0144, MUTATION)                                                                                        \
     X(lock_query, 0x0145, READ)                                                                                        \
     X(truncate, 0x0148, MUTATION)                                                                                      \
+    X(fill, 0x014c, MUTATION)                                                                                          \
     X(lock_wait, 0x0146, LEADER)                                                                                       \
     X(server_set, 0x0130, MUTATION)                                                                                    \
     X(chunk_open, 0x0147, LEADER)                                                                                      \

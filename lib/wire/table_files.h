@@ -31,6 +31,14 @@
     F(i64, mtime_ns)   /* 0: now */                                                                                    \
     F(u64, generation) /* of the file, as chunk_open said; if it is another by now the bytes are cut off again */
 #define MSG_extend_reply(F, R, L) R(attr, attr)
+/* Gives an empty file all its content at once, as publish does; EEXIST if it has any. */
+#define MSG_fill(F, R, L)                                                                                              \
+    R(request_id, id)                                                                                                  \
+    F(u64, handle)                                                                                                     \
+    F(i64, mtime_ns) /* 0: now */                                                                                      \
+    F(u64, size)                                                                                                       \
+    L(published, chunks, 16384)
+#define MSG_fill_reply(F, R, L) R(attr, attr)
 
 /* Makes a file exactly so long, by its handle, or (handle 0) by its path. What lies behind is gone for good: late writes and
  * extensions, of an older version or generation, do not bring it back. What is new reads as zeros. */

@@ -24,6 +24,9 @@ fail() {
     exit 1
 }
 
+# The first mount of MooseFS, "" if there is none: its type is fuse.mfs, or fuse with mfs#ADDRESS as its source.
+find_mfs() { awk '$3 == "fuse.mfs" || ($3 == "fuse" && $1 ~ /^mfs\\043/) { print $2; exit }' /proc/mounts; }
+
 wait_for() { # wait_for WHAT COMMAND...
     tries=200 what=$1
     shift

@@ -14,7 +14,7 @@ Prints medians, and the ratio of DFS to each. What is not installed is left out,
 unlinks are not durable, DFS's are.
 
   --nm ADDRESS   measure this cluster; default: one NameServer and three StorageServers of its own
-  --mfs DIR      a folder on a MooseFS mount (default: the first mount of type fuse.mfs, if there is one)
+  --mfs DIR      a folder on a MooseFS mount (default: the first there is)
   --rounds N     how often each is measured (default 3)
   --files N      files of meta, requests of redis-benchmark (default 20000)
   --seconds S    length of each put, get and rand (default 3)
@@ -64,7 +64,7 @@ PEERS=""
 if have redis-server redis-benchmark redis-cli; then PEERS="$PEERS redis"; fi
 if have nginx wrk curl; then PEERS="$PEERS nginx"; fi
 if have fio; then PEERS="$PEERS disk"; fi
-[ -n "$MFS" ] || MFS=$(awk '$3 == "fuse.mfs" { print $2; exit }' /proc/mounts)
+[ -n "$MFS" ] || MFS=$(find_mfs)
 if have fio && [ -n "$MFS" ]; then PEERS="$PEERS moosefs"; fi
 on() { case " $PEERS " in *" $1 "*) return 0 ;; *) return 1 ;; esac; }
 for peer in redis:redis-server,redis-tools nginx:nginx,wrk,curl disk:fio moosefs:fio,a-mount; do

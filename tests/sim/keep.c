@@ -134,7 +134,7 @@ static struct client_request request(struct keeper *k)
     struct client_request r = {.kind = kinds[k->step],
                                .path = k->path,
                                .path2 = k->path,
-                               .flags = k->step == KEEP_OPEN ? DFS_READ : 0,
+                               .flags = k->step != KEEP_OPEN ? 0 : k->lazy ? DFS_READ | DFS_LAZY : DFS_READ,
                                .mode = 0644,
                                .length = UINT64_MAX,
                                .lock = {.owner = k->number, .type = DFS_LOCK_SHARED},
@@ -153,7 +153,12 @@ static struct client_request request(struct keeper *k)
     return r;
 }
 
-static bool is_here(const struct keeper *k) { return (k->step == KEEP_DISTURB ? k->other : k->owner)->up; }
+static struct node *actor(const struct keeper *k)
+{
+    return k->step == KEEP_DISTURB && !k->lazy ? k->other : k->owner;
+}
+
+static bool is_here(const struct keeper *k) { return actor(k)->up; }
 
 static void on_next(void *arg, uint64_t unused_a, uint64_t unused_b)
 {
@@ -175,8 +180,10 @@ static void on_next(void *arg, uint64_t unused_a, uint64_t unused_b)
     draw_value(k);
     if (k->step == KEEP_DISTURB)
         draw_disturbance(k);
+    else if (k->step == KEEP_OPEN)
+        k->lazy = sim_chance(sim_of(k), 500);
     struct client_request r = request(k);
-    struct node *n = k->step == KEEP_DISTURB ? k->other : k->owner;
+    struct node *n = actor(k);
     k->active = true;
     int err = client_start(n->client, &r);
     if (err)

@@ -21,6 +21,7 @@ struct keeper {
     uint32_t ops_left;
     enum keep_step step;
     enum client_op_kind disturb; /* the last one that was done to it */
+    bool lazy; /* opened so: only what its own client does to it comes after the open */
     bool active;
     int status; /* of the read to be confirmed */
     uint64_t handle;

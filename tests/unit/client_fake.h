@@ -47,7 +47,7 @@ struct fake {
     /* outcome of the operation under test */
     int ended, status;
     struct dfs_attr attr;
-    uint64_t bytes;
+    uint64_t bytes, file;
     struct dfs_process process;
     char error[320];
 
@@ -71,6 +71,7 @@ static inline void fake_on_done(void *arg, int status, const struct dfs_result *
     f->status = status;
     f->attr = r->attr;
     f->bytes = r->bytes;
+    f->file = r->file;
     if (r->process)
         f->process = *r->process;
     snprintf(f->error, sizeof f->error, "%s", r->error);

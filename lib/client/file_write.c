@@ -63,6 +63,7 @@ static void frame_run(struct task *t, struct effects *fx)
             op_end(t->op, DFS_EUNKNOWN, "the file was made shorter, and whether this came before cannot be told");
         return;
     }
+    f->first = f->chunk == p->chunk ? f->first : 0;
     memset(&m, 0, sizeof m);
     m.type = MSG_TYPE_chunk_write;
     m.chunk_write = (struct msg_chunk_write){
@@ -77,11 +78,12 @@ static void frame_run(struct task *t, struct effects *fx)
         .crcs = {(const char *)f->crcs, f->n_crcs * 4},
         .chain = chain,
         .n_chain = p->n - 1,
-        .flags = WRITE_MAPPED | (f->append && f->again ? WRITE_AGAIN : 0),
+        .flags = WRITE_MAPPED,
         .kind = f->append ? WRITE_APPEND : WRITE_DATA,
         .seen = numbers_seen(t->c),
         .limit = f->append ? FILE_CHUNK : 0,
         .floor = f->append ? append_floor(f->write->file, p) : 0,
+        .first = f->first,
     };
     for (uint32_t i = 1; i < p->n; i++)
         chain[i - 1] = (struct wire_replica){.server = p->chain[i].server, .addr = str_of(p->chain[i].addr)};
@@ -126,18 +128,19 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
         return;
     }
     f->fate = fate_of(ev->status);
-    f->again = f->again || f->fate != FATE_REFUSED;
+    if (f->fate != FATE_REFUSED && !f->first)
+        f->first = f->version;
     if (op_overdue(op)) {
         struct str text = error_text(ev->status, ev);
         op_end(op, ev->status, "chunk %u cannot be written: %.*s", f->index, STR_ARG(text));
         return;
     }
-    if (f->append && ev->status == DFS_ENODATA) {
-        op_end(op, DFS_EUNKNOWN, "the record was sent, and whether it is in the file cannot be told any more");
+    if (ev->status == DFS_ENODATA) {
+        op_end(op, DFS_EUNKNOWN, "this was sent before, and whether it is in the file cannot be told any more");
         return;
     }
     if (f->append && ev->status == DFS_EFBIG) {
-        f->again = false; /* it is not in this chunk, or its head would know */
+        f->first = 0; /* it is not in this chunk, or its head would know */
         struct place *p = file_place_known(w->file, f->index);
         if (p)
             p->full = f->chunk;

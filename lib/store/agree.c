@@ -137,10 +137,10 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool ope
     struct open_chunk *o = open_find(ss, c->id);
     if (!o) {
         o = open ? open_add(ss, c->id) : NULL;
-        c->flags |= length > 0 ? CHUNK_FORGOT : 0;
+        if (!o)
+            return; /* takes no writes then: the leader is asked for another version */
+        o->forgot = length > 0 ? c->version - 1 : 0;
     }
-    if (!o)
-        return; /* takes no writes then: the leader is asked for another version */
     o->version = c->version;
     o->sequence = 0;
     o->length = length;

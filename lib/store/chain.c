@@ -318,14 +318,15 @@ static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_c
     return true;
 }
 
-/* One that may be here already, though nobody would know: a copy remembers less than those it was made of. */
+/* One that may be here already, though nobody would know: a copy remembers less than those it was made of. What was first sent
+ * in a later version than what was copied is known, if it came here. */
 static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
-    const struct chunk *c = index_find(&ss->index, m->chunk);
-    if (m->kind != WRITE_APPEND || !(m->flags & WRITE_AGAIN) || !c || !(c->flags & CHUNK_FORGOT))
+    const struct open_chunk *o = open_find(ss, m->chunk);
+    if (m->sequence != 0 || !m->first || !o || m->first > o->forgot)
         return false;
-    fx_fail(fx, ev->to, DFS_ENODATA, "server=%u whether this was appended before is not known here",
+    fx_fail(fx, ev->to, DFS_ENODATA, "server=%u whether this was written before is not known here",
             ss->identity.server);
     return true;
 }

@@ -136,7 +136,6 @@ static void fetch_show(struct ss *ss, struct ss_task *t)
                                           .position = r->position,
                                           .order = order_of(r->version, r->sequence)});
     }
-    c->flags |= CHUNK_FORGOT;
     open_take_writers(ss, c, t->writers, t->n_writers);
 }
 

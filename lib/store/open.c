@@ -155,6 +155,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->disk = c->disk;
     o->steady = false;
     o->fenced = true;
+    o->forgot = c->version;
     o->seen = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct record r = {.session = v[i].session,

@@ -379,6 +379,7 @@ static void settle_open(struct ss *ss)
         o->version = c->version;
         o->sequence = c->sequence;
         o->length = chunk_length(c);
+        o->forgot = c->flags & CHUNK_FORGOT ? c->version : 0;
     }
 }
 

@@ -45,7 +45,6 @@ enum server_state {
 enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3, TASK_FENCE = 4, TASK_STAMP = 5 };
 #define TASK_OPEN 1u     /* STAMP: the version takes writes */
 #define RESULT_STEADY 1u /* FENCE: was served without a break since its version began */
-#define WRITE_AGAIN 2u   /* WRITE_APPEND: an earlier try may have been taken */
 #define WRITE_MAPPED 1u  /* the chunk belongs to a file already */
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };

@@ -23,7 +23,8 @@
     F(u64, size)          /* of the file, or 0 if the writer does not know it; kept for a rebuild */                   \
     F(u64, seen)          /* numbers of this session below have their answers, and may be forgotten */                 \
     F(u32, limit)         /* WRITE_APPEND: where the chunk has to end, … */                                            \
-    F(u32, floor)         /* … and where the record begins at the earliest */
+    F(u32, floor)         /* … and where the record begins at the earliest */                                          \
+    F(u32, first)         /* version in which a try of this may have been taken before; 0: none was */
 #define MSG_chunk_write_reply(F, R, L)                                                                                 \
     F(u64, sequence)                                                                                                   \
     F(u32, offset) /* where it was written */

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The client and open files: advisory locks asked for, waited for, given up, lost with the session; reading. */
+/* The client and open files: advisory locks asked for, waited for, given up, lost with the session; reading, writing. */
 #include "client_fake.h"
 
 #define HANDLE 77u
@@ -79,6 +79,43 @@ static void a_read_of_an_open_file_names_it(void **state)
     fake_refuse(f, k, DFS_EBADF, "", "");
     assert_int_equal(f->ended, 1);
     assert_int_equal(f->status, DFS_EBADF);
+    fake_free(f);
+}
+
+static void answer_open_chunk(struct fake *f, uint32_t version)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_open_reply};
+    struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
+    m.chunk_open_reply = (struct msg_chunk_open_reply){
+        .chunk = 9, .version = version, .chunk_size = 64 * MIB, .replicas = chain, .n_replicas = 1, .generation = 1};
+    fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+}
+
+/* B14: a write whose answer was lost says so when it is sent again, and may be told that nobody knows any more. */
+static void a_write_sent_again_says_since_when(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+    answer_open_chunk(f, 4);
+    struct fake_call *k = fake_find(f, MSG_TYPE_chunk_write);
+    assert_int_equal(k->m.chunk_write.first, 0);
+    uint64_t number = k->m.chunk_write.number;
+    fake_break(f, k, DFS_ECONNLOST);
+    for (uint32_t version = 6; version < 8; version++) {
+        fake_sleep(f);
+        answer_open_chunk(f, version);
+        k = fake_find(f, MSG_TYPE_chunk_write);
+        assert_int_equal(k->m.chunk_write.version, version);
+        assert_int_equal(k->m.chunk_write.number, number);
+        assert_int_equal(k->m.chunk_write.first, 4);
+        if (version == 6)
+            fake_break(f, k, DFS_ECONNLOST);
+    }
+    fake_refuse(f, k, DFS_ENODATA, "", "");
+    assert_int_equal(f->status, DFS_EUNKNOWN);
     fake_free(f);
 }
 
@@ -217,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_read_of_an_open_file_names_it),
+        cmocka_unit_test(a_write_sent_again_says_since_when),
         cmocka_unit_test(a_free_lock_takes_one_call),
         cmocka_unit_test(who_waits_asks_again_and_again),
         cmocka_unit_test(giving_up_says_which_of_the_two_it_was),

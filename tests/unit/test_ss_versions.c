@@ -368,6 +368,48 @@ static void what_cannot_be_read_now_may_be_later(void **state)
     assert_int_equal(fence(0).crc, crc32c(0, data, SIZE));
 }
 
+static int retry(uint32_t number, uint32_t first)
+{
+    rig->first = first;
+    uint32_t id = rig_send_write(rig, 2, 1, CHUNK, 0, data, SIZE, 11, number);
+    rig_run(rig);
+    assert_true(rig->answers[id].done);
+    return rig->answers[id].status;
+}
+
+/* B14: what was written, and written over by somebody else, is not written again because a copy does not know the first writer. */
+static void a_copy_writes_nothing_again_that_it_may_hold(void **state)
+{
+    (void)state;
+    for (int restarted = 0; restarted < 2; restarted++) {
+        if (restarted) {
+            teardown(NULL);
+            setup(NULL);
+        }
+        rig_send_write(rig, 0, 2, CHUNK, 0, data, SIZE, 11, 1);
+        rig_send_write(rig, 0, 2, CHUNK, 0, other, SIZE, 12, 1);
+        rig_run(rig);
+        assert_int_equal(fence(0).sequence, 2);
+        assert_int_equal(stamp(0, 2, SIZE, false), 0);
+        rig->version = 2;
+        rig_task(rig, 2, TASK_COPY, CHUNK, other, SIZE, "0");
+        rig_run(rig);
+        rig_pass(rig, 100 * NS_PER_MS);
+        if (restarted) { /* it loses what it was told of writers */
+            rig_crash(rig, 2, CRASH_DROP_ALL);
+            rig_start(rig);
+        }
+        assert_int_equal(stamp(2, UINT64_MAX, SIZE, true), 0);
+        rig->version = 3;
+        assert_int_equal(retry(1, 1), restarted ? DFS_ENODATA : 0);
+        assert_int_equal(retry(2, 2), DFS_ENODATA); /* as far as can be known */
+        assert_int_equal(read_all(2), 0);
+        assert_memory_equal(back, other, SIZE);
+        assert_int_equal(retry(3, 3), 0); /* in this version it would be known */
+        assert_int_equal(retry(4, 0), 0);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -383,6 +425,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(what_cannot_be_read_now_may_be_later, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_writes_nothing_again_that_it_may_hold, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

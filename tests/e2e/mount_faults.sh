@@ -90,10 +90,12 @@ umount_dfs "$B"
 
 say "the mount's process is killed while files are written"
 cp "$T/data" "$A/killed" 2>/dev/null &
-JOBS="$JOBS $!"
+copy=$!
+JOBS="$JOBS $copy"
 sleep 0.1
 kill -9 "$(mount_pid_of "$A")"
 wait_for 5 "the folder to be without a process" sh -c "! ls '$A' >/dev/null 2>&1"
+wait $copy || true # it may have been running on while the folder was asked
 dfs umount "$A" || fail "umount of a mount whose process was killed"
 mount_dfs "$A"
 [ "$(cat "$A/closed")" = closed ] || fail "what was closed before"

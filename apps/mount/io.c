@@ -6,6 +6,9 @@
 
 #include "mount.h"
 
+/* For how long the library uses what it heard of a file's chunks. */
+#define LIBRARY_KEEPS_MS 1000u
+
 struct reading {
     struct waiter w;
     struct call *k;
@@ -48,6 +51,8 @@ static void read_now(struct waiter *w)
     struct dfs_sink sink = {.write = take, .restart = start_anew, .arg = k};
     uint64_t file = node_file(k->node, false);
     free(s);
+    if (k->m->opt.attr_ms < LIBRARY_KEEPS_MS)
+        node_refresh(k->node); /* nothing is to be as old as that */
     k->buf = malloc(k->size);
     call_go(k, !k->buf ? DFS_ENOMEM : dfs_pread(k->m->client, file, k->offset, k->size, &sink, on_call, k));
 }

@@ -8,7 +8,7 @@
 command -v python3 >/dev/null || { say "skipped: no python3"; exit 77; }
 start_cluster 2
 M=$T/mnt N=$T/mnt2
-mount_dfs "$M" -o attr_timeout=0,entry_timeout=0
+mount_dfs "$M" -o entry_timeout=0
 mount_dfs "$N" -o attr_timeout=0,entry_timeout=0
 has() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
@@ -81,6 +81,22 @@ echo two >"$N/shared"
 has "$M/shared" two || fail "after an open, while another is open"
 read -r line <&3
 [ "$line" = two ] || [ "$line" = one ] || fail "through the old descriptor: $line"
+exec 3<&-
+
+say "what is kept nowhere"
+echo old >"$M/old"
+exec 3<"$N/old"
+has "$N/old" old || fail "at first"
+python3 - "$M/old" "$N/old" <<'PY' || fail "a mount with attr_timeout=0 reads what was there before"
+import os, sys
+here, there = sys.argv[1:]
+a, b = os.open(here, os.O_WRONLY), os.open(there, os.O_RDONLY)
+for i in range(50):
+    os.pwrite(a, b"%030d" % i, 0)
+    os.fsync(a)
+    got = os.pread(b, 100, 0)
+    assert got == b"%030d" % i, (i, got)
+PY
 exec 3<&-
 
 say "relaxed"

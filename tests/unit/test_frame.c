@@ -266,6 +266,37 @@ static void test_wrong_bytes_are_named_and_final(void **state)
     assert_int_equal(parse_altered(set_flag, 10, 0), DFS_EPROTO);
 }
 
+/* Of each frame the header and the head are covered: the frame with the changed byte, and what is behind it, is not
+ * believed. A payload has its checksums in its message. */
+static void test_any_flipped_byte_ends_the_stream_there(void **state)
+{
+    struct bytes s;
+    size_t starts[4], n = 0;
+
+    (void)state;
+    sample_stream(&s);
+    for (size_t at = 0; n < 4; at += FRAME_HEADER + get_u32(s.p + at + 16) + get_u32(s.p + at + 20))
+        starts[n++] = at;
+    for (size_t i = 0; i < n; i++) {
+        size_t covered = starts[i] + FRAME_HEADER + get_u32(s.p + starts[i] + 16);
+
+        for (size_t bit = starts[i] * 8; bit < covered * 8; bit++) {
+            struct frame_parser p;
+            size_t at = 0;
+            int rc;
+
+            s.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+            frame_parser_init(&p, WIRE_HEAD_MAX, WIRE_PAYLOAD_MAX);
+            rc = feed(&p, s.p, s.len, 4096, &s, &at);
+            assert_true(rc == DFS_EPROTO || rc == DFS_EVERSION || rc == DFS_ETOOBIG);
+            assert_int_equal(at, starts[i]); /* all before it was whole */
+            frame_parser_close(&p);
+            s.p[bit / 8] ^= (uint8_t)(1 << bit % 8);
+        }
+    }
+    bytes_close(&s);
+}
+
 /* The limit counts, not what the peer announces: no memory is taken for a length that is refused. */
 static void test_a_giant_length_takes_no_memory(void **state)
 {
@@ -297,6 +328,7 @@ int main(void)
         cmocka_unit_test(test_payload_is_not_copied),
         cmocka_unit_test(test_an_idle_parser_holds_no_buffer),
         cmocka_unit_test(test_wrong_bytes_are_named_and_final),
+        cmocka_unit_test(test_any_flipped_byte_ends_the_stream_there),
         cmocka_unit_test(test_a_giant_length_takes_no_memory),
     };
 

@@ -125,8 +125,52 @@ static void every_version_of_the_format_loads(void **state)
         }
 }
 
+/* What a read may bring where a byte of the folder was changed: that chunk as it was, or an error. */
+static void read_as_it_was(uint64_t chunk, const uint8_t *want, uint32_t len)
+{
+    memset(back, 0, len);
+    if (rig_read(rig, 0, chunk, 0, len, back, NULL) == 0)
+        assert_memory_equal(back, want, len);
+}
+
+/* By default every seventh byte; each of them with $DFS_TEST_LONG. Headers byte by byte: test_ss_crash.c. */
+static void a_flipped_byte_is_never_served(void **state)
+{
+    static const char *const names[] = {"identity", "seg-0000000000000001.log", "seg-0000000000000002.log"};
+    static uint8_t mixed[5000], holed[9000];
+    (void)state;
+    rig_fill(data, sizeof data, 42);
+    memcpy(mixed, data + 1, 5000);
+    memcpy(mixed + 1000, data, 2000);
+    memcpy(holed, data, 5000);
+    memset(holed + 100, 0, 200);
+    for (uint32_t f = 0; f < ARRAY_LEN(names); f++) {
+        uint64_t size = 1;
+        for (uint64_t at = f; at < size; at += getenv("DFS_TEST_LONG") ? 1 : 7) {
+            char why[256] = "";
+            rig = calloc(1, sizeof *rig);
+            rig_init(rig, 1, 1, 1, 64 * MIB);
+            load_golden(FORMAT_VERSION);
+            assert_non_null(memdisk_peek(rig->disks[0][0], names[f], &size));
+            assert_true(memdisk_flip(rig->disks[0][0], names[f], at, (uint8_t)(1u << at % 8)));
+            if (rig_open(rig, 0, why, sizeof why) != 0) {
+                assert_non_null(strstr(why, names[f]));
+            } else {
+                read_as_it_was(100, data, 5000);
+                read_as_it_was(101, mixed, 5000);
+                read_as_it_was(103, holed, 9000);
+                read_as_it_was(200, data, sizeof data);
+                assert_int_equal(rig_read(rig, 0, 102, 0, 5000, back, NULL), DFS_ENOCHUNK);
+            }
+            rig_close(rig);
+            free(rig);
+        }
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = {cmocka_unit_test(every_version_of_the_format_loads)};
+    const struct CMUnitTest tests[] = {cmocka_unit_test(every_version_of_the_format_loads),
+                                       cmocka_unit_test(a_flipped_byte_is_never_served)};
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -27,7 +27,11 @@ static void bench_open(struct bench *b, const struct options *o)
     *b = (struct bench){.opt = o, .depth = (uint32_t)o->depth};
     if (entropy_get(&b->run_id, sizeof b->run_id) != 0)
         b->run_id = uv_hrtime();
-    uv_loop_init(&b->loop);
+    int err = uv_loop_init(&b->loop);
+    if (err != 0) {
+        fprintf(stderr, "dfs-bench: no event loop: %s\n", uv_strerror(err));
+        exit(1);
+    }
     uv_signal_init(&b->loop, &b->sigint);
     b->sigint.data = b;
     uv_signal_start(&b->sigint, on_sigint, SIGINT);

@@ -85,8 +85,12 @@ int cli_open(struct cli *cli)
     static const int numbers[] = {SIGINT, SIGTERM};
     list_init(&cli->temps);
     cli->colors = colors_wanted(cli->opt.color);
-    uv_loop_init(&cli->loop);
-    int err = dfs_client_open(
+    int err = uv_loop_init(&cli->loop);
+    if (err) {
+        fprintf(stderr, "dfs: no event loop: %s\n", uv_strerror(err));
+        return DFS_ENOMEM;
+    }
+    err = dfs_client_open(
         &cli->loop, &(struct dfs_options){.nameservers = cli->opt.nm, .program = "dfs", .timeout_ms = cli->timeout_ms},
         &cli->client);
     if (err) {

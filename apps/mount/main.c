@@ -173,7 +173,11 @@ static void on_root(void *arg, int status, const struct dfs_result *r)
 static void loop_init(struct mount *m)
 {
     static const int numbers[] = {SIGTERM, SIGINT, SIGHUP};
-    uv_loop_init(&m->loop);
+    int err = uv_loop_init(&m->loop);
+    if (err != 0) {
+        fprintf(stderr, "dfs-mount: no event loop: %s\n", uv_strerror(err));
+        exit(1);
+    }
     writes_init(m);
     uv_timer_init(&m->loop, &m->leave);
     m->leave.data = m;

@@ -139,7 +139,11 @@ int daemon_init(struct daemon *d, const char *program, struct daemon_flags *f, u
     /* Pool threads hardly allocate; an arena for each would only hold memory back. */
     mallopt(M_ARENA_MAX, 1);
     raise_open_files(d);
-    uv_loop_init(&d->loop);
+    int err = uv_loop_init(&d->loop);
+    if (err != 0) {
+        fprintf(stderr, "%s: no event loop: %s\n", program, uv_strerror(err));
+        return 1;
+    }
     uv_signal_init(&d->loop, &d->term);
     uv_signal_init(&d->loop, &d->interrupt);
     uv_signal_init(&d->loop, &d->hangup);

@@ -11,10 +11,14 @@
 #include <stdlib.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "uv/disk_impl.h"
 #include "uv/uverr.h"
+
+#define LOCK_TRIES 40u
+#define LOCK_WAIT_NS 50000000
 
 /* --- completion --- */
 
@@ -79,10 +83,7 @@ static void finish_later(struct disk_job *job)
 
 static void start_waiting(struct uv_disk *d);
 
-static void on_work(uv_work_t *work)
-{
-    disk_work(work->data);
-}
+static void on_work(uv_work_t *work) { disk_work(work->data); }
 
 static void on_worked(uv_work_t *work, int status)
 {
@@ -210,6 +211,20 @@ static void free_disk(struct uv_disk *d)
     free(d);
 }
 
+/* One that was killed holds its lock until its snapshot's child is gone as well. */
+static int lock_folder(int fd)
+{
+    const struct timespec wait = {.tv_nsec = LOCK_WAIT_NS};
+    for (uint32_t i = 0; i < LOCK_TRIES; i++) {
+        if (flock(fd, LOCK_EX | LOCK_NB) == 0)
+            return 0;
+        if (errno != EWOULDBLOCK)
+            return dfs_err_of(errno);
+        nanosleep(&wait, NULL);
+    }
+    return DFS_EBUSY;
+}
+
 static int open_folder(struct uv_disk *d, const char *path)
 {
     int err = make_folder(path);
@@ -218,9 +233,8 @@ static int open_folder(struct uv_disk *d, const char *path)
     d->dir_fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (d->dir_fd < 0)
         return dfs_err_of(errno);
-    if (flock(d->dir_fd, LOCK_EX | LOCK_NB) != 0)
-        return errno == EWOULDBLOCK ? DFS_EBUSY : dfs_err_of(errno);
-    return sync_parent(d->dir_fd);
+    err = lock_folder(d->dir_fd);
+    return err ? err : sync_parent(d->dir_fd);
 }
 
 int uv_disk_open(uv_loop_t *loop, const char *path, const struct disk_handlers *h, struct disk **out)

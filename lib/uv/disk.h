@@ -3,7 +3,7 @@
  *
  * Reads try preadv2(RWF_NOWAIT) on the loop first and go to the pool only when they would block. The folder is locked
  * (flock on the folder itself, which leaves no file behind) from open to close: a second process, or a second server in
- * this one, is refused with DFS_EBUSY. Files are opened on first use and kept open. errno is translated here, once. */
+ * this one, is refused with DFS_EBUSY, after two seconds, in case the first one is just going. Files are opened on first use and kept open. errno is translated here, once. */
 #ifndef DFS_UV_DISK_H
 #define DFS_UV_DISK_H
 

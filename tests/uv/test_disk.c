@@ -376,13 +376,29 @@ static void a_forked_child_writes_through_the_same_folder(void **state)
     size_t got;
     pid_t pid = fork();
     if (pid == 0)
-        _exit(f->disk->ops->write(f->disk, "snap", 0, "content", 7) == 0 && f->disk->ops->sync(f->disk, "snap") == 0 ? 0 : 1);
+        _exit(f->disk->ops->write(f->disk, "snap", 0, "content", 7) == 0 && f->disk->ops->sync(f->disk, "snap") == 0
+                  ? 0
+                  : 1);
     assert_int_equal(waitpid(pid, &status, 0), pid);
     assert_int_equal(status, 0);
     assert_int_equal(f->disk->ops->read(f->disk, "snap", 0, back, 8, &got), 0);
     assert_int_equal(got, 7);
     struct disk *second; /* the child's end has not released the lock */
     assert_int_equal(uv_disk_open(NULL, f->path, NULL, &second), DFS_EBUSY);
+}
+
+/* As a snapshot's child does for a moment when its server was killed. */
+static void a_lock_that_is_about_to_go_is_waited_for(void **state)
+{
+    struct fixture *f = *state;
+    pid_t pid = fork();
+    if (pid == 0) {
+        usleep(50000);
+        _exit(0);
+    }
+    close_disk(f);
+    open_disk(f); /* works */
+    assert_int_equal(waitpid(pid, NULL, 0), pid);
 }
 
 static void closing_waits_for_what_is_under_way(void **state)
@@ -418,6 +434,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_missing_folder_is_made_with_its_parents, setup, teardown),
         cmocka_unit_test_setup_teardown(the_synchronous_calls, setup, teardown),
         cmocka_unit_test_setup_teardown(a_forked_child_writes_through_the_same_folder, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_lock_that_is_about_to_go_is_waited_for, setup, teardown),
         cmocka_unit_test_setup_teardown(closing_waits_for_what_is_under_way, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

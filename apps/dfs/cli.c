@@ -191,3 +191,14 @@ int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr)
     return stat_with(cli, path, DFS_NOFOLLOW, attr);
 }
 int cli_stat(struct cli *cli, const char *path, struct dfs_attr *attr) { return stat_with(cli, path, 0, attr); }
+
+bool cli_target(struct cli *cli, const char *path, bool *into)
+{
+    struct call k = CALL(cli);
+    int err = call_wait(&k, dfs_stat(cli->client, path, 0, on_call, &k));
+    *into = err == 0 && k.attr.type == DFS_DIRECTORY;
+    if (err && err != DFS_ENOENT)
+        cli_fail(cli, path, "%s", k.error);
+    call_free(&k);
+    return !err || err == DFS_ENOENT;
+}

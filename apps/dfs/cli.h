@@ -101,6 +101,8 @@ void call_free(struct call *k);
 /* Does not follow a final symlink; says nothing. */
 int cli_lstat(struct cli *cli, const char *path, struct dfs_attr *attr);
 int cli_stat(struct cli *cli, const char *path, struct dfs_attr *attr);
+/* Where operands go: *into says that path is a directory. False, and said why: that cannot be told. */
+bool cli_target(struct cli *cli, const char *path, bool *into);
 
 /* A file to be removed if a signal ends us. */
 struct temp {

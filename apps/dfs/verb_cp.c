@@ -7,8 +7,9 @@ int verb_cp(struct cli *cli)
 {
     size_t n = cli->n_args - 1;
     const char *dst = cli->args[n];
-    struct dfs_attr attr;
-    bool into = cli_stat(cli, dst, &attr) == 0 && attr.type == DFS_DIRECTORY;
+    bool into;
+    if (!cli_target(cli, dst, &into))
+        return 1;
     if (!into && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {
         cli_fail(cli, dst, "is not a directory (dfs mkdir makes one)");
         return 1;

@@ -16,8 +16,9 @@ int verb_mv(struct cli *cli)
 {
     size_t n = cli->n_args - 1;
     const char *dst = cli->args[n];
-    struct dfs_attr attr;
-    bool into = cli_stat(cli, dst, &attr) == 0 && attr.type == DFS_DIRECTORY;
+    bool into;
+    if (!cli_target(cli, dst, &into))
+        return 1;
     if (n > 1 && !into) {
         cli_fail(cli, dst, "is not a directory (dfs mkdir makes one)");
         return 1;
@@ -38,8 +39,9 @@ int verb_mv(struct cli *cli)
 int verb_ln(struct cli *cli)
 {
     const char *target = cli->args[0], *path = cli->args[1];
-    struct dfs_attr attr;
-    bool into = cli_stat(cli, path, &attr) == 0 && attr.type == DFS_DIRECTORY;
+    bool into;
+    if (!cli_target(cli, path, &into))
+        return 1;
     char *base = path_base(target), *at = into ? path_join(path, base) : xstrdup(path);
     struct call k = CALL(cli);
     int err = call_wait(&k, cli->opt.symbolic ? dfs_symlink(cli->client, target, at, on_call, &k)

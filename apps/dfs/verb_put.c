@@ -24,16 +24,9 @@ int verb_put(struct cli *cli)
 {
     size_t n = cli->n_args - 1;
     const char *dst = cli->args[n];
-    struct dfs_attr attr;
-    int err = cli_stat(cli, dst, &attr);
-    bool into = err == 0 && attr.type == DFS_DIRECTORY;
-    if (err && err != DFS_ENOENT) {
-        struct call k = CALL(cli); /* once more, for the words */
-        if (call_wait(&k, dfs_stat(cli->client, dst, 0, on_call, &k)) != 0)
-            cli_fail(cli, dst, "%s", k.error);
-        call_free(&k);
+    bool into;
+    if (!cli_target(cli, dst, &into))
         return 1;
-    }
     if (!into && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {
         cli_fail(cli, dst, "is not a directory (dfs mkdir makes one)");
         return 1;

@@ -35,6 +35,24 @@ start_ss 1
 start_ss 2
 wait_up 2
 
+say "a NameServer that is back while some have given up: who says it is stored has stored it"
+echo before >"$T/stored"
+for i in 1 2 3 4 5 6 7; do dfs put "$T/stored" "/stored$i"; done
+echo here >"$T/stored"
+kill_nm
+for i in 1 2 3 4 5 6 7; do # the first are told that it cannot be reached, the last ones wait
+    (dfs put "$T/stored" "/stored$i" 2>>"$T/cli.log" && touch "$T/said$i") &
+    JOBS="$JOBS $!"
+    sleep 1
+done
+start_nm
+for job in $JOBS; do wait "$job" || true; done
+JOBS=""
+for i in 1 2 3 4 5 6 7; do
+    [ ! -e "$T/said$i" ] || [ "$(dfs cat "/stored$i")" = here ] || fail "put $i ended with 0 and stored nothing"
+done
+wait_up 2
+
 say "the wrong address"
 port=$(cat "$T/ss1.port")
 gives_up 20 "this is a StorageServer" --nm "127.0.0.1:${port##*:}" ls /

@@ -71,6 +71,14 @@ start_honest() {
     esac
 }
 
+# A signal is obeyed when a thread runs again; one that is in a flush may take a while.
+stand_still() { # stand_still PID...
+    for pid in "$@"; do
+        for thread in /proc/"$pid"/task/*/stat; do
+            [ "$(sed 's/.*) \(.\).*/\1/' "$thread")" = T ] || return 1
+        done
+    done
+}
 servers_of() { for n in "$@"; do cat "$T/m$n.servers"; done; }
 # cut_power HOW N...: the power of these machines, at once; then it is back.
 cut_power() {
@@ -78,7 +86,10 @@ cut_power() {
     shift
     pids=""
     for server in $(servers_of "$@"); do pids="$pids $(pid_of "$server")"; done
-    [ "$how" != instant ] || kill -STOP $pids
+    if [ "$how" = instant ]; then
+        kill -STOP $pids
+        wait_for 60 "the processes to stand still" stand_still $pids
+    fi
     for n in "$@"; do xfs_io -x -c shutdown "$T/m$n" || fail "the power of machine $n could not be cut"; done
     [ "$how" = instant ] || sleep 0.2
     kill -9 $pids 2>/dev/null || true # who saw the disk go may have ended

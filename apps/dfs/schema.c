@@ -167,6 +167,8 @@ static const struct key health[] = {
     {"draining", "number", "on a server that is to be emptied"},
     {"goal_too_high", "number", "asks for more copies than there are servers"},
     {"waiting", "number", "was being written when its servers stopped, and one of them is not back"},
+    {"copied", "number", "copies made since this NameServer leads"},
+    {"copied_bytes", "number", "theirs"},
     {"rebalancing", "boolean", ""},
     {"advice", "array", "sentences"},
     END,

@@ -7,9 +7,10 @@ static void health_json(const struct dfs_health *h)
     printf("{\"status\":\"%s\",\"under_replicated\":%" PRIu64 ",\"missing\":%" PRIu64 ",\"corrupt\":%" PRIu64
            ",\"repairing\":%" PRIu64 ",\"eta_seconds\":%" PRId64 ",\"endangered\":%" PRIu64
            ",\"over_replicated\":%" PRIu64 ",\"misplaced\":%" PRIu64 ",\"draining\":%" PRIu64
-           ",\"goal_too_high\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"rebalancing\":%s,\"advice\":[",
+           ",\"goal_too_high\":%" PRIu64 ",\"waiting\":%" PRIu64 ",\"copied\":%" PRIu64 ",\"copied_bytes\":%" PRIu64
+           ",\"rebalancing\":%s,\"advice\":[",
            h->status, h->under_replicated, h->missing, h->corrupt, h->repairing, h->eta_seconds, h->endangered,
-           h->over_replicated, h->misplaced, h->draining, h->goal_too_high, h->waiting,
+           h->over_replicated, h->misplaced, h->draining, h->goal_too_high, h->waiting, h->copied, h->copied_bytes,
            h->rebalancing ? "true" : "false");
     for (size_t i = 0; i < h->n_advice; i++) {
         fputs(i ? "," : "", stdout);

@@ -167,6 +167,7 @@ struct dfs_health {
     uint64_t waiting;          /* were written when their servers stopped, and one of these is not back */
     const char *const *advice; /* sentences that name what to do next */
     size_t n_advice;
+    uint64_t copied, copied_bytes; /* copies of chunks made since this NameServer leads */
 };
 
 struct dfs_fsck_entry { /* a directory, or a file with something wrong; the numbers are of its chunks */

@@ -66,6 +66,8 @@ static void answer_health(struct op *op, const struct msg_health_reply *m)
         .misplaced = m->misplaced,
         .draining = m->draining,
         .goal_too_high = m->goal_too_high,
+        .copied = m->copied,
+        .copied_bytes = m->copied_bytes,
         .rebalancing = m->rebalancing != 0,
         .waiting = m->waiting,
         .advice = advice,

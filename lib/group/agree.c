@@ -150,6 +150,8 @@ void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx)
         return;
     }
     there = meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c) && c.chunk == a->chunk;
+    if (there && !c.open && !begin)
+        repair_sealed(nm, &c);
     if (there && c.open && begin) {
         tell_callers(nm, a, &c, fx);
     } else if (there && !c.open && !begin && a->n_callers > 0 && !cut_waits(nm, a->place.ino)) {
@@ -337,19 +339,22 @@ void agree_go_on(struct nm *nm, const struct event *ev, struct effects *fx)
 
 /* --- by time --- */
 
-/* An open chunk that has to be sealed: nobody writes to it any more, a member is gone, or it has to become shorter. */
+/* An open chunk that has to be sealed: nobody writes to it any more, a member is gone, or is to go, or it has to become
+ * shorter. */
 static bool wants_seal(struct nm *nm, uint64_t chunk, uint64_t ino)
 {
     uint16_t servers[META_MAX_REPLICAS];
     uint32_t n = meta_chunk_chain(nm->meta, chunk, servers);
     struct meta_chunk_info c;
 
-    if (!meta_is_written(nm->meta, ino) || (meta_chunk_get(nm->meta, chunk, &c) && c.cut))
+    if (!meta_chunk_get(nm->meta, chunk, &c))
+        return false;
+    if (!meta_is_written(nm->meta, ino) || c.cut)
         return true;
     for (uint32_t i = 0; i < n; i++)
         if (agree_is_gone(nm, servers[i]))
             return true;
-    return false;
+    return repair_drains(nm, &c);
 }
 
 static void seal(struct nm *nm, uint64_t chunk, uint64_t ino)

@@ -19,11 +19,14 @@ bool agree_is_gone(struct nm *nm, uint32_t server)
            nm->now.mono - l->last > nm->cfg.serve_lease + nm->cfg.serve_lease / DRIFT;
 }
 
-static bool is_live(struct nm *nm, uint32_t server)
+/* Is heard; stays: is not being drained, either. */
+static bool is_live(struct nm *nm, uint32_t server, bool stays)
 {
     const struct meta_server *s = meta_server_by_id(nm->meta, server);
 
-    return s != NULL && s->state == SERVER_UP && !leader_suspects(nm, live_get(nm, server));
+    if (s == NULL || !s->up || leader_suspects(nm, live_get(nm, server)))
+        return false;
+    return s->state == SERVER_UP || (s->state == SERVER_DRAINING && !stays);
 }
 
 static void take_members(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
@@ -226,10 +229,23 @@ void agree_start_seal(struct nm *nm, struct agreement *a, const struct meta_chun
     take_members(nm, a, c);
 }
 
-/* Opens a sealed chunk. False: too few members are there. */
-bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
+static uint32_t keep_live(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c, bool stays)
 {
     uint32_t kept = 0;
+
+    take_members(nm, a, c);
+    for (uint32_t i = 0; i < a->n; i++)
+        if (is_live(nm, a->m[i].server, stays))
+            a->m[kept++] = a->m[i];
+    a->n = kept;
+    return kept;
+}
+
+/* Opens a sealed chunk. False: too few members are there. They get company as soon as it can be had; else one that is being
+ * drained has to do. */
+bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chunk_info *c)
+{
+    uint32_t least = agree_min_replicas(nm, a->place.ino);
 
     a->seal = false;
     a->state = AGREE_STAMP;
@@ -237,12 +253,9 @@ bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chun
     a->to = c->version + 1;
     a->keep = 0;
     a->proposed = false;
-    take_members(nm, a, c);
-    for (uint32_t i = 0; i < a->n; i++)
-        if (is_live(nm, a->m[i].server))
-            a->m[kept++] = a->m[i];
-    a->n = kept;
-    return kept >= agree_min_replicas(nm, a->place.ino);
+    if (keep_live(nm, a, c, true) >= least)
+        return true;
+    return !repair_now(nm, c) && keep_live(nm, a, c, false) >= least;
 }
 
 /* All that were asked have answered: those that could not are left out, as long as enough remain. */

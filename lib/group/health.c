@@ -292,6 +292,8 @@ int health_read(struct nm *nm, struct msg *reply, struct arena *a)
         .draining = h.chunks.draining,
         .goal_too_high = h.chunks.goal_too_high,
         .rebalancing = r.rebalancing,
+        .copied = r.copied,
+        .copied_bytes = r.copied_bytes,
         .advice = arena_alloc(a, ADVICE_MAX, sizeof *h.out->advice),
     };
     if (h.out->advice == NULL)

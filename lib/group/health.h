@@ -14,6 +14,7 @@ struct repair_health {
     uint64_t repairing;  /* chunks being copied now */
     int64_t eta_seconds; /* until all that can be repaired is; 0: nothing is to be done; -1: not known */
     bool rebalancing;
+    uint64_t copied, copied_bytes; /* copies made since this one leads */
 };
 void repair_fill_health(const struct nm *nm, struct repair_health *out);
 bool repair_is_corrupt(const struct nm *nm, uint64_t chunk);

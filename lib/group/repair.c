@@ -106,6 +106,40 @@ bool repair_busy(const struct nm *nm, uint64_t chunk)
     return (h != NULL && nm->now.mono < h->until) || tasks_find(nm, chunk) != NULL || agree_find(nm, chunk) != NULL;
 }
 
+bool repair_now(struct nm *nm, const struct meta_chunk_info *c)
+{
+    const struct repair_hold *h = hold_find(nm, c->chunk);
+    struct meta_placement p;
+
+    if (h != NULL && nm->now.mono < h->until)
+        return h->tries == 0;
+    if (tasks_find_kind(nm, c->chunk, 0, TASK_COPY) != NULL)
+        return true;
+    if (!meta_placement_get(nm->meta, c->placement, &p) || p.live >= p.goal)
+        return false;
+    return repair_pick(nm, c, &p, LEVEL_FEWEST) != PICK_NONE;
+}
+
+void repair_sealed(struct nm *nm, const struct meta_chunk_info *c)
+{
+    struct meta_placement p;
+    uint8_t level = meta_placement_get(nm->meta, c->placement, &p) ? repair_level(nm, &p) : LEVEL_NONE;
+
+    if (level == LEVEL_NONE)
+        return;
+    nm->lead.repair.again[level] = 0;
+    nm->lead.repair.look = true;
+}
+
+bool repair_drains(const struct nm *nm, const struct meta_chunk_info *c)
+{
+    const struct repair_hold *h = hold_find(nm, c->chunk);
+    struct meta_placement p;
+
+    return (h == NULL || nm->now.mono >= h->until) && meta_placement_get(nm->meta, c->placement, &p) &&
+           p.draining > 0 && repair_has_target(nm, &p);
+}
+
 /* --- moves --- */
 
 bool repair_moves_full(const struct nm *nm) { return nm->lead.repair.n_moves == REPAIR_MOVES; }
@@ -217,6 +251,8 @@ static void copy_ended(struct nm *nm, const struct nm_task *t, const struct wire
         live_get(nm, t->sources[0])->reads--;
     if (r->suspect != 0)
         repair_verify(nm, t->chunk, r->suspect, REASON_SUSPECT); /* or the way here was bad */
+    rp->copied += r->error == 0;
+    rp->copied_bytes += r->error == 0 ? t->length : 0;
     if (r->error == 0 || nm->cfg.count_failed) {
         if (mapped && !has_member(nm, &c, t->server))
             repair_propose(nm, t->chunk, t->version, t->server, t->remove);
@@ -339,8 +375,11 @@ void repair_fill_health(const struct nm *nm, struct repair_health *out)
 
     meta_health(nm->meta, &h);
     left = h.under_replicated - min_u64(h.missing, h.under_replicated) + h.draining;
-    *out = (struct repair_health){
-        .repairing = r->copies, .corrupt = bad_chunks(nm) + agree_lost_chunks(nm), .rebalancing = r->balancing};
+    *out = (struct repair_health){.repairing = r->copies,
+                                  .corrupt = bad_chunks(nm) + agree_lost_chunks(nm),
+                                  .rebalancing = r->balancing,
+                                  .copied = r->copied,
+                                  .copied_bytes = r->copied_bytes};
     if (left > 0)
         out->eta_seconds = rate > 0 ? (int64_t)((double)left / rate) + 1 : -1;
 }

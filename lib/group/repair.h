@@ -91,6 +91,7 @@ struct repair {
     bool narrow;                /* balance was asked for */
     bool balancing;
     double mean_fill, widest; /* of servers that stay: the mean, and between the fullest and the emptiest */
+    uint64_t copied, copied_bytes;
     uint32_t rate[32];        /* copies made, by second */
     uint64_t rate_at;         /* second of the last one */
 };
@@ -101,6 +102,13 @@ void repair_open(struct nm *nm);
 void repair_forget(struct nm *nm);
 void repair_turn(struct nm *nm, struct effects *fx);
 uint64_t repair_deadline(const struct nm *nm);
+/* Somebody waits to write to this sealed chunk, and too few servers that stay are up for it: it gets its copies now, without
+ * the grace, and before what is drained. False: there is nothing to wait for, since no copy can be made. */
+bool repair_now(struct nm *nm, const struct meta_chunk_info *c) MUST_USE;
+/* A chunk was sealed: while it was open, nothing could be done about it. */
+void repair_sealed(struct nm *nm, const struct meta_chunk_info *c);
+/* Whether this chunk has to move from a server that is being drained, and can. */
+bool repair_drains(const struct nm *nm, const struct meta_chunk_info *c);
 /* A chunk_servers command was applied. */
 void repair_moved(struct nm *nm, const struct msg_chunk_servers *m);
 /* What health asks: health.h. */

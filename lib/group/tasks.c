@@ -30,7 +30,7 @@ struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t se
 {
     struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, chunk) : NULL;
 
-    while (t != NULL && !(t->chunk == chunk && t->server == server && t->kind == kind))
+    while (t != NULL && !(t->chunk == chunk && (server == 0 || t->server == server) && t->kind == kind))
         t = t->next;
     return t;
 }

@@ -51,7 +51,7 @@ struct tasks {
 
 /* A task for this chunk, of whatever server; NULL: none. */
 struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk);
-/* One of this kind, of this server; NULL: none. */
+/* One of this kind, of this server (0: of any); NULL: none. */
 struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t server, uint8_t kind);
 /* Queues a copy of t; not a DROP of what is in quarantine. */
 void tasks_add(struct nm *nm, const struct nm_task *t);

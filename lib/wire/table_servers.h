@@ -39,7 +39,9 @@
     F(u64, goal_too_high) /* chunks whose goal is more than there are servers that stay */                             \
     F(u8, rebalancing)                                                                                                 \
     L(advice, advice, 64)                                                                                              \
-    F(u64, waiting) /* chunks written when the power failed, and a server that holds them is not back */
+    F(u64, waiting) /* chunks written when the power failed, and a server that holds them is not back */               \
+    F(u64, copied)  /* copies of chunks made since this NameServer leads, and their bytes */                           \
+    F(u64, copied_bytes)
 
 /* What is wrong with the files of one directory, itself not counted, and which directories it holds: one page behind the
  * name `after`. Of a file: itself. */

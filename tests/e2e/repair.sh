@@ -67,6 +67,7 @@ JOBS=""
 say "slowest read $(slowest read) ms, slowest write $(slowest write) ms"
 [ "$(slowest read)" -lt 4000 ] || fail "a read stalled for $(slowest read) ms"
 [ "$(slowest write)" -lt 10000 ] || fail "a write took $(slowest write) ms"
+[ "$(number copied)" -ge 33 ] || fail "$(number copied) copies were counted"
 read_all "after the repair"
 
 # the lost one has nothing any more, and may go; a new one takes its share

@@ -42,6 +42,17 @@ static uint32_t all_copies(void)
     return n;
 }
 
+static int set_server(uint32_t id, uint8_t action)
+{
+    struct msg m = {.type = MSG_TYPE_server_set};
+
+    m.server_set.id =
+        (struct wire_request_id){.session = k->r->session, .number = ++k->r->number, .seen = k->r->number};
+    m.server_set.server = id;
+    m.server_set.action = action;
+    return rig_call(k->r, &m, NULL);
+}
+
 static void what_a_lost_server_held_is_copied(void **state)
 {
     cluster_open(k, *state, 4);
@@ -69,6 +80,113 @@ static void one_back_within_the_grace_costs_nothing(void **state)
     cluster_pass(k, 20 * NS_PER_SEC);
     assert_int_equal(all_copies(), 0);
     cluster_expect_whole(k);
+}
+
+static uint64_t open_to_write(const char *path)
+{
+    struct rig *r = k->r;
+    struct msg m = {.type = MSG_TYPE_open};
+    const struct msg *reply;
+
+    m.open = (struct msg_open){.id = {.session = r->session, .number = ++r->number, .seen = r->number},
+                               .dir = ROOT_INO,
+                               .path = str_of(path),
+                               .flags = OPEN_WRITE};
+    assert_int_equal(rig_call(r, &m, &reply), 0);
+    return reply->open_reply.handle;
+}
+
+/* Asks until the chunk may be written to; how often it was refused. */
+static uint32_t open_chunk(uint64_t handle)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_open};
+
+    m.chunk_open = (struct msg_chunk_open){.session = k->r->session, .handle = handle};
+    for (uint32_t refused = 0; refused < 20; refused++) {
+        uint32_t id = rig_send(k->r, &m);
+
+        for (uint32_t i = 0; i < 40 && k->r->answers[id].times == 0; i++)
+            cluster_pass(k, NS_PER_SEC / 20);
+        assert_int_equal(k->r->answers[id].times, 1);
+        if (k->r->answers[id].err == 0)
+            return refused;
+        assert_int_equal(k->r->answers[id].err, DFS_ENOSERVERS);
+        cluster_pass(k, NS_PER_SEC / 4);
+    }
+    fail_msg("the chunk is not opened");
+    return 0;
+}
+
+static void close_file(uint64_t handle)
+{
+    struct rig *r = k->r;
+    struct msg m = {.type = MSG_TYPE_close};
+
+    m.close.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = r->number};
+    m.close.handle = handle;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+}
+
+/* The grace is for what nobody waits for. */
+static void a_writer_does_not_wait_for_the_grace(void **state)
+{
+    struct meta_placement p;
+    uint64_t handle;
+
+    cluster_open(k, *state, 3);
+    for (uint32_t i = 0; i < 20; i++)
+        cluster_file(k);
+    p = placement_of(k, k->chunks[0]);
+    k->fakes[p.servers[1]].up = false;
+    cluster_pass(k, 3 * NS_PER_SEC);
+    handle = open_to_write("f0");
+    assert_true(open_chunk(handle) <= 2);
+    assert_int_equal(all_copies(), 1);
+    close_file(handle);
+    cluster_pass(k, 2 * NS_PER_SEC);
+    fake_start(k, p.servers[1]);
+    cluster_pass(k, 20 * NS_PER_SEC);
+    assert_int_equal(all_copies(), 1);
+    cluster_expect_whole(k);
+}
+
+/* A chunk that is open for as long as somebody likes does not keep its server from being drained; its writer waits for one
+ * copy, and one that has nowhere else to go writes where it was. */
+static void a_writer_is_moved_from_a_server_that_is_drained(void **state)
+{
+    struct meta_placement p;
+    uint64_t handle;
+    uint32_t gone;
+
+    cluster_open(k, *state, 2);
+    cluster_file(k);
+    handle = open_to_write("f0");
+    assert_int_equal(open_chunk(handle), 0);
+    p = placement_of(k, k->chunks[0]);
+    gone = p.servers[1];
+    k->n = 3;
+    fake_start(k, 3);
+    assert_int_equal(set_server(gone, SERVER_DRAIN), 0);
+    cluster_pass(k, 5 * NS_PER_SEC);
+    assert_int_equal(k->fakes[gone].n, 0);
+    assert_int_equal(meta_server_by_id(nm_meta(k->r->nm), gone)->state, SERVER_DRAINED);
+    assert_int_equal(open_chunk(handle), 0);
+    cluster_pass(k, NS_PER_SEC);
+    assert_int_equal(placement_of(k, k->chunks[0]).live, 2);
+}
+
+static void a_writer_stays_where_there_is_no_other_place(void **state)
+{
+    uint64_t handle;
+
+    cluster_open(k, *state, 2);
+    k->goal = 2;
+    cluster_file(k);
+    assert_int_equal(set_server(2, SERVER_DRAIN), 0);
+    handle = open_to_write("f0");
+    assert_int_equal(open_chunk(handle), 0);
+    cluster_pass(k, 5 * NS_PER_SEC);
+    assert_true(on_server(k, k->chunks[0], 2));
 }
 
 /* It comes back when others have taken over: what it holds is deleted, but only once it is sure that they have it. */
@@ -196,17 +314,6 @@ static void a_second_server_brings_the_second_copy(void **state)
     assert_int_equal(k->fakes[2].n, 20);
 }
 
-static int set_server(uint32_t id, uint8_t action)
-{
-    struct msg m = {.type = MSG_TYPE_server_set};
-
-    m.server_set.id =
-        (struct wire_request_id){.session = k->r->session, .number = ++k->r->number, .seen = k->r->number};
-    m.server_set.server = id;
-    m.server_set.action = action;
-    return rig_call(k->r, &m, NULL);
-}
-
 static void a_server_is_drained_until_it_may_go(void **state)
 {
     cluster_open(k, *state, 4);
@@ -302,6 +409,10 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(what_a_lost_server_held_is_copied),
         T(one_back_within_the_grace_costs_nothing),
+        T(a_writer_does_not_wait_for_the_grace),
+        T(a_writer_does_not_wait_for_the_grace),
+        T(a_writer_is_moved_from_a_server_that_is_drained),
+        T(a_writer_stays_where_there_is_no_other_place),
         T(one_back_too_late_gives_up_its_copies),
         T(two_lost_of_three_are_not_waited_for),
         T(a_damaged_copy_is_replaced_once_another_was_read),

@@ -34,6 +34,17 @@ struct chunk *meta_chunk_add(struct meta *m, uint64_t id, uint32_t placement, ui
     return c;
 }
 
+struct chunk *meta_chunk_add_removed(struct meta *m, uint64_t id, uint32_t placement, uint32_t length, int64_t time_ns)
+{
+    struct chunk *c = idmap_add(&m->chunks, id);
+    c->length = length;
+    c->placement = placement & ((1u << PLACEMENT_BITS) - 1);
+    c->removed = 1;
+    placements_at(&m->placements, placement)->removed++;
+    meta_removed_push(m, id, time_ns);
+    return c;
+}
+
 void meta_chunk_place(struct meta *m, struct chunk *c, uint32_t placement)
 {
     uint32_t old = c->placement;

@@ -222,8 +222,8 @@ static uint32_t load_placement(struct meta *m, struct loader *l)
     return number <= l->n_placements ? number - 1 : new_placement(m, l);
 }
 
-/* Returns the chunk's id, 0 on error. */
-static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, struct chunk **out)
+/* Of a file, or (ino 0) removed at that time. Returns the chunk's id, 0 on error. */
+static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, int64_t time_ns, struct chunk **out)
 {
     uint64_t id = get64(l);
     struct chunk c = {.version = get32(l)};
@@ -237,7 +237,8 @@ static uint64_t load_chunk(struct meta *m, struct loader *l, uint64_t ino, struc
     uint32_t placement = load_placement(m, l);
     if (l->err != 0)
         return 0;
-    *out = meta_chunk_add(m, id, placement, c.length);
+    *out = ino != 0 ? meta_chunk_add(m, id, placement, c.length)
+                    : meta_chunk_add_removed(m, id, placement, c.length, time_ns);
     (*out)->version = c.version;
     (*out)->crc = c.crc;
     (*out)->index = c.index;
@@ -265,7 +266,7 @@ static void load_file(struct meta *m, struct loader *l, uint64_t ino, struct ino
             }
             ids = more;
         }
-        ids[have] = load_chunk(m, l, ino, &c);
+        ids[have] = load_chunk(m, l, ino, 0, &c);
         if (l->err != 0)
             break;
         uint64_t start = (uint64_t)c->index * META_CHUNK_SIZE;
@@ -483,9 +484,7 @@ static void load_removed(struct meta *m, struct loader *l)
 {
     struct chunk *c;
     int64_t time_ns = (int64_t)get64(l);
-    uint64_t id = load_chunk(m, l, 0, &c);
-    if (id != 0)
-        meta_chunk_remove(m, id, time_ns);
+    (void)load_chunk(m, l, 0, time_ns, &c);
 }
 
 static struct lock load_lock(struct loader *l, uint64_t id, const struct handle *h)

@@ -252,6 +252,8 @@ uint64_t meta_top(const struct meta *m, uint64_t dir);
 struct chunk *meta_chunk(const struct meta *m, uint64_t id); /* mapped or removed; NULL: unknown */
 /* Maps a chunk that is not known yet, in a placement of servers that exist, which count it. */
 struct chunk *meta_chunk_add(struct meta *m, uint64_t id, uint32_t placement, uint32_t length);
+/* One that was removed at that time: its servers do not count it any more. */
+struct chunk *meta_chunk_add_removed(struct meta *m, uint64_t id, uint32_t placement, uint32_t length, int64_t time_ns);
 /* Puts a mapped chunk into another placement. */
 void meta_chunk_place(struct meta *m, struct chunk *c, uint32_t placement);
 static inline const struct placement *meta_placement(const struct meta *m, const struct chunk *c)

@@ -167,6 +167,24 @@ static void a_server_is_drained_and_removed_when_nothing_is_on_it(void **state)
     world_stop(&w);
 }
 
+/* What was removed and waits for its readers' grace is not on it any more, whatever its placement says. */
+static void one_that_is_drained_and_was_to_delete_something_loads(void **state)
+{
+    (void)state;
+    struct world w;
+    start_with(&w, 3);
+    assert_int_equal(w_publish(&w, "/f", 100, 5, 0), 0);
+    assert_int_equal(w_server(&w, 2, SERVER_DRAIN), 0);
+    assert_int_equal(w_unlink(&w, "/f"), 0);
+    assert_int_equal(meta_server_by_id(w.m, 2)->chunks, 0);
+    assert_int_equal(world_server_state(&w, 2, SERVER_DRAINED), 0);
+    assert_int_equal(state_of(&w, 2), SERVER_DRAINED);
+    assert_survives_restart(w.m);
+    assert_int_equal(w_server(&w, 2, SERVER_REMOVE), 0);
+    assert_survives_restart(w.m);
+    world_stop(&w);
+}
+
 static void a_removed_server_is_gone_for_good(void **state)
 {
     (void)state;
@@ -327,6 +345,7 @@ int main(void)
         cmocka_unit_test(a_new_goal_moves_the_chunks_to_other_placements),
         cmocka_unit_test(files_of_one_server_want_a_second_copy_when_another_joins),
         cmocka_unit_test(a_server_is_drained_and_removed_when_nothing_is_on_it),
+        cmocka_unit_test(one_that_is_drained_and_was_to_delete_something_loads),
         cmocka_unit_test(a_removed_server_is_gone_for_good),
         cmocka_unit_test(nothing_that_would_be_lost_is_removed),
         cmocka_unit_test(fsck_lists_directories_and_what_is_wrong_in_them),

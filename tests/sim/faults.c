@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "sim/faults.h"
 
+#include "sim/admin.h"
 #include "sim/loss.h"
 #include "support/memdisk.h"
 
@@ -105,6 +106,7 @@ static void (*const strikes[FAULT_KINDS])(struct cluster *c) = {
     [FAULT_cut_off] = loss_partition,
     [FAULT_disk_full] = fault_disk_full,
     [FAULT_clock] = fault_clock,
+    [FAULT_drain] = admin_strike,
 };
 
 static void on_strike(void *arg, uint64_t kind, uint64_t first)

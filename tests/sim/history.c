@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sim/admin.h"
 #include "sim/audit.h"
 #include "sim/faults.h"
 
@@ -13,10 +14,10 @@
 /* Some seeds draw so many faults that hardly anything can succeed: the faults end, and the work must. */
 #define FAULTS_LIMIT (1800 * NS_PER_SEC)
 
-/* An administrator has looked, too, at what waits for servers that are lost. */
-static bool is_healed(struct work *w) { return w->cluster->looked && cluster_whole(w->cluster); }
+static bool is_whole(struct work *w) { return cluster_whole(w->cluster) && admin_idle(w->cluster); }
 
-static bool is_whole(struct work *w) { return cluster_whole(w->cluster); }
+/* An administrator has looked, too, at what waits for servers that are lost. */
+static bool is_healed(struct work *w) { return w->cluster->looked && is_whole(w); }
 
 static bool is_done(struct work *w) { return work_done(w); }
 

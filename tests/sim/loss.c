@@ -6,6 +6,7 @@
 
 #include "group/agree.h"
 #include "meta/meta.h"
+#include "sim/admin.h"
 #include "store/impl.h"
 #include "support/memdisk.h"
 
@@ -81,7 +82,14 @@ static void lose_server(struct node *n)
 {
     for (uint32_t i = 0; i < n->n_disks; i++)
         disk_replace(n, i, memdisk_new(sim_below(n->cluster->sim, UINT64_MAX), NODE_DISK_BYTES));
+    admin_lost(n->cluster, n);
     backup_drop(n); /* of another server from now on */
+}
+
+void loss_replace(struct node *n, uint64_t downtime)
+{
+    node_crash(n, false, downtime);
+    lose_server(n);
 }
 
 static void lose_since_backup(struct node *n)

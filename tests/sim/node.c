@@ -7,6 +7,7 @@
 #include "base/crc.h"
 #include "base/log.h"
 #include "meta/meta.h"
+#include "sim/admin.h"
 #include "sim/loss.h"
 #include "support/memdisk.h"
 
@@ -202,6 +203,7 @@ static void on_turn(void *arg, uint64_t life, uint64_t unused)
     net_flush(&n->cluster->net, n);
     if (n->nm) {
         cluster_check_leader(n->cluster);
+        admin_check(n->cluster);
         if (sim_chance(n->cluster->sim, 2))
             cluster_check_states(n->cluster);
     }
@@ -480,6 +482,7 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage, co
 
 void cluster_close(struct cluster *c)
 {
+    c->admin.closed = true;
     net_close(&c->net);
     loss_close(c);
     for (uint32_t i = 0; i < c->n_nodes; i++) {

@@ -51,9 +51,14 @@ struct cluster {
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
     uint64_t strikes;                  /* faults so far */
+    struct {
+        uint32_t state, server, at; /* the server's id, and which of the nodes it is */
+        uint64_t unsure_until;
+        bool closed;
+    } admin; /* admin.c */
     uint64_t lost_at;                  /* the last loss for good */
     bool looked;                       /* after that: what waited for others was given up */
-    uint32_t crashes, cuts, snapshots, leaders; /* for the summary */
+    uint32_t crashes, cuts, snapshots, removed, leaders; /* for the summary */
     const struct node *last_leader;
     bool latecomer; /* the last NameServer has not been started yet */
 };

@@ -62,6 +62,16 @@ static uint64_t draw_rate(struct sim *s, uint64_t least, uint64_t most)
     return on ? mean : 0;
 }
 
+/* Only StorageServers are taken out of service, one after the other. */
+static void make_calm(struct swarm *w)
+{
+    w->calm = true;
+    w->crash_nm = w->crash_ss = w->crash_client = w->crash_all = w->partition = w->cut = w->stall = w->pause = 0;
+    w->corrupt = w->disk_error = w->loss = w->cut_off = w->disk_full = w->clock = 0;
+    w->drain = NS_PER_SEC;
+    w->ops = 60;
+}
+
 /* A sabotage shows only where the fault that it leaves us open to happens. */
 static void arrange_for(struct swarm *w)
 {
@@ -161,6 +171,9 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     w->disk_full = draw_rate(s, 3 * NS_PER_SEC, 15 * NS_PER_SEC);
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->lock_ttl = (2 + sim_below(s, 5)) * NS_PER_SEC;
+    w->drain = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
+    if (sim_chance(s, 100) && sabotage == SABOTAGE_NONE)
+        make_calm(w);
     arrange_for(w);
     leave_out(w, trim);
 }

@@ -31,7 +31,7 @@ enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
 /* Kinds of faults; each has a rate of its own. */
 #define SWARM_FAULTS(X)                                                                                                \
     X(crash_nm) X(crash_ss) X(crash_client) X(crash_all) X(partition) X(cut) X(stall) X(pause) X(corrupt)              \
-    X(disk_error) X(loss) X(cut_off) X(disk_full) X(clock)
+    X(disk_error) X(loss) X(cut_off) X(disk_full) X(clock) X(drain)
 #define SWARM_FAULT(name) FAULT_##name,
 enum fault { SWARM_FAULTS(SWARM_FAULT) FAULT_KINDS };
 #undef SWARM_FAULT
@@ -60,6 +60,7 @@ struct swarm {
 #define SWARM_RATE(name) uint64_t name;
     SWARM_FAULTS(SWARM_RATE)
 #undef SWARM_RATE
+    bool calm;         /* nothing happens but drains: there are never fewer copies than there should be */
     bool long_pauses;  /* clients are paused for longer than their locks last */
     bool power;        /* crashes may be power losses, not only kill -9 */
     uint64_t downtime; /* ns, the most */

@@ -254,7 +254,7 @@ static void on_log_done(struct nm *nm, const struct event *ev, struct effects *f
     }
     if (ev->token == LOG_TOKEN_SPARE && ev->op->kind == DISK_CREATE && ev->status == 0)
         nm->free_bytes -= min_u64(nm->free_bytes, nm->cfg.log_segment_bytes);
-    if (nm->log.durable_index > durable)
+    if (nm->log.durable_index > durable || ev->token == LOG_TOKEN_SPARE) /* entries may wait for a segment */
         engine_persisted(nm, fx);
 }
 

@@ -37,6 +37,10 @@ struct member {
     bool cut;       /* off from all others */
     bool held;      /* its disk takes operations, and finishes none */
     uint32_t votes; /* answers to requests for its vote that have left it */
+    bool deaf;      /* does not read: requests stay with whoever sent them */
+    struct wire *unread;
+    uint32_t n_unread;
+    uint64_t unread_bytes;
     bool paused;    /* SIGSTOP: nothing reaches it, and it does nothing */
     uint32_t level; /* as in struct nm_config */
     char logged[16384];
@@ -157,12 +161,36 @@ static inline void group_effects(struct group *g, uint32_t i)
     fx_reset(&m->fx);
 }
 
+static inline void group_keep_unread(struct member *m, const struct wire *w)
+{
+    m->unread = xrealloc(m->unread, m->n_unread + 1, sizeof *m->unread);
+    m->unread[m->n_unread++] = *w;
+    m->unread_bytes += w->head.len + payload_len(&w->payload);
+}
+
+/* It reads again. */
+static inline void group_hear(struct group *g, uint32_t i)
+{
+    struct member *m = &g->m[i];
+
+    for (uint32_t k = 0; k < m->n_unread; k++)
+        group_push(g, m->unread[k]);
+    free(m->unread);
+    m->unread = NULL;
+    m->n_unread = 0;
+    m->deaf = false;
+}
+
 static inline void group_deliver(struct group *g, struct wire *w)
 {
     struct member *m = w->to < GROUP_MAX ? &g->m[w->to] : NULL;
     struct arena a;
     struct msg msg;
 
+    if (m != NULL && m->deaf && !w->reply) {
+        group_keep_unread(m, w);
+        return;
+    }
     arena_init(&a, WIRE_ARENA_MAX);
     if (m != NULL && m->nm != NULL && (w->status != 0 || group_linked(g, w->from, w->to))) {
         struct event ev = {.kind = w->reply ? EV_REPLY : EV_REQUEST,

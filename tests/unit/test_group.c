@@ -401,6 +401,42 @@ static void test_a_vote_leaves_when_it_is_durable(void **state)
     group_free(g);
 }
 
+/* A large command: the same xattr again. */
+static int set_large(struct group *g, uint32_t leader, const void *value, uint32_t len)
+{
+    struct msg m = {.type = MSG_TYPE_setxattr};
+
+    m.setxattr.id = (struct wire_request_id){.session = g->session, .number = ++g->number, .seen = g->number};
+    m.setxattr.dir = ROOT_INO;
+    m.setxattr.path = STR("/a");
+    m.setxattr.name = STR("user.large");
+    m.setxattr.value = (struct str){value, len};
+    return group_call(g, leader, &m, 2 * NS_PER_SEC);
+}
+
+/* Its connection is there, and takes nothing: what waits for it is bounded, and it gets the rest when it reads again. */
+static void test_what_waits_for_one_that_does_not_read_is_bounded(void **state)
+{
+    const uint64_t bound = 8 * MIB;
+    struct group *g = three();
+    uint8_t *value = calloc(1, 48 * KIB);
+
+    (void)state;
+    assert_int_equal(group_mkdir(g, 0, "/a"), 0);
+    g->m[2].deaf = true;
+    for (uint32_t i = 0; i < 300; i++) { /* 14 MiB */
+        value[0] = (uint8_t)i;
+        assert_int_equal(set_large(g, 0, value, 48 * KIB), 0);
+        assert_true(g->m[2].unread_bytes <= bound);
+    }
+    assert_true(g->m[2].unread_bytes > bound / 2); /* it was the bound that held */
+    group_hear(g, 2);
+    group_pass(g, 2 * NS_PER_SEC);
+    group_assert_same(g, 0, 2);
+    free(value);
+    group_free(g);
+}
+
 /* All at once, and every entry that nobody knew to be committed. */
 static void test_all_restart(void **state)
 {
@@ -440,6 +476,7 @@ int main(void)
         cmocka_unit_test(test_a_clock_ahead_of_the_last_leaders_empties_no_trash),
         cmocka_unit_test(test_a_voter_that_does_not_know_it_yet_votes),
         cmocka_unit_test(test_a_vote_leaves_when_it_is_durable),
+        cmocka_unit_test(test_what_waits_for_one_that_does_not_read_is_bounded),
         cmocka_unit_test(test_all_restart),
     };
 

@@ -109,7 +109,9 @@ static void names_of(struct listing *l, const struct dfs_attr *a)
 
 static void size_of(const struct listing *l, const struct dfs_attr *a, char out[32])
 {
-    if (l->cli->opt.human)
+    if (l->cli->opt.human && a->type == DFS_DIRECTORY) /* it counts names, which are no bytes */
+        snprintf(out, 32, "-");
+    else if (l->cli->opt.human)
         text_size(a->size, out);
     else
         snprintf(out, 32, "%" PRIu64, a->size);

@@ -142,7 +142,9 @@ const struct verb verbs[] = {
      "\n"
      "  dfs tail /var/log/messages\n  dfs tail -n +100 /a.csv        from line 100 on\n  dfs tail -f /logs/today\n"},
     {"ls", "[PATH...]", "list directories", "R*", 0, ANY, verb_ls, ls_flags,
-     "Lists names in bytewise order; in columns on a terminal, otherwise one on a line.\n"
+     "Lists names in bytewise order; in columns on a terminal, otherwise one on a line. The size of a directory is how "
+     "many names are "
+     "in it; with -h it is left out.\n"
      "\n"
      "  dfs ls -lh /photos          sizes as people read them\n"
      "  dfs ls -ltr /logs           the latest last\n"

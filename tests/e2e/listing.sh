@@ -51,6 +51,7 @@ same "ls -d" "/t" "$(dfs ls -d /t)"
 same "ls -R" "$(cd "$L" && ls -R sub | sed "s,^sub,/t/sub,")" "$(dfs ls -R /t/sub)"
 same "ls -0" "$(ls "$L" | wc -l)" "$(dfs ls -0 /t | tr -cd '\0' | wc -c)"
 dfs ls -l /t | grep -q 'link -> lines$' || fail "ls -l does not show where a link leads"
+dfs ls -lh /t | grep sub | grep -q ' - ' || fail "ls -lh takes a directory's names for bytes"
 dfs ls -lh /t/sub/big.bin | grep -q '293 KiB' || fail "ls -lh"
 dfs -j ls -t /t/sub | python3 -c 'import json,sys; d=json.load(sys.stdin); assert d[-1]["path"]=="/t/sub/old.c", d' || fail "ls -jt"
 

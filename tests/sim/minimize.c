@@ -13,10 +13,17 @@ struct search {
     uint32_t runs;
 };
 
+/* Behind the name of a file, if it begins with that. */
+static const char *reason(const struct history *h)
+{
+    const char *name = h->why[0] == '/' ? strstr(h->why, ": ") : NULL;
+    return name ? name + 2 : h->why;
+}
+
 /* The reason begins alike: without numbers and names, which may be others. */
 static bool same_reason(const struct history *a, const struct history *b)
 {
-    return strncmp(a->why, b->why, strcspn(a->why, "0123456789/")) == 0;
+    return strncmp(reason(a), reason(b), strcspn(reason(a), "0123456789/")) == 0;
 }
 
 /* Keeps what was tried if it fails as well, and not later. */

@@ -113,11 +113,13 @@ static void on_exit_of_child(uv_process_t *p, int64_t status, int number)
 static void run_command(struct locked *l)
 {
     struct cli *cli = l->cli;
+    const char *const *command = cli->args + 1; /* a NULL stands behind its arguments */
     uv_stdio_container_t io[3];
+    command += strcmp(command[0], "--") == 0 && command[1] != NULL; /* as others have it typed */
     uv_process_options_t o = {
         .exit_cb = on_exit_of_child,
-        .file = cli->args[1],
-        .args = (char **)(uintptr_t)(cli->args + 1), /* a NULL stands behind them */
+        .file = command[0],
+        .args = (char **)(uintptr_t)command,
         .stdio_count = 3,
         .stdio = io,
     };
@@ -126,7 +128,7 @@ static void run_command(struct locked *l)
     l->child.data = l;
     int err = uv_spawn(&cli->loop, &l->child, &o);
     if (err != 0) {
-        cli_fail(cli, cli->args[1], "%s", uv_strerror(err));
+        cli_fail(cli, command[0], "%s", uv_strerror(err));
         l->status = NOT_FOUND;
         uv_close((uv_handle_t *)&l->child, NULL);
         return;

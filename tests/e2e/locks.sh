@@ -71,6 +71,7 @@ exec 5>&- 6>&-
 say "the command line"
 dfs lock /job sh -c 'exit 7' && fail "the command's status is lost"
 [ $? = 7 ] || fail "the command's status became $?"
+[ "$(dfs lock /job -- echo fine)" = fine ] || fail "-- before the command"
 dfs lock /job echo -n -s --flag >"$T/out" || fail "a command with flags"
 [ "$(cat "$T/out")" = "-s --flag" ] || fail "the command's flags became $(cat "$T/out")"
 dfs lock /job sh -c "touch $T/go; while [ -e $T/go ]; do sleep 0.1; done" &

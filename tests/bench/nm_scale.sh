@@ -10,7 +10,7 @@ Usage: sh tests/bench/nm_scale.sh [OPTION]...
 
 Measures NameServers on loopback, each part in turn, and prints one line for each figure, with what it is held against.
 
-  --only WORDS  some of "core restart list snapshot outstanding three failover" (default all)
+  --only WORDS  some of "core restart idle list snapshot outstanding three failover" (default all)
   --files N     files of the large namespace (default 10000000)
   --window S    how long creates among many files are measured: one that holds a whole snapshot tells more (default 60)
   --rounds N    how often what is compared is measured, alternating (default 3)
@@ -20,7 +20,7 @@ HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ONLY="core restart list snapshot outstanding three failover" FILES=10000000 ROUNDS=3 WINDOW=60
+ONLY="core restart idle list snapshot outstanding three failover" FILES=10000000 ROUNDS=3 WINDOW=60
 DIR=$ROOT/build/nm_scale BUILD=$ROOT/build/release
 while [ $# -gt 0 ]; do
     case $1 in
@@ -117,6 +117,15 @@ part_restart() {
     figure "creates/s among $FILES files, -c 50" "$large" "ratio $(ratio "$large" "$empty") to a small namespace (0.8)"
     figure "restart with $FILES files and a log behind them, s" "$(median <"$DIR/restarts")" "at most 10"
     rm -rf "$DIR/large" "$DIR"/empty*
+}
+
+part_idle() {
+    fill idle "$FILES"
+    start_nm idle
+    figure "the NameServer when nothing happens" "" "less than 1 %"
+    "$BUILD/bench/idle" --files "$FILES" | sed 's/^/  /'
+    stop_all
+    rm -rf "$DIR/idle"
 }
 
 part_list() {

@@ -93,7 +93,9 @@ static struct recent *recent_place(struct open_chunk *o, uint64_t session)
         o->n_recent = n;
         return free_one;
     }
-    return &o->recent[o->next_recent++ % RECENT_MAX];
+    free_one = &o->recent[o->next_recent++ % RECENT_MAX];
+    o->forgot = o->version;
+    return free_one;
 }
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)

@@ -23,7 +23,7 @@ struct open_chunk { /* a chunk written not long ago */
     uint32_t inflight;
     uint32_t pending; /* of those: not durable here yet */
     uint32_t lapse;   /* ss.lapses when it was opened */
-    uint32_t forgot;  /* up to this version, who wrote what is known in part only: it was copied, or not remembered */
+    uint32_t forgot;  /* up to this version, who wrote what is known in part only: it was copied, or there were too many */
     uint8_t disk;
     bool broken;
     bool steady;           /* opened since the start: all that was ever accepted in this version is here */

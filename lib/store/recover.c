@@ -80,8 +80,10 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
         o->copy = c->copy;
         o->disk = c->disk;
     }
-    if (o->copy == r->copy) /* of whatever version: a request may be repeated in a later one (B14) */
-        open_note(ss, o, r, NULL);
+    if (o->copy != r->copy)
+        return;
+    o->version = c->version;
+    open_note(ss, o, r, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
 }
 
 /* The index that has this chunk, or is to have it, as this folder holds it. */
@@ -379,7 +381,8 @@ static void settle_open(struct ss *ss)
         o->version = c->version;
         o->sequence = c->sequence;
         o->length = chunk_length(c);
-        o->forgot = c->flags & CHUNK_FORGOT ? c->version : 0;
+        if (c->flags & CHUNK_FORGOT)
+            o->forgot = c->version;
     }
 }
 

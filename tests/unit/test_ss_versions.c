@@ -410,6 +410,32 @@ static void a_copy_writes_nothing_again_that_it_may_hold(void **state)
     }
 }
 
+static void more_writers_than_are_remembered(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i <= 1024; i++) {
+        rig->first = 0;
+        rig_send_write(rig, 2, 1, CHUNK, 0, data, 10, 100 + i, 1);
+        rig_run(rig);
+        assert_int_equal(rig->answers[rig->n_answers - 1].status, 0);
+    }
+    assert_int_equal(rig_write(rig, 2, 1, CHUNK, 0, other, SIZE), 0);
+    for (uint32_t version = 1; version < 3; version++) {
+        rig->first = 1;
+        uint32_t known = rig_send_write(rig, 2, 1, CHUNK, 0, data, 10, 100 + 1024, 1);
+        uint32_t forgotten = rig_send_write(rig, 2, 1, CHUNK, 0, data, 10, 100, 1);
+        rig_run(rig);
+        assert_int_equal(rig->answers[known].status, 0);
+        assert_int_equal(rig->answers[forgotten].status, DFS_ENODATA);
+        assert_int_equal(read_all(2), 0);
+        assert_memory_equal(back, other, SIZE);
+        rig_crash(rig, 2, CRASH_DROP_ALL);
+        rig_start(rig);
+        assert_int_equal(stamp(2, UINT64_MAX, SIZE, true), 0);
+        rig->version++;
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -426,6 +452,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_writes_nothing_again_that_it_may_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(more_writers_than_are_remembered, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -34,8 +34,9 @@ static bool usable(const struct segment *s)
     return s && s->state == SEG_SEALED && !s->unsettled && !s->keep && (s->live || s->tombs);
 }
 
-/* The segment that gives most back for the least copying, if the folder's dead bytes are worth it. */
-static struct segment *pick_compact(struct ss *ss, const struct store *st)
+/* The segment that gives most back for the least copying, if the folder's dead bytes are worth it. Cheap: one that holes do
+ * not help, and of which half would be copied at most; none where space is short, as copying takes some first. */
+static struct segment *pick_compact(struct ss *ss, const struct store *st, bool cheap)
 {
     uint64_t used = 0, live = 0, best_cost = 100, slack = ss->segment_size[CLASS_SMALL] / 4;
     struct segment *best = NULL;
@@ -47,14 +48,14 @@ static struct segment *pick_compact(struct ss *ss, const struct store *st)
         slack += SEGMENT_HEADER;
         live += needed(s);
         uint64_t cost = needed(s) * 100 / (footprint(s) + 1); /* per cent that would be copied */
-        if (usable(s) && cost < best_cost) {
+        if (usable(s) && cost < best_cost && !(cheap && s->header.class == CLASS_LARGE)) {
             best_cost = cost;
             best = s;
         }
     }
     bool tight = st->free < 4 * store_reserve(ss);
     uint64_t allowed = live + live / (tight ? 32 : CLEAN_SLACK) + slack;
-    return best && used > allowed && best_cost <= 95 ? best : NULL;
+    return best && used > allowed && best_cost <= (cheap ? 50 : 95) && !(cheap && tight) ? best : NULL;
 }
 
 static struct segment *pick_punch(struct ss *ss, const struct store *st)
@@ -500,10 +501,14 @@ void clean_turn(struct ss *ss, struct now now, struct effects *fx)
             ss->clean_look = true;
             continue;
         }
-        struct segment *s = pick_punch(ss, st);
+        /* A large file that is written over in blocks, at random, has a hole to be made for each of them, again and again:
+         * what is written meanwhile, and dies, must not wait for all that. */
+        struct segment *s = pick_compact(ss, st, true);
         if (s) {
+            job_start(ss, st, s, CLEAN_COMPACT, fx);
+        } else if ((s = pick_punch(ss, st))) {
             job_start(ss, st, s, CLEAN_PUNCH, fx);
-        } else if ((s = pick_compact(ss, st))) {
+        } else if ((s = pick_compact(ss, st, false))) {
             job_start(ss, st, s, CLEAN_COMPACT, fx);
         } else if ((s = scrub_pick(ss, st, now))) {
             job_start(ss, st, s, CLEAN_SCRUB, fx);

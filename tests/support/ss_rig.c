@@ -325,6 +325,8 @@ static void carry_out(struct rig *r, uint32_t i)
             struct disk *d = r->disks[i][e->op->disk];
             r->writes += e->op->kind == DISK_WRITE;
             r->flushes += e->op->kind == DISK_WRITE && e->op->flush;
+            r->punches += e->op->kind == DISK_PUNCH;
+            r->unlinks += e->op->kind == DISK_UNLINK;
             d->ops->submit(d, e->op);
             e->op = NULL;
         } else if (e->kind == EFF_FATAL) {

@@ -86,6 +86,7 @@ struct rig {
     bool cut[RIG_SERVERS];     /* calls to this server fail */
     int fatal;
     uint32_t logs, writes, flushes; /* disk writes submitted, and those with a flush */
+    uint32_t punches, unlinks;      /* submitted */
     uint32_t disk_ops, cut_at;      /* completed; when this many are, nothing moves any more (0: never) */
     char last_log[300];
 };

@@ -184,6 +184,33 @@ static void chunks_of_any_kind_take_little_more_than_their_bytes(void **state)
     end();
 }
 
+/* Holes in large segments wait while small ones that are mostly dead can be had for little: making thousands of them takes
+ * long, and so much more would die meanwhile. */
+static void what_is_mostly_dead_goes_before_holes_are_made(void **state)
+{
+    (void)state;
+    begin(8, 4 * MIB, 1024 * MIB);
+    for (uint32_t i = 0; i < 32; i++) {
+        rig_fill(data, MIB, i);
+        rig->n_answers = 0;
+        assert_int_equal(rig_write(rig, 0, 1, 7, i * MIB, data, MIB), 0);
+    }
+    for (uint32_t i = 0; i < 8000; i++) { /* time stands still: nothing is cleaned yet */
+        rig->n_answers = 0;
+        assert_int_equal(rig_write(rig, 0, 1, 7, (uint32_t)rng_below(&rig->rng, 2000) * 4 * 4096, data, 4096), 0);
+    }
+    rig->punches = rig->unlinks = 0;
+    rig->now.mono += 110 * NS_PER_MS;
+    rig_turn(rig, 0);
+    while (rig->unlinks == 0 && rig_step(rig))
+        assert_int_equal(rig->punches, 0);
+    assert_true(rig->unlinks > 0);
+    rest();
+    assert_true(rig->punches > 1000);
+    assert_true(memdisk_used(rig->disks[0][0]) < 56 * MIB); /* with what is preallocated */
+    end();
+}
+
 /* Power cuts while jobs are in every possible state: what was acknowledged is there, what was deleted stays away. */
 static void cleaning_may_be_cut_off_anywhere(void **state)
 {
@@ -296,6 +323,7 @@ int main(void)
         cmocka_unit_test(small_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(large_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(chunks_of_any_kind_take_little_more_than_their_bytes),
+        cmocka_unit_test(what_is_mostly_dead_goes_before_holes_are_made),
         cmocka_unit_test(cleaning_may_be_cut_off_anywhere),
         cmocka_unit_test(a_full_server_recovers_by_itself),
         cmocka_unit_test(scrub_finds_what_has_rotted),

@@ -69,16 +69,24 @@ static void disks_json(const struct dfs_server *v)
     printf("]}");
 }
 
-/* Disks that deserve a look. */
+/* How far the background has verified what is there, and disks that deserve a look. */
 static void disks_text(const struct dfs_server *v)
 {
+    uint64_t scrubbed = 0, passes = UINT64_MAX;
+    char size[32];
     for (size_t i = 0; i < v->n_disks; i++) {
         const struct dfs_disk *d = &v->disks[i];
+        scrubbed += d->scrubbed;
+        if (d->scrub_passes < passes)
+            passes = d->scrub_passes;
         if (d->failed || d->read_errors || d->write_errors || d->damaged)
             printf("       folder %zu %s: %" PRIu64 " read errors, %" PRIu64 " write errors, %" PRIu64
                    " chunks damaged\n",
                    i, d->failed ? "FAILED" : "in use", d->read_errors, d->write_errors, d->damaged);
     }
+    if (scrubbed)
+        printf("       verified since its start: %s, all there is %" PRIu64 " times\n", text_size(scrubbed, size),
+               passes);
 }
 
 static void status_json(const struct dfs_status *s)

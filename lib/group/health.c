@@ -148,8 +148,11 @@ static void tell_full(struct health *h)
             continue;
         worse(h, HEALTH_YELLOW);
         if (name_one(h))
-            advise(h, "storage server %u (%s) is %u %% full: add a storage server or a disk, or remove files (dfs du)",
-                   s->id, s->addr, (unsigned)(used / (capacity / 100 + 1)));
+            advise(
+                h, "storage server %u (%s) is %u %% full: add a storage server or a disk, or remove files (dfs du)%s",
+                s->id, s->addr, (unsigned)(used / (capacity / 100 + 1)),
+                meta_oldest_trash(h->nm->meta) == INT64_MAX ? ""
+                                                            : " and empty the trash (dfs trash list, dfs trash empty)");
     }
     end_names(h, "nearly full");
 }

@@ -34,6 +34,8 @@ tool 0 --rebuild-index "$T/ss1"
 start_ss 1
 wait_up 1
 dfs cat /file3 | cmp - "$T/file" || fail "after --rebuild-index the content is another"
+scrubbed() { dfs status | grep -q 'verified since its start: [1-9]'; }
+wait_for 30 "status to say what was verified" scrubbed
 stop_ss 1
 tool 0 --check "$T/ss1"
 

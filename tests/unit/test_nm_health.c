@@ -139,6 +139,15 @@ static void a_server_that_is_nearly_full_or_lost_a_disk_is_told_of(void **state)
     assert_int_equal(h->status, HEALTH_YELLOW);
     assert_true(advises(h, "95 % full") || advises(h, "94 % full"));
     assert_true(advises(h, "gave up 1 of its 2 data folders"));
+    assert_false(advises(h, "trash"));
+    store(r, "/f");
+    m = (struct msg){.type = MSG_TYPE_remove};
+    m.remove.id = (struct wire_request_id){.session = r->session, .number = ++r->number, .seen = 1};
+    m.remove.dir = ROOT_INO;
+    m.remove.path = STR("/f");
+    m.remove.flags = REMOVE_KEEP;
+    assert_int_equal(rig_call(r, &m, NULL), 0);
+    assert_true(advises(health(r), "and empty the trash")); /* to remove files alone makes no room */
 }
 
 static void an_empty_server_is_drained_at_once_and_a_full_one_when_it_is_empty(void **state)

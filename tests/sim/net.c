@@ -291,12 +291,12 @@ void net_call(struct net *net, struct node *from, struct effect *e)
 void net_reply(struct net *net, struct node *from, struct effect *e)
 {
     struct conn *c = conn_find(net, e->to.conn);
-    for (int side = 0; c && side < 2; side++)
-        if (c->end[side].node == from && c->end[side].link) {
-            link_reply(c->end[side].link, e->to.request, e->type, e->frame, e->payload);
-            e->frame = (struct slice){0};
-            e->payload = (struct payload){0};
-        }
+    struct conn_end *end = c && c->end[1].node == from ? &c->end[1] : c ? &c->end[0] : NULL; /* 1: who was called */
+    if (!end || end->node != from || !end->link)
+        return;
+    link_reply(end->link, e->to.request, e->type, e->frame, e->payload);
+    e->frame = (struct slice){0};
+    e->payload = (struct payload){0};
 }
 
 void net_flush(struct net *net, struct node *n)

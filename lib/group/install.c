@@ -17,6 +17,8 @@
 #define SLICE (512u * 1024)
 #define FETCH_TIMEOUT (5 * NS_PER_SEC)
 #define RETRY (200 * NS_PER_MS)
+/* The mark that says that a snapshot is being taken over, and what a file system adds. */
+#define SMALL_FILES (64 * KIB)
 
 /* --- the one who has it --- */
 
@@ -251,6 +253,13 @@ static int take_over(struct nm *nm, struct effects *fx)
     return 0;
 }
 
+/* Before raft gives up its log for it: a new log has to fit beside what is there (A2). */
+static bool has_room(struct nm *nm)
+{
+    uint64_t avail = 0, total = 0;
+    return nm->disk->ops->space(nm->disk, &avail, &total) == 0 && avail >= nm->cfg.log_segment_bytes + SMALL_FILES;
+}
+
 /* Raft hears of the snapshot now that it is here. */
 static void install(struct nm *nm, struct effects *fx)
 {
@@ -298,7 +307,7 @@ void install_turn(struct nm *nm, struct effects *fx)
         begin(nm, fx);
     if (in->running && !in->complete)
         fetch(nm, fx);
-    else if (in->running && may_install(nm))
+    else if (in->running && may_install(nm) && has_room(nm))
         install(nm, fx);
     else if (in->running)
         in->retry = nm->now.mono + 10 * NS_PER_MS;

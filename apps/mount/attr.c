@@ -70,7 +70,7 @@ void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
     st->st_blocks = (blkcnt_t)((size + 511) / 512);
     st->st_mtim = timespec_of(n && n->written_ns > a->mtime_ns ? n->written_ns : a->mtime_ns);
     st->st_ctim = timespec_of(n && n->written_ns > a->ctime_ns ? n->written_ns : a->ctime_ns);
-    st->st_atim = st->st_mtim;
+    st->st_atim = a->atime_ns == a->mtime_ns ? st->st_mtim : timespec_of(a->atime_ns);
 }
 
 void attr_entry(struct mount *m, const struct dfs_attr *a, struct fuse_entry_param *e)
@@ -258,7 +258,12 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
         k->set.what |= DFS_SET_MTIME_NOW;
     else if (set & FUSE_SET_ATTR_MTIME)
         k->set.what |= DFS_SET_MTIME;
+    if (set & FUSE_SET_ATTR_ATIME_NOW)
+        k->set.what |= DFS_SET_ATIME_NOW;
+    else if (set & FUSE_SET_ATTR_ATIME)
+        k->set.what |= DFS_SET_ATIME;
     k->set.mtime_ns = ns_of(st->st_mtim);
+    k->set.atime_ns = ns_of(st->st_atim);
     if (set & FUSE_SET_ATTR_SIZE)
         set_size(k, (uint64_t)st->st_size);
     else

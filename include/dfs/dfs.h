@@ -50,6 +50,7 @@ struct dfs_attr {
     uint64_t generation;        /* rises when the content is replaced */
     uint64_t size;              /* of a device: its number, as mknod was given it */
     int64_t mtime_ns, ctime_ns; /* since the epoch */
+    int64_t atime_ns;           /* as it was set; reading does not move it. If it was not set, mtime_ns */
     uint32_t mode;              /* permission bits */
     uint32_t uid, gid, nlink;
     uint32_t chunks;
@@ -320,10 +321,12 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
 #define DFS_SET_MTIME 8u
 #define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
 #define DFS_SET_GOAL 32u      /* of a file, or of what is made in a directory from now on */
+#define DFS_SET_ATIME 64u
+#define DFS_SET_ATIME_NOW 128u
 struct dfs_setattr {
     unsigned what;
     uint32_t mode, uid, gid;
-    int64_t mtime_ns;
+    int64_t mtime_ns, atime_ns;
     uint8_t goal; /* 1 to 16; 0: the default */
 };
 /* flags: DFS_NOFOLLOW. The mode and goal of a symbolic link cannot be changed: DFS_ENOTSUP. */

@@ -115,6 +115,7 @@ struct dfs_attr attr_of(const struct wire_attr *a)
         .size = a->size,
         .mtime_ns = a->mtime_ns,
         .ctime_ns = a->ctime_ns,
+        .atime_ns = a->atime_ns,
         .mode = a->mode,
         .uid = a->uid,
         .gid = a->gid,

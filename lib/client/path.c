@@ -20,7 +20,9 @@ static uint32_t setattr_flags(const struct client_request *q)
                  {DFS_SET_GID, SETATTR_GID},
                  {DFS_SET_MTIME, SETATTR_MTIME},
                  {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW},
-                 {DFS_SET_GOAL, SETATTR_GOAL}};
+                 {DFS_SET_GOAL, SETATTR_GOAL},
+                 {DFS_SET_ATIME, SETATTR_ATIME},
+                 {DFS_SET_ATIME_NOW, SETATTR_ATIME_NOW}};
     uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         flags |= q->set.what & table[i].ours ? table[i].theirs : 0;
@@ -66,8 +68,16 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
         servers_build(r, m);
     } else if (q->kind == OP_SETATTR) {
         m->type = MSG_TYPE_setattr;
-        m->setattr = (struct msg_setattr){rpc_id(r),  q->at.dir,  path_of(op),     setattr_flags(q), q->set.mode,
-                                          q->set.uid, q->set.gid, q->set.mtime_ns, q->set.goal};
+        m->setattr = (struct msg_setattr){.id = rpc_id(r),
+                                          .dir = q->at.dir,
+                                          .path = path_of(op),
+                                          .flags = setattr_flags(q),
+                                          .mode = q->set.mode,
+                                          .uid = q->set.uid,
+                                          .gid = q->set.gid,
+                                          .mtime_ns = q->set.mtime_ns,
+                                          .goal = q->set.goal,
+                                          .atime_ns = q->set.atime_ns};
     } else if (q->kind == OP_MKNOD) {
         m->type = MSG_TYPE_mknod;
         m->mknod = (struct msg_mknod){rpc_id(r), q->at.dir, path_of(op), (uint8_t)q->limit,

@@ -58,6 +58,7 @@ void meta_inode_drop(struct meta *m, const struct stamp *st, uint64_t ino)
     (*counter_of(m, type))--;
     if (in->flags & INODE_XATTRS)
         meta_xattrs_put(m, ino, in, NULL, 0);
+    meta_drop_atime(m, ino, in);
     if (type == INODE_DIRECTORY)
         meta_dir_free(m, in->dir);
     else
@@ -121,6 +122,7 @@ void meta_fill_attr(const struct meta *m, uint64_t ino, const struct inode *in, 
         .size = in->size,
         .mtime_ns = in->mtime_ns,
         .ctime_ns = in->ctime_ns,
+        .atime_ns = meta_atime(m, ino, in),
         .mode = in->type_mode & 07777,
         .uid = in->uid,
         .gid = in->gid,

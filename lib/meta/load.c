@@ -310,6 +310,15 @@ static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct i
     free(data);
 }
 
+static void load_atime(struct meta *m, struct loader *l, uint64_t ino, struct inode *in)
+{
+    int64_t atime_ns = (int64_t)get64(l);
+    in->flags &= INODE_FLAGS & ~INODE_ATIME; /* until it is there */
+    check(l, atime_ns != ATIME_NONE);
+    if (l->err == 0)
+        meta_keep_atime(m, ino, in, atime_ns);
+}
+
 static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
 {
     uint64_t ino = get64(l);
@@ -333,6 +342,8 @@ static void load_inode(struct meta *m, struct loader *l, uint64_t *last)
     *in = v;
     if (in->flags & INODE_XATTRS)
         load_xattrs(m, l, ino, in);
+    if (in->flags & INODE_ATIME)
+        load_atime(m, l, ino, in);
     if (type == INODE_FILE)
         load_file(m, l, ino, in);
     else if (type == INODE_SYMLINK)

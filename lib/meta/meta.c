@@ -19,6 +19,7 @@ struct meta *meta_new(void)
     u64map_init(&m->ended);
     u64map_init(&m->also);
     u64map_init(&m->xattrs);
+    u64map_init(&m->atimes);
     idmap_init(&m->trash, sizeof(struct trashed));
     placements_init(&m->placements);
     idmap_init(&m->handles, sizeof(struct handle));
@@ -62,6 +63,7 @@ void meta_free(struct meta *m)
     FREE_RECORDS(&m->inodes, struct inode, meta_inode_free_content);
     meta_also_free_all(m);
     meta_xattrs_free_all(m);
+    u64map_close(&m->atimes);
     FREE_RECORDS(&m->trash, struct trashed, meta_trashed_free_content);
     idmap_close(&m->chunks);
     placements_close(&m->placements);
@@ -95,7 +97,7 @@ size_t meta_memory(const struct meta *m)
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
            idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) +
            u64map_bytes(&m->locks) + u64map_bytes(&m->nonces) + placements_bytes(&m->placements) +
-           u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + idmap_bytes(&m->trash) + m->heap_bytes +
+           u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + u64map_bytes(&m->atimes) + idmap_bytes(&m->trash) + m->heap_bytes +
            m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
 }
 

@@ -4,7 +4,9 @@
 
 #include "meta/state.h"
 
-#define SETATTR_ALL (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL)
+#define SETATTR_ALL                                                                                                    \
+    (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL | SETATTR_ATIME |      \
+     SETATTR_ATIME_NOW)
 
 /* Who changes a file's owner must not hand on its rights. */
 static uint16_t mode_after_chown(uint16_t type_mode)
@@ -12,6 +14,18 @@ static uint16_t mode_after_chown(uint16_t type_mode)
     if (type_mode >> 12 != INODE_FILE)
         return type_mode;
     return (uint16_t)(type_mode & ~(S_ISUID | (type_mode & S_IXGRP ? S_ISGID : 0)));
+}
+
+/* It stays what it was if only the other time was set; before: what it was. */
+static void set_atime(struct meta *m, const struct stamp *st, const struct msg_setattr *r, uint64_t ino,
+                      struct inode *in, int64_t before)
+{
+    if (r->flags & SETATTR_ATIME_NOW)
+        meta_set_atime(m, ino, in, st->time_ns);
+    else if (r->flags & SETATTR_ATIME)
+        meta_set_atime(m, ino, in, r->atime_ns);
+    else if (r->flags & (SETATTR_MTIME | SETATTR_MTIME_NOW))
+        meta_set_atime(m, ino, in, before);
 }
 
 int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_setattr *r, struct msg *reply)
@@ -35,10 +49,12 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
         in->uid = r->uid;
     if (r->flags & SETATTR_GID)
         in->gid = r->gid;
+    int64_t before = meta_atime(m, ino, in);
     if (r->flags & SETATTR_MTIME)
         in->mtime_ns = r->mtime_ns;
     if (r->flags & SETATTR_MTIME_NOW)
         in->mtime_ns = st->time_ns;
+    set_atime(m, st, r, ino, in, before);
     if (r->flags & SETATTR_GOAL)
         meta_set_goal(m, in, r->goal);
     in->ctime_ns = st->time_ns;

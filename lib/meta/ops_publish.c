@@ -170,6 +170,7 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
         in = take_its_place(m, st, &w);
     } else {
         meta_file_drop_chunks(m, st, in);
+        meta_drop_atime(m, w.ino, in);
         meta_set_generation(in, m->next_generation++);
     }
     in->goal = goal & 31;

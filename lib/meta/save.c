@@ -157,6 +157,8 @@ static void save_inode(const struct meta *m, struct saver *s, uint64_t ino, cons
         put32(s, x->len);
         put(s, x->data, x->len);
     }
+    if (in->flags & INODE_ATIME)
+        put64(s, (uint64_t)meta_atime(m, ino, in));
     if (inode_type(in) == INODE_SYMLINK)
         put_text(s, in->target, in->size);
     if (is_special(in))

@@ -11,8 +11,8 @@
  *   server   u64 uuid hi, lo, incarnation, capacity, used, u8 state, up, text16 address, domain; in id order from 1
  *   member   u32 id, u64 uuid hi, lo, u32 level, text16 address; in id order
  *   inode    u64 id, u16 type << 12 | mode, u8 goal, flags, u32 uid, gid, i64 mtime, ctime, u64 generation; with the
- *            flag 1 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name;
- *            then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the
+ *            flag 1 (extended attributes) u32 length of all, { u8 length, name, u32 length, value }… in order of name; with
+ *            the flag 2 i64 atime; then a file: u64 size, u32 chunks, chunk…; a symlink: text16 target; a directory: nothing. In id order; the
  *            roots come first: 1, 2 the trash, 3 what is being reclaimed.
  *   chunk    u64 id, u32 version, length, crc, index, u8 open, placement. Placements are numbered from 1 in the order in which
  *            they come first in the stream; there the number is followed by u8 goal, u8 servers, u16 server… in order.

@@ -62,7 +62,8 @@ struct inode {
     uint32_t flags : 3; /* INODE_… */
 } __attribute__((packed, aligned(4)));
 #define INODE_XATTRS 1u /* has extended attributes */
-#define INODE_FLAGS 1u  /* all there are */
+#define INODE_ATIME 2u  /* its time of access was set */
+#define INODE_FLAGS 3u  /* all there are */
 #define INODE_CHUNKS_MAX ((1u << 24) - 1)
 #define INODE_NAMES_MAX 65000u
 #define META_FILE_SIZE_MAX ((uint64_t)INODE_CHUNKS_MAX * META_CHUNK_SIZE)
@@ -153,6 +154,7 @@ struct meta {
     struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
     struct u64map also;          /* inode -> struct also *, for those with several names; owned */
     struct u64map xattrs;        /* inode -> struct xattrs *, for those with the flag; owned */
+    struct u64map atimes;        /* inode -> time of access, for those with the flag (atime.c) */
     struct placements placements;
     struct removed_queue removed;
     struct meta_server *servers; /* id - 1 is the place; addr and domain are owned */
@@ -185,6 +187,16 @@ static inline size_t heap_cost(size_t n) { return round_up(n + 8, 16); }
 
 /* What meta_verify says of placements, servers, sessions, handles and locks, without a walk of inodes, names and chunks. */
 int meta_verify_small(const struct meta *m, char *why, size_t len) MUST_USE;
+
+/* --- atime.c --- */
+
+int64_t meta_atime(const struct meta *m, uint64_t ino, const struct inode *in);
+/* Behind a change of mtime_ns, if there is one: the same time as that needs not be kept. */
+#define ATIME_NONE INT64_MIN
+void meta_set_atime(struct meta *m, uint64_t ino, struct inode *in, int64_t atime_ns);
+/* Whatever mtime_ns is; not ATIME_NONE. */
+void meta_keep_atime(struct meta *m, uint64_t ino, struct inode *in, int64_t atime_ns);
+void meta_drop_atime(struct meta *m, uint64_t ino, struct inode *in);
 
 /* --- change.c --- */
 

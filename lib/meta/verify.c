@@ -9,7 +9,7 @@ struct verify {
     const struct meta *m;
     char *why;
     size_t len;
-    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs, open;
+    uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs, with_atime, open;
     struct idmap seen;    /* chunk id -> 1 byte */
     struct idmap sums;    /* directory -> struct totals */
     struct idmap names;   /* inode -> u32, how many mean it */
@@ -130,6 +130,10 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
     if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
         return BAD(v, "inode %" PRIu64 " has damaged attributes", ino);
     v->with_xattrs += x != NULL;
+    bool atime = u64map_get(&v->m->atimes, ino) != 0;
+    if (atime != ((in->flags & INODE_ATIME) != 0))
+        return BAD(v, "inode %" PRIu64 " has a time of access too much or too little", ino);
+    v->with_atime += atime;
     if (is_dir(in))
         return check_dir(v, ino, in);
     v->symlinks += inode_type(in) == INODE_SYMLINK;
@@ -311,7 +315,8 @@ static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
     if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks || v->several != m->also.count ||
-        v->trashed != m->trash.count || v->with_xattrs != m->xattrs.count)
+        v->trashed != m->trash.count || v->with_xattrs != m->xattrs.count ||
+        v->with_atime != m->atimes.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->open != m->open_chunks.count)
         return BAD(v, "open chunks without a file");

@@ -86,6 +86,8 @@ enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING =
 enum lock_space { LOCK_FILE = 1, LOCK_RANGE = 2 };
 enum lock_type { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
 #define SETATTR_GOAL 64u
+#define SETATTR_ATIME 128u
+#define SETATTR_ATIME_NOW 256u
 
 /* The minor version of the protocol, said in HELLO. */
 #define WIRE_MINOR 1u

@@ -47,7 +47,9 @@
     F(u32, chunks)                                                                                                     \
     F(u8, type)        /* enum inode_type */                                                                           \
     F(u8, goal)        /* in force */                                                                                  \
-    F(u8, goal_chosen) /* 1: for this one, or for a directory it was made in; 0: it is the default */
+    F(u8, goal_chosen) /* 1: for this one, or for a directory it was made in; 0: it is the default */                  \
+    F(later, minor_1)                                                                                                  \
+    F(i64, atime_ns) /* as it was set; if it was not, the time of the last change of content */
 
 #define REC_dirent(F, R, L)                                                                                            \
     F(name, name)                                                                                                      \

@@ -81,7 +81,9 @@
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
     F(i64, mtime_ns)                                                                                                   \
-    F(u8, goal) /* of a file, or of what is made in a directory: 1 to 16 copies; 0: the default */
+    F(u8, goal) /* of a file, or of what is made in a directory: 1 to 16 copies; 0: the default */                     \
+    F(later, minor_1)                                                                                                  \
+    F(i64, atime_ns)
 #define MSG_setattr_reply(F, R, L) R(attr, attr)
 
 /* One more name for a file or symlink, which is not followed. */

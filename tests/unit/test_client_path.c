@@ -374,11 +374,14 @@ static void what_is_asked_of_the_names_is_what_is_sent(void **state)
     fake_start(f, (struct client_request){.kind = OP_SETATTR,
                                           .path = "/a",
                                           .flags = DFS_NOFOLLOW,
-                                          .set = {.what = DFS_SET_GID | DFS_SET_MTIME, .gid = 5, .mtime_ns = -7}});
+                                          .set = {.what = DFS_SET_GID | DFS_SET_MTIME | DFS_SET_ATIME,
+                                                  .gid = 5,
+                                                  .mtime_ns = -7,
+                                                  .atime_ns = 8}});
     fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
     struct fake_call *k = fake_expect(f, MSG_TYPE_setattr, "nm1:1");
-    assert_int_equal(k->m.setattr.flags, SETATTR_GID | SETATTR_MTIME | SETATTR_NOFOLLOW);
-    assert_true(k->m.setattr.gid == 5 && k->m.setattr.mtime_ns == -7);
+    assert_int_equal(k->m.setattr.flags, SETATTR_GID | SETATTR_MTIME | SETATTR_ATIME | SETATTR_NOFOLLOW);
+    assert_true(k->m.setattr.gid == 5 && k->m.setattr.mtime_ns == -7 && k->m.setattr.atime_ns == 8);
     struct msg m = {.type = MSG_TYPE_setattr_reply};
     m.setattr_reply.attr = (struct wire_attr){.ino = 9, .gid = 5, .type = INODE_FILE};
     fake_reply(f, k, &m, NULL);

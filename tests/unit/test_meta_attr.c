@@ -63,6 +63,47 @@ static void setattr_changes_what_is_asked_for_and_ctime(void **state)
     world_stop(&w);
 }
 
+static void a_time_of_access_is_what_was_set(void **state)
+{
+    (void)state;
+    struct world w;
+    world_with_servers(&w);
+    assert_int_equal(w_publish(&w, "/f", 100, 1, 0), 0);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, w_attr(&w, "/f")->mtime_ns);
+    int64_t made = w_attr(&w, "/f")->mtime_ns;
+    /* one of the two leaves the other alone */
+    assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_ATIME, .atime_ns = 0}), 0);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, 0);
+    assert_int_equal(w_attr(&w, "/f")->mtime_ns, made);
+    assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_MTIME, .mtime_ns = 77}), 0);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, 0);
+    assert_int_equal(w_mkdir(&w, "/d", 0), 0);
+    made = w_attr(&w, "/d")->mtime_ns;
+    assert_int_equal(w_setattr(&w, "/d", (struct msg_setattr){.flags = SETATTR_MTIME, .mtime_ns = 77}), 0);
+    assert_int_equal(w_attr(&w, "/d")->atime_ns, made);
+    /* both, before the epoch, by the clock */
+    struct msg_setattr both = {.flags = SETATTR_ATIME | SETATTR_MTIME, .atime_ns = -9, .mtime_ns = -9};
+    assert_int_equal(w_setattr(&w, "/f", both), 0);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, -9);
+    both.atime_ns = 1;
+    assert_int_equal(w_setattr(&w, "/f", both), 0);
+    assert_survives_restart(w.m);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, 1);
+    assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_ATIME_NOW | SETATTR_MTIME_NOW}), 0);
+    assert_true(w_attr(&w, "/f")->atime_ns > made);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, w_attr(&w, "/f")->ctime_ns);
+    /* it goes with the content, and with the file */
+    assert_int_equal(w_setattr(&w, "/f", both), 0);
+    assert_int_equal(w_publish(&w, "/f", 100, 2, 0), 0);
+    assert_int_equal(w_attr(&w, "/f")->atime_ns, w_attr(&w, "/f")->mtime_ns);
+    assert_int_equal(w_setattr(&w, "/f", both), 0);
+    assert_int_equal(w_setattr(&w, "/d", (struct msg_setattr){.flags = SETATTR_ATIME, .atime_ns = 5}), 0);
+    assert_int_equal(w_unlink(&w, "/f"), 0);
+    assert_survives_restart(w.m);
+    assert_int_equal(w_attr(&w, "/d")->atime_ns, 5);
+    world_stop(&w);
+}
+
 static void a_file_lives_until_its_last_name_goes(void **state)
 {
     (void)state;
@@ -196,6 +237,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(setattr_changes_what_is_asked_for_and_ctime),
+        cmocka_unit_test(a_time_of_access_is_what_was_set),
         cmocka_unit_test(a_file_lives_until_its_last_name_goes),
         cmocka_unit_test(a_file_has_so_many_names_and_no_more),
         cmocka_unit_test(directories_know_what_they_hold),

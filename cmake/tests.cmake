@@ -62,6 +62,8 @@ if(TARGET libdfs_static)
     target_link_libraries(dfs-nth-client PRIVATE libdfs_static)
     set_target_properties(dfs-oracle dfs-writer dfs-locker dfs-watcher dfs-nth-client PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 endif()
+add_executable(dfs-ranges ${CMAKE_SOURCE_DIR}/tests/e2e/ranges.c)
+set_target_properties(dfs-ranges PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 add_library(dfs_fault SHARED ${CMAKE_SOURCE_DIR}/tests/support/preload/fault.c)
 target_compile_options(dfs_fault PRIVATE -fno-sanitize=all) # it stands before the sanitizers' own
 target_link_options(dfs_fault PRIVATE -fno-sanitize=all)

@@ -6,8 +6,6 @@
 
 #include "mount.h"
 
-#define CHUNK_SIZE (64u * 1024 * 1024)
-
 struct appending {
     struct waiter w;
     struct call *k; /* buf, size: all of it; offset: where the kernel thinks it goes */

@@ -26,6 +26,15 @@ static mode_t type_of(uint8_t type)
     return type < ARRAY_LEN(table) ? table[type] : 0;
 }
 
+/* What a file may take, in units of 512 bytes: it has no more than its chunks hold. Programs take one that has less than its size
+ * for one with holes, which they look for; one without any block for a hole as a whole. */
+static blkcnt_t blocks_of(const struct dfs_attr *a, const struct node *n, uint64_t size)
+{
+    bool known = a->type == DFS_FILE && !(n && n->n_extents);
+    uint64_t held = known ? min_u64(size, (uint64_t)a->chunks * CHUNK_SIZE) : size;
+    return (blkcnt_t)max_u64((held + 511) / 512, size > 0);
+}
+
 #define TOLD_SLOTS 4096u
 
 struct told {
@@ -67,7 +76,7 @@ void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
     st->st_size = (off_t)(a->type == DFS_DIRECTORY ? 4096 : size);
     st->st_rdev = special ? (dev_t)a->size : 0;
     st->st_blksize = BLOCK_SIZE;
-    st->st_blocks = (blkcnt_t)((size + 511) / 512);
+    st->st_blocks = blocks_of(a, n, size);
     st->st_mtim = timespec_of(n && n->written_ns > a->mtime_ns ? n->written_ns : a->mtime_ns);
     st->st_ctim = timespec_of(n && n->written_ns > a->ctime_ns ? n->written_ns : a->ctime_ns);
     st->st_atim = a->atime_ns == a->mtime_ns ? st->st_mtim : timespec_of(a->atime_ns);

@@ -10,8 +10,9 @@
  *   dir.c      directories                               xattr.c  extended attributes
  *   node.c     files that are open                       io.c     reading them
  *   write.c    what was written and is not in the cluster yet
- *   size.c     truncate, fallocate                      lock.c   flock and fcntl
- *   notice.c   what others have changed                   append.c O_APPEND */
+ *   size.c     truncate, fallocate, holes               lock.c   flock and fcntl
+ *   notice.c   what others have changed                 append.c O_APPEND
+ *   copy.c     copy_file_range */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -25,6 +26,8 @@
 #include "base/list.h"
 #include "dfs/dfs.h"
 #include "options.h"
+
+#define CHUNK_SIZE (64u * 1024 * 1024) /* of the cluster's files */
 
 struct mount;
 struct node;
@@ -48,6 +51,7 @@ struct call {
     uint8_t *buf;
     struct resizing *resizing;
     struct appending *appending;
+    struct copying *copying;
     bool plus, wants_write, interrupted;
     unsigned tries;
     struct dfs_setattr set;
@@ -150,7 +154,12 @@ void write_at_end(fuse_req_t req, struct node *n, const void *p, size_t len, uin
 /* --- size.c --- */
 /* What op_setattr does if the size is to be set, too. */
 void set_size(struct call *k, uint64_t size);
+void op_lseek(fuse_req_t req, fuse_ino_t ino, off_t off, int whence, struct fuse_file_info *fi);
 void op_fallocate(fuse_req_t req, fuse_ino_t ino, int mode, off_t off, off_t len, struct fuse_file_info *fi);
+
+/* --- copy.c --- */
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in, fuse_ino_t ino_out,
+                        off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags);
 
 /* --- name.c --- */
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
@@ -203,6 +212,12 @@ void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi);
 /* Runs w once nothing in its range waits to be written; at once if that is so. */
 void node_wait(struct node *n, struct waiter *w);
+/* What a program writes: answers the request, now or, with O_SYNC, when it is durable. */
+void node_take(struct node *n, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len);
+/* So much may be taken without waiting for what was written before. */
+bool node_has_room(const struct node *n, size_t len);
+/* Its content has changed just now, and the cluster does not know when. */
+void node_written(struct node *n);
 /* How far what waits to be written reaches; 0: nothing waits. */
 uint64_t node_end(const struct node *n);
 void writes_init(struct mount *m);

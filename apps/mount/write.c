@@ -52,6 +52,8 @@ static int64_t now_ns(void)
     return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
+void node_written(struct node *n) { n->written_ns = now_ns(); }
+
 uint64_t node_end(const struct node *n)
 {
     uint64_t end = 0;
@@ -315,14 +317,14 @@ static void sync_node(struct node *n, struct handle *h, fuse_req_t req, uint64_t
     node_wait(n, &s->w);
 }
 
-static void take(struct node *n, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len)
+void node_take(struct node *n, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len)
 {
     int err = add(n, offset, p, len);
     if (err) {
         fuse_reply_err(req, errno_of(err));
         return;
     }
-    n->written_ns = now_ns();
+    node_written(n);
     n->changes++;
     if (n->empty && !uv_is_active((uv_handle_t *)&n->m->hurry))
         uv_timer_start(&n->m->hurry, on_hurry, HURRY_MS, HURRY_MS);
@@ -334,7 +336,7 @@ static void take(struct node *n, fuse_req_t req, int flags, uint64_t offset, con
     pump(n);
 }
 
-static bool has_room(const struct node *n, size_t len)
+bool node_has_room(const struct node *n, size_t len)
 {
     return n->n_extents < EXTENTS_MAX && (n->m->dirty == 0 || n->m->dirty + len <= n->m->opt.cache);
 }
@@ -343,10 +345,10 @@ static void writers_run(struct mount *m)
 {
     while (!list_empty(&m->writers)) {
         struct delayed *d = CONTAINER_OF(list_first(&m->writers), struct delayed, link);
-        if (!has_room(d->node, d->len))
+        if (!node_has_room(d->node, d->len))
             return;
         list_remove(&d->link);
-        take(d->node, d->req, d->flags, d->offset, d->data, d->len);
+        node_take(d->node, d->req, d->flags, d->offset, d->data, d->len);
         node_unuse(d->node);
         free(d);
     }
@@ -362,8 +364,8 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
         write_at_end(req, n, in->buf[0].mem, len, (uint64_t)off);
         return;
     }
-    if (list_empty(&m->writers) && has_room(n, len)) {
-        take(n, req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
+    if (list_empty(&m->writers) && node_has_room(n, len)) {
+        node_take(n, req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
         return;
     }
     struct delayed *d = xcalloc(1, sizeof *d + len);

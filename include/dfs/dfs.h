@@ -461,6 +461,16 @@ int dfs_append(struct dfs_client *c, uint64_t file, const void *p, size_t len, d
  * under way at the same time come before or after it. */
 int dfs_truncate(struct dfs_client *c, const char *path, uint64_t size, dfs_cb cb, void *arg);
 int dfs_ftruncate(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb, void *arg);
+/* The file is at least so long from now on; what is new reads as zeros and takes no space. */
+int dfs_extend(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb, void *arg);
+/* The range reads as zeros from now on, and takes no space (but what it has of blocks of 4 KiB at both ends). The size stays. As a
+ * write, with which it takes effect in any order if both are under way. */
+int dfs_punch(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, dfs_cb cb, void *arg);
+/* result.offset: the first byte, from offset on, that something was written to (DFS_SEEK_DATA) or nothing (DFS_SEEK_HOLE); behind the
+ * file's end there is nothing. DFS_ENODATA: there is no such byte, or offset is behind the end. */
+#define DFS_SEEK_DATA 1u
+#define DFS_SEEK_HOLE 2u
+int dfs_seek(struct dfs_client *c, uint64_t file, uint64_t offset, unsigned what, dfs_cb cb, void *arg);
 /* Waits for the writes started before, and sets the time of the last change. The first error of a write since the last
  * dfs_fsync, which its own callback was given, is told here once more, or by dfs_close. */
 int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg);
@@ -521,6 +531,9 @@ int dfs_sync_pwrite(struct dfs_sync *s, uint64_t file, uint64_t offset, const vo
 int dfs_sync_append(struct dfs_sync *s, uint64_t file, const void *p, size_t len);
 int dfs_sync_truncate(struct dfs_sync *s, const char *path, uint64_t size);
 int dfs_sync_ftruncate(struct dfs_sync *s, uint64_t file, uint64_t size);
+int dfs_sync_extend(struct dfs_sync *s, uint64_t file, uint64_t size);
+int dfs_sync_punch(struct dfs_sync *s, uint64_t file, uint64_t offset, uint64_t length);
+int dfs_sync_seek(struct dfs_sync *s, uint64_t file, uint64_t offset, unsigned what, uint64_t *at);
 int dfs_sync_fsync(struct dfs_sync *s, uint64_t file);
 int dfs_sync_pread(struct dfs_sync *s, uint64_t file, uint64_t offset, void *p, size_t len, size_t *got);
 /* Between calls this face says nothing to the NameServers: who holds a lock calls something, dfs_sync_stat say, every few

@@ -175,6 +175,15 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_APPEND:
         file_write_begin(op, fx);
         return;
+    case OP_PUNCH:
+        file_punch_begin(op, fx);
+        return;
+    case OP_SEEK:
+        get_begin(op, fx);
+        return;
+    case OP_EXTEND:
+        file_extend_begin(op, fx);
+        return;
     case OP_TRUNCATE:
         file_truncate_begin(op, fx);
         return;
@@ -226,6 +235,10 @@ static int request_check(const struct client_request *r)
         return r->value_len > DFS_APPEND_MAX ? DFS_ETOOBIG : 0;
     if (!err && (r->kind == OP_PWRITE || r->kind == OP_FILL))
         return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
+    if (r->kind == OP_SEEK && r->flags != DFS_SEEK_DATA && r->flags != DFS_SEEK_HOLE)
+        return DFS_EINVAL;
+    if (r->kind == OP_PUNCH || r->kind == OP_SEEK)
+        return r->offset > INT64_MAX ? DFS_EFBIG : 0;
     if (!err && r->kind >= OP_LOCK && r->kind <= OP_LOCK_QUERY)
         err = lock_check(r);
     if (!err && r->value_len > WIRE_BLOB_MAX)

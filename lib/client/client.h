@@ -74,6 +74,9 @@ enum client_op_kind {
     OP_APPEND,
     OP_FILL,
     OP_TRUNCATE,
+    OP_EXTEND,
+    OP_PUNCH,
+    OP_SEEK,
     OP_FSYNC,
     OP_LOCK,
     OP_UNLOCK,
@@ -95,7 +98,7 @@ struct client_request {
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length; /* of a get; the offset of a pwrite of `value`; truncate: the length */
+    uint64_t offset, length; /* of a get or punch; the offset of a pwrite of `value`, or of a seek; truncate, extend: the length */
     struct dfs_lock lock;    /* lock (flags: DFS_WAIT), unlock, lock_query */
     uint64_t file;           /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t

@@ -142,7 +142,7 @@ static uint64_t write_end(const struct pwrite *w) { return w->op->req.offset + w
 /* Nothing of it is behind the committed end, or it came before the file was made shorter and is ordered before that. */
 static bool is_within(const struct pwrite *w, uint64_t generation, uint64_t size)
 {
-    return w->generation < generation || (w->generation == generation && write_end(w) <= size);
+    return w->op->req.kind == OP_PUNCH || w->generation < generation || (w->generation == generation && write_end(w) <= size);
 }
 
 static void build_extend(struct rpc *r, struct msg *m, struct arena *a)
@@ -377,6 +377,46 @@ void file_truncate_begin(struct op *op, struct effects *fx)
         op_end(op, DFS_EBADF, "the file is not open for writing");
     else
         truncate_start(op, fx);
+}
+
+/* --- a size that only grows --- */
+
+static void build_grow(struct rpc *r, struct msg *m, struct arena *a)
+{
+    const struct client_request *q = &r->t.op->req;
+    (void)a;
+    m->type = MSG_TYPE_extend;
+    m->extend = (struct msg_extend){.id = rpc_id(r), .handle = q->file, .size = q->length};
+}
+
+static void on_grown(struct rpc *r, int status, const struct event *ev, struct effects *fx)
+{
+    struct op *op = r->t.op;
+    struct file *f = file_find(op->c, op->req.file);
+    (void)fx;
+    if (op->ended)
+        return;
+    if (status != 0) {
+        op_fail_rpc(op, status, ev);
+        return;
+    }
+    if (f)
+        file_take_size(f, &ev->msg->extend_reply.attr);
+    file_touched(op->c, ev->msg->extend_reply.attr.ino);
+    op->result.attr = attr_of(&ev->msg->extend_reply.attr);
+    op_end_ok(op);
+}
+
+void file_extend_begin(struct op *op, struct effects *fx)
+{
+    const struct file *f = file_find(op->c, op->req.file);
+    if (!f || !f->may_write) {
+        op_end(op, DFS_EBADF, "the file is not open for writing");
+        return;
+    }
+    rpc_init(&op->rpc, op->c, op, build_grow, on_grown);
+    op->rpc.mutation = op->rpc.needs_session = true;
+    rpc_start(&op->rpc, fx);
 }
 
 /* --- sync --- */

@@ -73,6 +73,7 @@ struct frame { /* of one write, within one chunk */
     uint32_t index, offset; /* of the chunk; in it */
     struct list of_client;  /* in client.frames */
     bool append;            /* index is CHUNK_LAST, offset 0 */
+    uint32_t hole;          /* bytes of a punch, which has no data; 0: a write */
     uint32_t at;            /* index of the chunk it was last sent to */
     uint32_t version;       /* it was last sent in */
     enum frame_fate fate;
@@ -92,10 +93,20 @@ struct pwrite {
     struct list of_file; /* in file.writes */
     uint64_t serial;
     uint64_t generation; /* the latest in which something of it was written */
+    uint32_t next;       /* a punch: the chunk to look up next … */
+    bool more;           /* … if there may be others */
 };
 
 struct located;
 
+/* The bytes of data, or a hole of so many, at this offset in a chunk: one more frame of the write. */
+struct frame *frame_add(struct pwrite *w, uint32_t index, uint32_t in_chunk, struct slice data, uint32_t hole);
+/* A write that begins: its frames are to be added. NULL: the op has ended. */
+struct pwrite *file_write_new(struct op *op);
+/* Sends them. */
+void file_write_go(struct pwrite *w, struct effects *fx);
+/* All frames of a punch have their answers: looks for more to do. False: there is nothing. */
+bool file_punch_more(struct pwrite *w, struct effects *fx);
 struct file *file_find(struct client *c, uint64_t id);
 /* Of the op that opens it; id, handle and session are to be set. */
 struct file *file_new(struct op *op, const struct wire_attr *a);

@@ -22,7 +22,7 @@ static void frame_done(struct frame *f, struct effects *fx)
     w->generation = max_u64(w->generation, f->generation);
     w->op->progress = w->op->c->now.mono;
     frame_free(f);
-    if (list_empty(&w->frames))
+    if (list_empty(&w->frames) && !file_punch_more(w, fx))
         file_commit(w->file, w, fx);
 }
 
@@ -57,7 +57,7 @@ static void frame_run(struct task *t, struct effects *fx)
         return;
     }
     if (f->fate != FATE_REFUSED && place_was_cut(p, f->chunk)) {
-        if (f->fate == FATE_TAKEN)
+        if (f->fate == FATE_TAKEN || f->hole > 0)
             frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
         else
             op_end(t->op, DFS_EUNKNOWN, "the file was made shorter, and whether this came before cannot be told");
@@ -74,12 +74,12 @@ static void frame_run(struct task *t, struct effects *fx)
         .file = f->write->file->ino,
         .index = p->at,
         .offset = f->offset,
-        .length = f->data.len,
+        .length = f->hole > 0 ? f->hole : f->data.len,
         .crcs = {(const char *)f->crcs, f->n_crcs * 4},
         .chain = chain,
         .n_chain = p->n - 1,
         .flags = WRITE_MAPPED,
-        .kind = f->append ? WRITE_APPEND : WRITE_DATA,
+        .kind = f->append ? WRITE_APPEND : f->hole > 0 ? WRITE_PUNCH : WRITE_DATA,
         .seen = numbers_seen(t->c),
         .limit = f->append ? FILE_CHUNK : 0,
         .floor = f->append ? append_floor(f->write->file, p) : 0,
@@ -165,41 +165,31 @@ static void frame_sum(struct frame *f)
     }
 }
 
-static void frame_add(struct pwrite *w, uint64_t offset, struct slice data, uint64_t chunk_size)
+struct frame *frame_add(struct pwrite *w, uint32_t index, uint32_t in_chunk, struct slice data, uint32_t hole)
 {
-    uint32_t in_chunk = (uint32_t)(offset % chunk_size);
-    uint32_t n = blocks_count(in_chunk, data.len);
+    uint32_t n = hole > 0 ? 0 : blocks_count(in_chunk, data.len);
     struct frame *f = xcalloc(1, sizeof *f + n * sizeof f->crcs[0]);
     task_init(&f->t, w->op->c, w->op, frame_run, frame_reply);
     f->write = w;
-    f->index = (uint32_t)(offset / chunk_size);
+    f->index = index;
     f->offset = in_chunk;
+    f->hole = hole;
     f->number = w->op->c->next_write++;
     f->data = data;
     f->n_crcs = n;
     frame_sum(f);
     list_push(&w->frames, &f->link);
     list_push(&w->op->c->frames, &f->of_client);
+    return f;
 }
 
-void file_write_begin(struct op *op, struct effects *fx)
+struct pwrite *file_write_new(struct op *op)
 {
     struct file *f = file_find(op->c, op->req.file);
-    struct buf *b;
     if (!f || !f->may_write || f->session != op->c->session) {
         op_end(op, DFS_EBADF, "the file is not open for writing");
-        return;
+        return NULL;
     }
-    if (op->req.value_len == 0) {
-        op_end_ok(op);
-        return;
-    }
-    b = buf_new((uint32_t)op->req.value_len);
-    if (!b) {
-        op_end(op, DFS_ENOMEM, "out of memory");
-        return;
-    }
-    memcpy(b->data, op->req.value, op->req.value_len);
     struct pwrite *w = xcalloc(1, sizeof *w);
     op->pwrite = w;
     w->op = op;
@@ -208,25 +198,46 @@ void file_write_begin(struct op *op, struct effects *fx)
     list_init(&w->link);
     w->serial = ++f->last_write;
     list_push(&f->writes, &w->of_file);
-    if (op->req.kind == OP_APPEND) {
-        frame_add(w, 0, slice_take(buf_ref(b), 0, (uint32_t)op->req.value_len), FILE_CHUNK);
-        struct frame *only = CONTAINER_OF(list_first(&w->frames), struct frame, link);
-        only->append = true;
-        only->index = CHUNK_LAST;
-    }
-    for (uint64_t at = 0; at < op->req.value_len && op->req.kind != OP_APPEND;) {
-        uint64_t offset = op->req.offset + at;
-        uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
-        n = min_u64(n, FILE_FRAME - offset % DFS_BLOCK);
-        frame_add(w, offset, slice_take(buf_ref(b), (uint32_t)at, (uint32_t)n), FILE_CHUNK);
-        at += n;
-    }
-    buf_unref(b);
+    return w;
+}
+
+void file_write_go(struct pwrite *w, struct effects *fx)
+{
+    const struct op *op = w->op;
     LIST_FOR_EACH (e, &w->frames) {
         if (op->ended)
             return;
         frame_run(&CONTAINER_OF(e, struct frame, link)->t, fx);
     }
+}
+
+void file_write_begin(struct op *op, struct effects *fx)
+{
+    struct pwrite *w = file_write_new(op);
+    if (!w)
+        return;
+    if (op->req.value_len == 0) {
+        op_end_ok(op);
+        return;
+    }
+    struct buf *b = buf_new((uint32_t)op->req.value_len);
+    if (!b) {
+        op_end(op, DFS_ENOMEM, "out of memory");
+        return;
+    }
+    memcpy(b->data, op->req.value, op->req.value_len);
+    if (op->req.kind == OP_APPEND)
+        frame_add(w, CHUNK_LAST, 0, slice_take(buf_ref(b), 0, (uint32_t)op->req.value_len), 0)->append = true;
+    for (uint64_t at = 0; at < op->req.value_len && op->req.kind != OP_APPEND;) {
+        uint64_t offset = op->req.offset + at;
+        uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
+        n = min_u64(n, FILE_FRAME - offset % DFS_BLOCK);
+        frame_add(w, (uint32_t)(offset / FILE_CHUNK), (uint32_t)(offset % FILE_CHUNK),
+                  slice_take(buf_ref(b), (uint32_t)at, (uint32_t)n), 0);
+        at += n;
+    }
+    buf_unref(b);
+    file_write_go(w, fx);
 }
 
 void file_write_free(struct op *op)

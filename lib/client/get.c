@@ -241,12 +241,16 @@ static void get_deliver(struct get *g)
         int err;
         if (!r->done)
             return;
-        if (!r->hole && !r->checked && !run_check(g, r)) {
+        if (get_seeks(g))
+            seek_deliver(r);
+        if (!get_seeks(g) && !r->hole && !r->checked && !run_check(g, r)) {
             op_end(op, DFS_ECORRUPT, "chunk %u (id %" PRIx64 ") does not fit its checksum", r->index, r->chunk);
             return;
         }
         r->checked = true;
-        if (r->hole)
+        if (get_seeks(g))
+            err = 0;
+        else if (r->hole)
             err = deliver_zeros(r);
         else
             err = r->copy.buf ? deliver(r, slice_data(r->copy), r->length) : deliver_payload(r);
@@ -278,7 +282,7 @@ static struct get_read *get_next(struct get *g)
     bool hole = !loc || at >= loc->length;
     if (!hole) {
         n = min_u64(n, loc->length - at);
-        n = min_u64(n, GET_FRAME - at % DFS_BLOCK);
+        n = get_seeks(g) ? n : min_u64(n, GET_FRAME - at % DFS_BLOCK);
     }
     struct get_read *r = get_read_new(g, g->next, (uint32_t)n);
     r->hole = r->done = hole;
@@ -307,7 +311,10 @@ void get_pump(struct get *g, struct effects *fx)
     }
     if (!op->ended && g->located && g->delivered >= g->end) {
         op->result.bytes = g->delivered - op->req.offset;
-        op_end_ok(op);
+        if (get_seeks(g))
+            seek_end(g);
+        else
+            op_end_ok(op);
     }
 }
 
@@ -334,6 +341,8 @@ void get_begin(struct op *op, struct effects *fx)
     g->next = g->delivered = op->req.offset;
     g->spread = (uint32_t)rng_next(&op->c->rng);
     g->run_index = UINT32_MAX;
+    if (get_seeks(g))
+        op->req.length = UINT64_MAX;
     list_init(&g->reads);
     list_init(&g->waiting);
     task_init(&g->drain, op->c, op, drain_run, NULL);
@@ -345,7 +354,7 @@ void get_begin(struct op *op, struct effects *fx)
             return;
         }
         g->file = f->ino;
-        g->page = file_recent(f, (uint32_t)(op->req.offset / FILE_CHUNK));
+        g->page = get_seeks(g) ? NULL : file_recent(f, (uint32_t)(op->req.offset / FILE_CHUNK));
         if (g->page) {
             located_ref(g->page);
             page_use(g);

@@ -53,6 +53,7 @@ struct get_read {
     bool hole, done;
     bool open;      /* the chunk is being written: no length, no checksum, and holes are holes */
     bool checked;   /* against the chunk's checksum */
+    uint32_t found; /* of a seek: how far into the range what it looks for is; length: not in it */
     uint32_t given; /* bytes the sink has taken */
     /* of the chunk, as located when it was asked for */
     uint64_t chunk;
@@ -93,5 +94,14 @@ void get_read_free(struct get_read *r);
  * DFS_EPROTO; DFS_ENOMEM; GET_GAP: some of the range is not stored there. */
 #define GET_GAP 1
 int get_read_take(struct get_read *r, const struct msg_chunk_read_reply *m, const struct payload *p);
+
+/* --- seek.c: the get is of an OP_SEEK --- */
+static inline bool get_seeks(const struct get *g) { return g->op->req.kind == OP_SEEK; }
+/* Notes what a reply says; 0 or DFS_EPROTO. */
+int seek_take(struct get_read *r, const struct msg_chunk_read_reply *m);
+/* Ends the op if it was found in r. */
+void seek_deliver(struct get_read *r);
+/* It was found nowhere before the file's end. */
+void seek_end(struct get *g);
 
 #endif

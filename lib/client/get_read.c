@@ -82,8 +82,10 @@ static void read_send(struct get_read *r, const struct wire_chunk_loc *loc, stru
 {
     struct client *c = r->t.c;
     const struct wire_replica *to = &loc->replicas[r->replica];
-    uint32_t begin = r->chunk_offset & ~(DFS_BLOCK - 1);
-    uint64_t end = min_u64(round_up((uint64_t)r->chunk_offset + r->length, DFS_BLOCK), loc->length);
+    bool seeks = get_seeks(r->get);
+    uint32_t begin = seeks ? r->chunk_offset : r->chunk_offset & ~(DFS_BLOCK - 1);
+    uint64_t end = (uint64_t)r->chunk_offset + r->length;
+    end = seeks ? end : min_u64(round_up(end, DFS_BLOCK), loc->length);
     char addr[CLIENT_ADDR_MAX];
     struct msg m;
     memset(&m, 0, sizeof m);
@@ -92,7 +94,8 @@ static void read_send(struct get_read *r, const struct wire_chunk_loc *loc, stru
                                            .chunk = loc->chunk,
                                            .version = loc->version,
                                            .offset = begin,
-                                           .length = (uint32_t)(end - begin)};
+                                           .length = (uint32_t)(end - begin),
+                                           .flags = seeks ? READ_MAP : 0};
     r->chunk = loc->chunk;
     r->version = loc->version;
     r->chunk_length = loc->length;
@@ -203,7 +206,8 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
     if (err == 0 && (!ev->msg || ev->msg->type != MSG_TYPE_chunk_read_reply))
         err = DFS_EPROTO;
     if (err == 0)
-        err = get_read_take(r, &ev->msg->chunk_read_reply, ev->payload);
+        err = get_seeks(g) ? seek_take(r, &ev->msg->chunk_read_reply)
+                           : get_read_take(r, &ev->msg->chunk_read_reply, ev->payload);
     if (err == 0) {
         r->done = true;
         g->op->progress = t->c->now.mono;

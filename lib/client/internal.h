@@ -323,6 +323,8 @@ void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks
 void file_filled(struct op *op, const struct wire_attr *a);
 void file_write_free(struct op *op);
 void file_truncate_begin(struct op *op, struct effects *fx);
+void file_extend_begin(struct op *op, struct effects *fx);
+void file_punch_begin(struct op *op, struct effects *fx);
 void file_sync_begin(struct op *op, struct effects *fx);
 void files_close(struct client *c);
 void lazy_init(struct client *c);

@@ -532,6 +532,28 @@ int dfs_ftruncate(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb,
     return start(c, &(struct client_request){.kind = OP_TRUNCATE, .file = file, .length = size, .cb = cb, .arg = arg});
 }
 
+int dfs_extend(struct dfs_client *c, uint64_t file, uint64_t size, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_EXTEND, .file = file, .length = size, .cb = cb, .arg = arg});
+}
+
+int dfs_punch(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){
+                        .kind = OP_PUNCH, .file = file, .offset = offset, .length = length, .cb = cb, .arg = arg});
+}
+
+int dfs_seek(struct dfs_client *c, uint64_t file, uint64_t offset, unsigned what, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){.kind = OP_SEEK,
+                                             .path = "",
+                                             .file = file,
+                                             .offset = offset,
+                                             .flags = what,
+                                             .cb = cb,
+                                             .arg = arg});
+}
+
 int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg)
 {
     return start(c, &(struct client_request){.kind = OP_FSYNC, .file = file, .cb = cb, .arg = arg});

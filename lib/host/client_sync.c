@@ -283,6 +283,29 @@ int dfs_sync_ftruncate(struct dfs_sync *s, uint64_t file, uint64_t size)
     return finish(s, dfs_ftruncate(s->client, file, size, on_done, s));
 }
 
+int dfs_sync_extend(struct dfs_sync *s, uint64_t file, uint64_t size)
+{
+    return finish(s, dfs_extend(s->client, file, size, on_done, s));
+}
+
+int dfs_sync_punch(struct dfs_sync *s, uint64_t file, uint64_t offset, uint64_t length)
+{
+    return finish(s, dfs_punch(s->client, file, offset, length, on_done, s));
+}
+
+static void take_offset(void *arg, struct dfs_sync *s, const struct dfs_result *r)
+{
+    (void)s;
+    *(uint64_t *)arg = r->offset;
+}
+
+int dfs_sync_seek(struct dfs_sync *s, uint64_t file, uint64_t offset, unsigned what, uint64_t *at)
+{
+    s->take = take_offset;
+    s->take_arg = at;
+    return finish(s, dfs_seek(s->client, file, offset, what, on_done, s));
+}
+
 int dfs_sync_fsync(struct dfs_sync *s, uint64_t file) { return finish(s, dfs_fsync(s->client, file, on_done, s)); }
 
 struct range {

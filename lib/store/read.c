@@ -386,6 +386,32 @@ void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effec
         submit(ss, r, fx);
 }
 
+/* Where there is data, not the data itself: who asks whether there is a hole needs to know of two runs at most. What is
+ * being written may be said or not: it comes before or after this. */
+static void map_answer(const struct event *ev, const struct chunk *c, struct effects *fx)
+{
+    const struct msg_chunk_read *m = &ev->msg->chunk_read;
+    struct msg reply = {.type = MSG_TYPE_chunk_read_reply, .chunk_read_reply = {.length = chunk_length(c)}};
+    struct wire_piece runs[2];
+    uint32_t n = 0, to = m->offset + m->length;
+    for (uint32_t i = chunk_extent_at(c, m->offset); i < c->n; i++) {
+        struct extent e = chunk_extent(c, i);
+        uint32_t from = (uint32_t)max_u64(e.off, m->offset), end = (uint32_t)min_u64(e.off + e.len, to);
+        bool joins = n > 0 && runs[n - 1].offset + runs[n - 1].length == from;
+        if (e.off >= to || (!e.hole && n == ARRAY_LEN(runs) && !joins))
+            break;
+        if (e.hole)
+            continue;
+        if (joins)
+            runs[n - 1].length += end - from;
+        else
+            runs[n++] = (struct wire_piece){.offset = from, .length = end - from};
+    }
+    reply.chunk_read_reply.pieces = runs;
+    reply.chunk_read_reply.n_pieces = n;
+    fx_reply(fx, ev->to, &reply, NULL);
+}
+
 /* A chunk that takes writes is read only while all its writers are known, and not where one of them is under way
  * (CONSISTENCY B11, B13; the rule for ranges in flight is CRAQ's). False: answered. */
 static bool open_served(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
@@ -399,7 +425,8 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
     else if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
-    else if ((c->flags & CHUNK_OPEN) && open_in_flight(ss, o, m->offset, m->offset + m->length))
+    else if ((c->flags & CHUNK_OPEN) && !(m->flags & READ_MAP) &&
+             open_in_flight(ss, o, m->offset, m->offset + m->length))
         fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " is being written there", ss->identity.server,
                 c->id);
     else
@@ -425,6 +452,8 @@ void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
         fx_fail(fx, ev->to, DFS_ECORRUPT, "server=%u chunk %" PRIu64 " is damaged here", self, m->chunk);
     else if (!open_served(ss, ev, c, fx))
         return;
+    else if (m->flags & READ_MAP)
+        map_answer(ev, c, fx);
     else
         read_start(ss, ev, c, fx);
 }

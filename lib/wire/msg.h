@@ -62,6 +62,7 @@ enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING =
 #define ROOT_INO 1u
 #define HELD_DAMAGED 1u
 #define READ_REPAIR 1u
+#define READ_MAP 2u
 #define LOOKUP_NOFOLLOW 1u
 #define MKDIR_PARENTS 1u
 #define CREATE_EXCL 1u

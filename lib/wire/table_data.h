@@ -39,7 +39,7 @@
     F(u32, version)                                                                                                    \
     F(u32, offset)                                                                                                     \
     F(u32, length)                                                                                                     \
-    F(u8, flags) /* READ_REPAIR: not for a user, who comes first */
+    F(u8, flags) /* READ_REPAIR: not for a user, who comes first. READ_MAP: only where the first two runs of data are */
 #define MSG_chunk_read_reply(F, R, L)                                                                                  \
     F(u32, length)         /* of the chunk */                                                                          \
     L(piece, pieces, 1024) /* oldest first; the payload is their bytes in this order */                                \

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Writes files in place and knows what must be in them: dfs-writer PATH SEED SECONDS SHARE OF. It writes its share (every
+/* Writes files in place, punches holes into them, and knows what must be in them: dfs-writer PATH SEED SECONDS SHARE OF. It writes its share (every
  * OF-th part) of the file, so that several may write one file at once, and reads it back all the time. */
 #include <dfs/dfs.h>
 #include <stdio.h>
@@ -53,6 +53,12 @@ int main(int argc, char **argv)
         must(dfs_sync_pwrite(s, f, at + off, model[part] + off, len), "write");
         have[part] = off + len > have[part] ? off + len : have[part];
         writes++;
+        if (rand() % 4 == 0) {
+            off = (size_t)rand() % have[part];
+            len = 1 + (size_t)rand() % (have[part] - off);
+            memset(model[part] + off, 0, len);
+            must(dfs_sync_punch(s, f, at + off, len), "punch");
+        }
         must(dfs_sync_pread(s, f, at, back, have[part], &got), "read");
         check("just now", part, got, have[part]);
     }

@@ -79,7 +79,7 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
         e->handle = r->file;
     if (e->kind == OP_CLOSE || gone)
         e->handle = 0;
-    if (e->kind == OP_PWRITE || e->kind == OP_TRUNCATE)
+    if (e->kind == OP_PWRITE || e->kind == OP_TRUNCATE || e->kind == OP_PUNCH)
         writes_end(e, status);
     if (e->kind == OP_GET && status == 0)
         check_cells(e);
@@ -105,12 +105,13 @@ static void fill_cells(struct editor *e)
     }
 }
 
-/* What is cut off is absent, as in the beginning. */
-static void cut_cells(struct editor *e)
+/* What is cut off or punched is absent, as in the beginning. */
+static void clear_cells(struct editor *e)
 {
-    if (sim_chance(sim_of(e), 300))
-        e->first = 0;
-    e->n = EDIT_CELLS - e->first;
+    if (e->kind == OP_TRUNCATE) {
+        e->first = sim_chance(sim_of(e), 300) ? 0 : e->first;
+        e->n = EDIT_CELLS - e->first;
+    }
     for (uint32_t i = 0; i < e->n; i++)
         e->write[i] = reg_begin(&e->file->cells[e->first + i], (struct value){0}, sim_of(e)->now);
 }
@@ -124,7 +125,7 @@ static void draw(struct editor *e)
         e->file = &e->work->edit_files[sim_below(s, EDIT_FILES)];
         e->kind = OP_OPEN;
     } else {
-        e->kind = e->ops_left == 0 || pick < 8 ? OP_CLOSE : pick < 16 ? OP_TRUNCATE : pick < 54 ? OP_GET : OP_PWRITE;
+        e->kind = e->ops_left == 0 || pick < 8 ? OP_CLOSE : pick < 16 ? OP_TRUNCATE : pick < 54 ? OP_GET : pick < 64 ? OP_PUNCH : OP_PWRITE;
     }
 }
 
@@ -147,14 +148,14 @@ static void on_next(void *arg, uint64_t unused_a, uint64_t unused_b)
     e->got = 0;
     if (e->kind == OP_PWRITE)
         fill_cells(e);
-    if (e->kind == OP_TRUNCATE)
-        cut_cells(e);
+    if (e->kind == OP_TRUNCATE || e->kind == OP_PUNCH)
+        clear_cells(e);
     struct client_request r = {.kind = e->kind,
                                .path = e->file->path,
                                .mode = 0644,
                                .flags = DFS_READ | DFS_WRITE | DFS_CREATE,
                                .file = e->handle,
-                               .offset = e->kind == OP_PWRITE || e->kind == OP_GET ? (uint64_t)e->first * EDIT_CELL : 0,
+                               .offset = e->kind == OP_TRUNCATE ? 0 : (uint64_t)e->first * EDIT_CELL,
                                .length = (uint64_t)(e->kind == OP_TRUNCATE ? e->first : e->n) * EDIT_CELL,
                                .value = e->kind == OP_PWRITE ? e->buf : NULL,
                                .value_len = e->kind == OP_PWRITE ? (size_t)e->n * EDIT_CELL : 0,

@@ -291,7 +291,10 @@ static void client_answer(struct rig *r, uint64_t request, const struct effect *
         a->sequence = m.chunk_write_reply.sequence;
     } else {
         a->length = m.chunk_read_reply.length;
-        a->status = verify_read(a, &m.chunk_read_reply, &e->payload);
+        if (a->read_buf)
+            a->status = verify_read(a, &m.chunk_read_reply, &e->payload);
+        else
+            rig_take_runs(a, &m.chunk_read_reply, &e->payload);
     }
     arena_close(&arena);
     slice_drop(&head);
@@ -583,6 +586,7 @@ uint32_t rig_send_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t 
 {
     struct msg m = {.type = MSG_TYPE_chunk_read};
     m.chunk_read = (struct msg_chunk_read){.chunk = chunk, .version = r->version, .offset = offset, .length = len};
+    m.chunk_read.flags = buf ? 0 : READ_MAP;
     mail_add(r, (struct rig_mail){.request = true,
                                   .from = CLIENT,
                                   .to = (int)server,

@@ -20,6 +20,8 @@ struct rig_answer {
     uint64_t sequence;
     uint8_t *read_buf; /* where a read goes, and its range */
     uint32_t read_off, read_len, length;
+    struct wire_piece runs[2]; /* of data, if there is no read_buf */
+    uint32_t n_runs;
 };
 
 #define RIG_FOUND 2048u
@@ -119,6 +121,10 @@ int rig_truncate(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint
 int rig_punch(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, uint32_t len);
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
              uint32_t *length);
+/* Keeps what an answer says of where data is, and nothing else. */
+void rig_take_runs(struct rig_answer *a, const struct msg_chunk_read_reply *m, const struct payload *p);
+/* The answer to a question where data is. */
+const struct rig_answer *rig_map(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len);
 uint32_t rig_chunks(struct rig *r, uint32_t server);
 /* Has server do this with version 1 of a chunk: from the servers in `sources` (a digit each, "02").
  * What came of it is in r->done[]. */

@@ -47,7 +47,7 @@ struct fake {
     /* outcome of the operation under test */
     int ended, status;
     struct dfs_attr attr;
-    uint64_t bytes, file;
+    uint64_t bytes, file, offset;
     struct dfs_process process;
     char error[320];
 
@@ -72,6 +72,7 @@ static inline void fake_on_done(void *arg, int status, const struct dfs_result *
     f->attr = r->attr;
     f->bytes = r->bytes;
     f->file = r->file;
+    f->offset = r->offset;
     if (r->process)
         f->process = *r->process;
     snprintf(f->error, sizeof f->error, "%s", r->error);

@@ -120,6 +120,42 @@ static void a_punched_range_reads_as_zeros_and_keeps_the_length(void **state)
     }
 }
 
+static void expect_runs(uint32_t server, uint32_t offset, uint32_t len, const uint32_t (*runs)[2], uint32_t n)
+{
+    const struct rig_answer *a = rig_map(rig, server, 7, offset, len);
+    assert_int_equal(a->status, 0);
+    assert_int_equal(a->n_runs, n);
+    for (uint32_t i = 0; i < n; i++) {
+        assert_int_equal(a->runs[i].offset, runs[i][0]);
+        assert_int_equal(a->runs[i].length, runs[i][1]);
+    }
+}
+
+/* Two runs at most: more is not needed to find the next byte of data, or the next hole. */
+static void where_data_is_can_be_asked(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 0, 2, 7, 1000, data, 1000), 0);
+    assert_int_equal(rig_write(rig, 0, 2, 7, 2000, data, 3000), 0); /* goes on: one run of two records */
+    assert_int_equal(rig_write(rig, 0, 2, 7, 90000, data, 10000), 0);
+    assert_int_equal(rig_punch(rig, 0, 2, 7, 92000, 100), 0);
+    for (int round = 0; round < 2; round++) {
+        for (uint32_t s = 0; s < 2; s++) {
+            expect_runs(s, 0, 200000, (const uint32_t[][2]){{1000, 4000}, {90000, 2000}}, 2);
+            expect_runs(s, 1500, 1000, (const uint32_t[][2]){{1500, 1000}}, 1);
+            expect_runs(s, 5000, 85000, NULL, 0);
+            expect_runs(s, 91999, 200000, (const uint32_t[][2]){{91999, 1}, {92100, 7900}}, 2);
+            expect_runs(s, 100000, 1u << 20, NULL, 0);
+        }
+        restart(round == 1);
+    }
+    assert_int_equal(rig_truncate(rig, 0, 2, 7, 95000), 0);
+    assert_int_equal(rig_write(rig, 0, 2, 7, 96000, data, 100), 0);
+    expect_runs(0, 94999, 200000, (const uint32_t[][2]){{94999, 1}, {96000, 100}}, 2);
+    assert_int_equal(rig_map(rig, 0, 8, 0, 1)->status, DFS_ENOCHUNK);
+}
+
 /* The same number again, after somebody else's write: it took effect once. */
 static void a_repeated_truncate_takes_effect_once(void **state)
 {
@@ -351,6 +387,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_truncated_chunk_shows_no_old_bytes),
         T(a_punched_range_reads_as_zeros_and_keeps_the_length),
+        T(where_data_is_can_be_asked),
         T(a_repeated_truncate_takes_effect_once),
         T(a_truncate_goes_down_the_chain),
         T(bad_cuts_are_refused),

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Advisory locks. Held ones are a short list per file; those that wait are in order of their tickets, and whenever
  * something is given up they are tried in that order. All of it is replicated state, so a lock outlives a failover, and
- * so does a place in the queue.
+ * so does a place in the queue. Who asks and would wait gets behind those that wait already, or a stream of shared locks would
+ * keep out an exclusive one for ever; who has what one of them waits for goes before it, or both would wait for ever.
  *
  * A range that would close a circle of waiting owners is refused (as fcntl does; flock's users wait for ever). */
 #include <stdio.h>
@@ -171,6 +172,24 @@ static const struct lock *first_conflict(const struct meta *m, uint64_t ino, con
 
 /* --- waiting --- */
 
+/* Whether this waiter waits for who wants this. With flock, for another of its session: a program that has the file open twice
+ * counts as two owners. */
+static bool waits_for(const struct locks *l, const struct lock *waiter, const struct lock *want)
+{
+    for (uint32_t i = 0; i < l->n; i++) {
+        const struct lock *v = &l->v[i];
+        bool its = want->space == LOCK_FILE ? v->session == want->session : same_owner(v, want);
+        if (its && conflict(v, waiter))
+            return true;
+    }
+    return false;
+}
+
+static bool goes_behind(const struct locks *l, const struct lock *waiter, const struct lock *want)
+{
+    return conflict(waiter, want) && !waits_for(l, waiter, want);
+}
+
 static void iterate(struct idmap_iter *it, const struct meta *m)
 {
     if (idmap_iter_init(it, &m->waits) != 0)
@@ -222,7 +241,25 @@ static const uint64_t *tickets_of(struct meta *m, uint64_t ino, const struct loc
     return v;
 }
 
-/* Something of this file was given up. */
+/* One of the first n of these tickets, of those that still wait, comes first. */
+static bool one_comes_first(const struct meta *m, const struct locks *l, const uint64_t *tickets, uint32_t n,
+                            const struct lock *want)
+{
+    for (uint32_t i = 0; i < n; i++) {
+        const struct lock_wait *w = waiting_at(m, tickets[i]);
+        if (w != NULL && goes_behind(l, &w->lock, want))
+            return true;
+    }
+    return false;
+}
+
+static bool must_queue(struct meta *m, uint64_t ino, const struct lock *want)
+{
+    const struct locks *l = find(m, ino);
+    return l != NULL && l->waiting > 0 && one_comes_first(m, l, tickets_of(m, ino, l), l->waiting, want);
+}
+
+/* Something of this file was given up, or somebody waits no more. */
 static void grant_waiting(struct meta *m, uint64_t ino)
 {
     const struct locks *l = find(m, ino);
@@ -230,7 +267,7 @@ static void grant_waiting(struct meta *m, uint64_t ino)
     const uint64_t *tickets = n > 0 ? tickets_of(m, ino, l) : NULL;
     for (uint32_t i = 0; i < n; i++) {
         const struct lock want = waiting_at(m, tickets[i])->lock;
-        if (first_conflict(m, ino, &want) != NULL)
+        if (first_conflict(m, ino, &want) != NULL || one_comes_first(m, find(m, ino), tickets, i, &want))
             continue;
         wait_remove(m, tickets[i]);
         take(m, ino, &want);
@@ -251,19 +288,24 @@ static void circle_add(struct circle *c, const struct lock *owner)
         c->seen[c->n++] = *owner;
 }
 
-static void add_holders(const struct meta *m, struct circle *c, uint64_t ino, const struct lock *want)
+/* Whom a request waits for: those that hold what it wants, and those before its ticket. */
+static void add_blockers(struct meta *m, struct circle *c, uint64_t ino, const struct lock *want, uint64_t before)
 {
     const struct locks *l = find(m, ino);
+    const uint64_t *tickets = l != NULL && l->waiting > 0 ? tickets_of(m, ino, l) : NULL;
     for (uint32_t i = 0; l != NULL && i < l->n; i++)
         if (conflict(&l->v[i], want))
             circle_add(c, &l->v[i]);
+    for (uint32_t i = 0; tickets != NULL && i < l->waiting && tickets[i] < before; i++)
+        if (goes_behind(l, &waiting_at(m, tickets[i])->lock, want))
+            circle_add(c, &waiting_at(m, tickets[i])->lock);
 }
 
 /* Whether somebody this request would wait for waits, directly or not, for its owner. */
-static bool closes_circle(const struct meta *m, uint64_t ino, const struct lock *want)
+static bool closes_circle(struct meta *m, uint64_t ino, const struct lock *want)
 {
     struct circle c = {.n = 0};
-    add_holders(m, &c, ino, want);
+    add_blockers(m, &c, ino, want, UINT64_MAX);
     for (uint32_t i = 0; i < c.n; i++) {
         struct idmap_iter it;
         const struct lock_wait *w;
@@ -273,7 +315,7 @@ static bool closes_circle(const struct meta *m, uint64_t ino, const struct lock 
         iterate(&it, m);
         while ((w = idmap_iter_next(&it, &ticket)) != NULL)
             if (same_owner(&w->lock, &c.seen[i]))
-                add_holders(m, &c, w->ino, &w->lock);
+                add_blockers(m, &c, w->ino, &w->lock, ticket);
         idmap_iter_close(&it);
     }
     return false;
@@ -303,8 +345,6 @@ static int check(const struct meta *m, const struct lock *l, uint64_t *ino)
 
 static int queue(struct meta *m, uint64_t ino, const struct lock *want, uint64_t *ticket)
 {
-    if (want->space == LOCK_RANGE && closes_circle(m, ino, want))
-        return DFS_EDEADLK;
     if (m->waits.count == META_WAITS_MAX)
         return REFUSE(m, DFS_ETOOBIG, "%u locks are waited for: no more can be", META_WAITS_MAX);
     *ticket = m->next_ticket++;
@@ -332,11 +372,13 @@ int meta_op_lock(struct meta *m, const struct msg_lock *r, struct msg *reply)
     const struct locks *l = find(m, ino);
     if (l != NULL && l->n >= META_LOCKS_MAX)
         return REFUSE(m, DFS_ETOOBIG, "a file may have %u locks", META_LOCKS_MAX);
-    if (first_conflict(m, ino, &want) == NULL) {
+    bool held = first_conflict(m, ino, &want) != NULL, waits = r->flags & LOCK_WAIT;
+    bool circle = waits && want.space == LOCK_RANGE && closes_circle(m, ino, &want);
+    if (!held && (!waits || circle || !must_queue(m, ino, &want))) {
         take(m, ino, &want);
         grant_waiting(m, ino); /* an exclusive lock may have become a shared one */
     } else {
-        rv = r->flags & LOCK_WAIT ? queue(m, ino, &want, &ticket) : DFS_ELOCKED;
+        rv = circle ? DFS_EDEADLK : waits ? queue(m, ino, &want, &ticket) : DFS_ELOCKED;
     }
     if (rv != 0)
         return rv;
@@ -394,6 +436,7 @@ int meta_op_lock_cancel(struct meta *m, const struct msg_lock_cancel *r, struct 
     if (waits) {
         uint64_t ino = waiting_at(m, r->ticket)->ino;
         wait_remove(m, r->ticket);
+        grant_waiting(m, ino);
         free_if_empty(m, ino);
     }
     reply->type = MSG_TYPE_lock_cancel_reply;
@@ -407,6 +450,7 @@ void meta_lock_waits_drop(struct meta *m, uint64_t handle)
     if (h->locks == 0)
         return;
     drop_waits(m, h->ino, handle, NULL);
+    grant_waiting(m, h->ino);
     free_if_empty(m, h->ino);
 }
 

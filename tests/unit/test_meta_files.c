@@ -375,6 +375,67 @@ static void a_circle_of_waiting_owners_is_refused(void **state)
     world_stop(w);
 }
 
+/* Shared locks that come one after the other do not keep out who wants the file alone. */
+static void who_asks_later_waits_behind(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t alone, shared, more;
+    for (uint8_t space = LOCK_FILE; space <= LOCK_RANGE; space++) {
+        two_start(&t);
+        struct client c = client_open(w, 3);
+        uint64_t hc;
+        assert_int_equal(f_open(w, &c, ROOT_INO, "/f", OPEN_WRITE, &hc), 0);
+        assert_int_equal(f_lock(w, &t.a, t.ha, 1, space, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &shared), 0);
+        assert_int_equal(f_lock(w, &t.b, t.hb, 2, space, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &alone), 0);
+        assert_int_equal(f_lock(w, &c, hc, 3, space, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &shared), 0);
+        assert_true(alone != 0 && shared > alone);
+        /* who does not wait is told what is held, as on a local disk; and who is waited for does not wait behind */
+        assert_int_equal(f_lock(w, &t.b, t.hb, 9, space, LOCK_SHARED, 0, UINT64_MAX, 0, NULL), 0);
+        assert_int_equal(f_unlock(w, &t.b, t.hb, 9, space, 0, UINT64_MAX), 0);
+        uint64_t again = space == LOCK_FILE ? 5 : 1; /* flock's user may have opened it twice */
+        assert_int_equal(f_lock(w, &t.a, t.ha, again, space, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &more), 0);
+        assert_int_equal(more, 0);
+        assert_int_equal(f_unlock(w, &t.a, t.ha, again, space, 0, UINT64_MAX), 0);
+        if (space == LOCK_FILE)
+            assert_int_equal(f_unlock(w, &t.a, t.ha, 1, space, 0, UINT64_MAX), 0);
+        assert_false(meta_lock_waits(w->m, t.b.session, alone));
+        assert_true(meta_lock_waits(w->m, c.session, shared));
+        verify(w);
+        /* when it gives up waiting those behind go on */
+        assert_int_equal(f_unlock(w, &t.b, t.hb, 2, space, 0, UINT64_MAX), 0);
+        assert_false(meta_lock_waits(w->m, c.session, shared));
+        assert_int_equal(f_lock(w, &t.b, t.hb, 2, space, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &alone), 0);
+        assert_int_equal(f_lock(w, &t.a, t.ha, 1, space, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &shared), 0);
+        assert_true(meta_lock_waits(w->m, t.a.session, shared));
+        assert_true(f_cancel(w, &t.b, alone));
+        assert_false(meta_lock_waits(w->m, t.a.session, shared));
+        verify(w);
+        world_stop(w);
+    }
+}
+
+/* A place in a queue can be part of a circle, too: then it is given up. */
+static void a_circle_through_a_queue_is_none(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t ticket;
+    two_start(&t);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 0, 0, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_RANGE, LOCK_EXCLUSIVE, 5, 5, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_RANGE, LOCK_SHARED, 5, 5, LOCK_WAIT, &ticket), 0);
+    assert_true(ticket != 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 3, LOCK_RANGE, LOCK_EXCLUSIVE, 0, 0, LOCK_WAIT, &ticket), 0);
+    assert_true(ticket != 0); /* 3 waits for 1, who waits for 2 */
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_RANGE, LOCK_SHARED, 0, 0, LOCK_WAIT, &ticket), 0);
+    assert_int_equal(ticket, 0);
+    verify(w);
+    world_stop(w);
+}
+
 static void expire(struct world *w, const struct client *c)
 {
     struct wire_session gone = {.id = c->session, .idle_since_ns = w->now};
@@ -548,6 +609,8 @@ int main(void)
         cmocka_unit_test(locks_exclude_and_are_handed_on),
         cmocka_unit_test(giving_up_takes_only_what_is_waited_for),
         cmocka_unit_test(locks_that_make_no_sense_are_refused),
+        cmocka_unit_test(who_asks_later_waits_behind),
+        cmocka_unit_test(a_circle_through_a_queue_is_none),
         cmocka_unit_test(locks_of_a_writer_outlive_its_session),
         cmocka_unit_test(who_only_reads_leaves_no_locks_behind),
         cmocka_unit_test(lockers_are_found_by_their_locks),

@@ -97,4 +97,16 @@ dfs lock -n /job true || fail "a lock that was waited for by a process that ende
 dfs lock -s /job dfs_no_such_command 2>"$T/err" && fail "a command that is not there"
 grep -q "no such file" "$T/err" || fail "a command that is not there: $(cat "$T/err")"
 "$DFS_BIN/dfs" lock -s /job "$DFS_BIN/dfs" lock -n -s /job "$DFS_BIN/dfs" lock -n -x /job true && fail "an exclusive lock beside two shared"
+
+say "shared locks without end, and one that wants it alone"
+SHARERS=""
+touch "$T/stream"
+for n in 1 2 3 4 5 6 7 8; do
+    (while [ -e "$T/stream" ]; do dfs lock -s /stream sh -c "touch $T/shared$n; sleep 1"; done) &
+    JOBS="$JOBS $!" SHARERS="$SHARERS $!"
+done
+for n in 1 2 3 4 5 6 7 8; do wait_for 10 "shared lock $n" test -e "$T/shared$n"; done
+dfs lock -w 20 /stream true || fail "a stream of shared locks keeps an exclusive one out"
+rm "$T/stream"
+for pid in $SHARERS; do wait "$pid" || fail "a shared lock"; done
 pass

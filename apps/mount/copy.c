@@ -62,8 +62,8 @@ static void wait_for_source(struct waiter *w)
     node_wait(s->k->node, &s->w);
 }
 
-void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in, fuse_ino_t ino_out,
-                        off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
+void op_copy_file_range(fuse_req_t req, fuse_ino_t ino_in, off_t off_in, struct fuse_file_info *fi_in,
+                        fuse_ino_t ino_out, off_t off_out, struct fuse_file_info *fi_out, size_t len, int flags)
 {
     (void)ino_out;
     if (flags != 0) {

@@ -98,9 +98,10 @@ struct client_request {
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset, length; /* of a get or punch; the offset of a pwrite of `value`, or of a seek; truncate, extend: the length */
-    struct dfs_lock lock;    /* lock (flags: DFS_WAIT), unlock, lock_query */
-    uint64_t file;           /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
+    uint64_t offset,
+        length; /* of a get or punch; the offset of a pwrite of `value`, or of a seek; truncate, extend: the length */
+    struct dfs_lock lock; /* lock (flags: DFS_WAIT), unlock, lock_query */
+    uint64_t file; /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t
         id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
     dfs_cb cb;

@@ -142,7 +142,8 @@ static uint64_t write_end(const struct pwrite *w) { return w->op->req.offset + w
 /* Nothing of it is behind the committed end, or it came before the file was made shorter and is ordered before that. */
 static bool is_within(const struct pwrite *w, uint64_t generation, uint64_t size)
 {
-    return w->op->req.kind == OP_PUNCH || w->generation < generation || (w->generation == generation && write_end(w) <= size);
+    return w->op->req.kind == OP_PUNCH || w->generation < generation ||
+           (w->generation == generation && write_end(w) <= size);
 }
 
 static void build_extend(struct rpc *r, struct msg *m, struct arena *a)

@@ -79,7 +79,9 @@ static void frame_run(struct task *t, struct effects *fx)
         .chain = chain,
         .n_chain = p->n - 1,
         .flags = WRITE_MAPPED,
-        .kind = f->append ? WRITE_APPEND : f->hole > 0 ? WRITE_PUNCH : WRITE_DATA,
+        .kind = f->append     ? WRITE_APPEND
+                : f->hole > 0 ? WRITE_PUNCH
+                              : WRITE_DATA,
         .seen = numbers_seen(t->c),
         .limit = f->append ? FILE_CHUNK : 0,
         .floor = f->append ? append_floor(f->write->file, p) : 0,

@@ -545,13 +545,9 @@ int dfs_punch(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t len
 
 int dfs_seek(struct dfs_client *c, uint64_t file, uint64_t offset, unsigned what, dfs_cb cb, void *arg)
 {
-    return start(c, &(struct client_request){.kind = OP_SEEK,
-                                             .path = "",
-                                             .file = file,
-                                             .offset = offset,
-                                             .flags = what,
-                                             .cb = cb,
-                                             .arg = arg});
+    return start(c,
+                 &(struct client_request){
+                     .kind = OP_SEEK, .path = "", .file = file, .offset = offset, .flags = what, .cb = cb, .arg = arg});
 }
 
 int dfs_fsync(struct dfs_client *c, uint64_t file, dfs_cb cb, void *arg)

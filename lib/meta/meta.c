@@ -97,8 +97,8 @@ size_t meta_memory(const struct meta *m)
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
            idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) +
            u64map_bytes(&m->locks) + u64map_bytes(&m->nonces) + placements_bytes(&m->placements) +
-           u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + u64map_bytes(&m->atimes) + idmap_bytes(&m->trash) + m->heap_bytes +
-           m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
+           u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + u64map_bytes(&m->atimes) + idmap_bytes(&m->trash) +
+           m->heap_bytes + m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
 }
 
 uint64_t meta_epoch(const struct meta *m) { return m->epoch; }

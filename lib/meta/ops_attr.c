@@ -5,7 +5,7 @@
 #include "meta/state.h"
 
 #define SETATTR_ALL                                                                                                    \
-    (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL | SETATTR_ATIME |      \
+    (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL | SETATTR_ATIME |     \
      SETATTR_ATIME_NOW)
 
 /* Who changes a file's owner must not hand on its rights. */

@@ -315,8 +315,7 @@ static int check_totals(struct verify *v)
 {
     const struct meta *m = v->m;
     if (v->files != m->n_files || v->dirs != m->n_dirs || v->symlinks != m->n_symlinks || v->several != m->also.count ||
-        v->trashed != m->trash.count || v->with_xattrs != m->xattrs.count ||
-        v->with_atime != m->atimes.count)
+        v->trashed != m->trash.count || v->with_xattrs != m->xattrs.count || v->with_atime != m->atimes.count)
         return BAD(v, "totals differ from the inodes there are");
     if (v->open != m->open_chunks.count)
         return BAD(v, "open chunks without a file");

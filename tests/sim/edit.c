@@ -53,6 +53,14 @@ static void check_cells(struct editor *e)
     }
 }
 
+/* What lies before the first data is absent. (Behind the first hole it need not be: repair stores small holes as zeros.) */
+static void check_gap(struct editor *e, uint64_t data)
+{
+    for (uint32_t i = e->first; i < EDIT_CELLS && (i + 1ULL) * EDIT_CELL <= data; i++)
+        if (!reg_read(&e->file->cells[i], e->start, sim_of(e)->now, NULL, 0))
+            sim_fail(sim_of(e), "%s: cell %u is said to be a hole, and cannot be", e->file->path, i);
+}
+
 /* --- the end of an operation --- */
 
 static void writes_end(struct editor *e, int status)
@@ -72,7 +80,8 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
     sim_note(sim_of(e), e->client->name, "edited", (uint64_t)e->kind, (uint64_t)-status);
     sim_say(sim_of(e), e->client->name, "edit %d %s cells %u+%u -> %s %s", e->kind, e->file->path, e->first, e->n,
             status ? dfs_errname(status) : "ok", status && r ? r->error : "");
-    if (status && !gone && status != DFS_ENOSERVERS && w->strict) /* too few copies are left of it */
+    if (status && !gone && status != DFS_ENODATA && status != DFS_ENOSERVERS &&
+        w->strict) /* too few copies are left of it */
         sim_fail(sim_of(e), "edit: operation %d on %s fails in a healthy cluster: %s", e->kind, e->file->path,
                  r ? r->error : dfs_errname(status));
     if (e->kind == OP_OPEN && status == 0)
@@ -83,6 +92,8 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
         writes_end(e, status);
     if (e->kind == OP_GET && status == 0)
         check_cells(e);
+    if (e->kind == OP_SEEK && (status == 0 || status == DFS_ENODATA))
+        check_gap(e, status == 0 ? r->offset : UINT64_MAX);
     plan_next(e);
 }
 
@@ -125,7 +136,12 @@ static void draw(struct editor *e)
         e->file = &e->work->edit_files[sim_below(s, EDIT_FILES)];
         e->kind = OP_OPEN;
     } else {
-        e->kind = e->ops_left == 0 || pick < 8 ? OP_CLOSE : pick < 16 ? OP_TRUNCATE : pick < 54 ? OP_GET : pick < 64 ? OP_PUNCH : OP_PWRITE;
+        e->kind = e->ops_left == 0 || pick < 8 ? OP_CLOSE
+                  : pick < 16                  ? OP_TRUNCATE
+                  : pick < 54                  ? OP_GET
+                  : pick < 88                  ? OP_PWRITE
+                  : pick < 96                  ? OP_PUNCH
+                                               : OP_SEEK;
     }
 }
 
@@ -153,7 +169,7 @@ static void on_next(void *arg, uint64_t unused_a, uint64_t unused_b)
     struct client_request r = {.kind = e->kind,
                                .path = e->file->path,
                                .mode = 0644,
-                               .flags = DFS_READ | DFS_WRITE | DFS_CREATE,
+                               .flags = e->kind == OP_SEEK ? DFS_SEEK_DATA : DFS_READ | DFS_WRITE | DFS_CREATE,
                                .file = e->handle,
                                .offset = e->kind == OP_TRUNCATE ? 0 : (uint64_t)e->first * EDIT_CELL,
                                .length = (uint64_t)(e->kind == OP_TRUNCATE ? e->first : e->n) * EDIT_CELL,

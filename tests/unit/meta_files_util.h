@@ -26,7 +26,8 @@ static inline void client_close(struct world *w, struct client *c)
     assert_int_equal(world_apply(w, &m), 0);
 }
 
-static inline int f_open(struct world *w, struct client *c, uint64_t dir, const char *path, uint32_t flags, uint64_t *handle)
+static inline int f_open(struct world *w, struct client *c, uint64_t dir, const char *path, uint32_t flags,
+                         uint64_t *handle)
 {
     struct msg m = {.type = MSG_TYPE_open};
     m.open = (struct msg_open){.id = next_id(c), .dir = dir, .path = str_of(path), .flags = flags, .mode = 0600};
@@ -48,8 +49,8 @@ static inline int f_extend(struct world *w, struct client *c, uint64_t handle, u
     return world_apply(w, &m);
 }
 
-static inline int f_lock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space, uint8_t type,
-                  uint64_t start, uint64_t end, uint32_t flags, uint64_t *ticket)
+static inline int f_lock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space,
+                         uint8_t type, uint64_t start, uint64_t end, uint32_t flags, uint64_t *ticket)
 {
     struct msg m = {.type = MSG_TYPE_lock};
     m.lock = (struct msg_lock){.id = next_id(c),
@@ -66,8 +67,8 @@ static inline int f_lock(struct world *w, struct client *c, uint64_t handle, uin
     return rv;
 }
 
-static inline int f_unlock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space, uint64_t start,
-                    uint64_t end)
+static inline int f_unlock(struct world *w, struct client *c, uint64_t handle, uint64_t owner, uint8_t space,
+                           uint64_t start, uint64_t end)
 {
     struct msg m = {.type = MSG_TYPE_unlock};
     m.unlock = (struct msg_unlock){
@@ -76,8 +77,8 @@ static inline int f_unlock(struct world *w, struct client *c, uint64_t handle, u
 }
 
 /* The type of the lock that would keep this one out; 0: none. */
-static inline uint8_t f_query(struct world *w, uint64_t handle, uint64_t owner, uint8_t space, uint8_t type, uint64_t start,
-                       uint64_t end)
+static inline uint8_t f_query(struct world *w, uint64_t handle, uint64_t owner, uint8_t space, uint8_t type,
+                              uint64_t start, uint64_t end)
 {
     struct msg m = {.type = MSG_TYPE_lock_query};
     m.lock_query = (struct msg_lock_query){

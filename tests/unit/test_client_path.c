@@ -371,13 +371,12 @@ static void what_is_asked_of_the_names_is_what_is_sent(void **state)
 {
     struct fake *f = fake_new();
     (void)state;
-    fake_start(f, (struct client_request){.kind = OP_SETATTR,
-                                          .path = "/a",
-                                          .flags = DFS_NOFOLLOW,
-                                          .set = {.what = DFS_SET_GID | DFS_SET_MTIME | DFS_SET_ATIME,
-                                                  .gid = 5,
-                                                  .mtime_ns = -7,
-                                                  .atime_ns = 8}});
+    fake_start(
+        f, (struct client_request){
+               .kind = OP_SETATTR,
+               .path = "/a",
+               .flags = DFS_NOFOLLOW,
+               .set = {.what = DFS_SET_GID | DFS_SET_MTIME | DFS_SET_ATIME, .gid = 5, .mtime_ns = -7, .atime_ns = 8}});
     fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
     struct fake_call *k = fake_expect(f, MSG_TYPE_setattr, "nm1:1");
     assert_int_equal(k->m.setattr.flags, SETATTR_GID | SETATTR_MTIME | SETATTR_ATIME | SETATTR_NOFOLLOW);

@@ -385,14 +385,10 @@ int main(void)
 {
 #define T(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
     const struct CMUnitTest tests[] = {
-        T(a_truncated_chunk_shows_no_old_bytes),
-        T(a_punched_range_reads_as_zeros_and_keeps_the_length),
-        T(where_data_is_can_be_asked),
-        T(a_repeated_truncate_takes_effect_once),
-        T(a_truncate_goes_down_the_chain),
-        T(bad_cuts_are_refused),
-        T(any_changes_give_the_models_bytes),
-        T(compaction_keeps_a_truncate),
+        T(a_truncated_chunk_shows_no_old_bytes), T(a_punched_range_reads_as_zeros_and_keeps_the_length),
+        T(where_data_is_can_be_asked),           T(a_repeated_truncate_takes_effect_once),
+        T(a_truncate_goes_down_the_chain),       T(bad_cuts_are_refused),
+        T(any_changes_give_the_models_bytes),    T(compaction_keeps_a_truncate),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

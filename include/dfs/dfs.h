@@ -50,13 +50,13 @@ struct dfs_attr {
     uint64_t generation;        /* rises when the content is replaced */
     uint64_t size;              /* of a device: its number, as mknod was given it */
     int64_t mtime_ns, ctime_ns; /* since the epoch */
-    int64_t atime_ns;           /* as it was set; reading does not move it. If it was not set, mtime_ns */
     uint32_t mode;              /* permission bits */
     uint32_t uid, gid, nlink;
     uint32_t chunks;
     uint8_t type;     /* enum dfs_type */
     uint8_t goal;     /* replicas wanted */
     bool goal_chosen; /* for this one or a directory it was made in; false: that is the default */
+    int64_t atime_ns; /* as it was set; reading does not move it. If it was not set, mtime_ns */
 };
 
 struct dfs_entry {
@@ -326,8 +326,9 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
 struct dfs_setattr {
     unsigned what;
     uint32_t mode, uid, gid;
-    int64_t mtime_ns, atime_ns;
+    int64_t mtime_ns;
     uint8_t goal; /* 1 to 16; 0: the default */
+    int64_t atime_ns;
 };
 /* flags: DFS_NOFOLLOW. The mode and goal of a symbolic link cannot be changed: DFS_ENOTSUP. */
 int dfs_setattr(struct dfs_client *c, const char *path, const struct dfs_setattr *s, unsigned flags, dfs_cb cb,

@@ -77,7 +77,7 @@ mount_dfs "$T/mnt2" -o attr_timeout=0,entry_timeout=0
 fallocate -p -o 1000000 -l 1000000 "$M/f"
 map_is "$T/mnt2/f" "$("$RANGES" map "$M/f")"
 cmp "$M/f" "$T/mnt2/f" || fail "the other mount reads something else"
-printf there | dd of="$T/mnt2/f" bs=1 seek=1500000 conv=notrunc 2>/dev/null
+printf there | dd of="$T/mnt2/f" bs=1 seek=1500000 conv=notrunc,fsync 2>/dev/null
 [ "$(dd if="$M/f" bs=1 skip=1500000 count=5 2>/dev/null)" = there ] || fail "written into a hole there, not seen here"
 umount_dfs "$T/mnt2"
 

@@ -404,18 +404,6 @@ static void flush_and_unlock(fuse_req_t req, struct handle *h, uint64_t owner)
     node_wait(h->node, &c->w);
 }
 
-void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
-{
-    struct handle *h = handle_of(fi);
-    (void)ino;
-    if (h->node->ranges)
-        flush_and_unlock(req, h, fi->lock_owner);
-    else if (h->kind == 0 || h->node->m->opt.relaxed)
-        fuse_reply_err(req, handle_error(h));
-    else
-        sync_node(h->node, h, req, 0, 0);
-}
-
 struct fsyncing {
     struct waiter w;
     struct call *k;
@@ -447,16 +435,31 @@ static void on_fsynced(struct waiter *w)
     call_free(k);
 }
 
-/* Others see by the time that something was written: it is told, too. */
-void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+/* Others see by the time that something was written, and that their pages are old: it is told, too. */
+static void sync_and_tell(fuse_req_t req, fuse_ino_t ino, struct handle *h)
 {
-    struct mount *m = fuse_req_userdata(req);
     struct fsyncing *s = xcalloc(1, sizeof *s);
-    (void)datasync;
-    s->k = call_new(m, req, ino, on_time_told);
-    s->handle = handle_of(fi);
-    s->k->node = s->handle->node;
+    s->k = call_new(fuse_req_userdata(req), req, ino, on_time_told);
+    s->handle = h;
+    s->k->node = h->node;
     s->k->node->users++;
     s->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = on_fsynced};
     node_wait(s->k->node, &s->w);
+}
+
+void op_fsync(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_info *fi)
+{
+    (void)datasync;
+    sync_and_tell(req, ino, handle_of(fi));
+}
+
+void op_flush(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
+{
+    struct handle *h = handle_of(fi);
+    if (h->node->ranges)
+        flush_and_unlock(req, h, fi->lock_owner);
+    else if (h->kind == 0 || h->node->m->opt.relaxed)
+        fuse_reply_err(req, handle_error(h));
+    else
+        sync_and_tell(req, ino, h);
 }

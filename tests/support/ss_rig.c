@@ -291,10 +291,7 @@ static void client_answer(struct rig *r, uint64_t request, const struct effect *
         a->sequence = m.chunk_write_reply.sequence;
     } else {
         a->length = m.chunk_read_reply.length;
-        if (a->read_buf)
-            a->status = verify_read(a, &m.chunk_read_reply, &e->payload);
-        else
-            rig_take_runs(a, &m.chunk_read_reply, &e->payload);
+        a->status = (a->read_buf ? verify_read : rig_take_runs)(a, &m.chunk_read_reply, &e->payload);
     }
     arena_close(&arena);
     slice_drop(&head);

@@ -121,8 +121,8 @@ int rig_truncate(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint
 int rig_punch(struct rig *r, uint32_t first, uint32_t n, uint64_t chunk, uint32_t offset, uint32_t len);
 int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len, uint8_t *buf,
              uint32_t *length);
-/* Keeps what an answer says of where data is, and nothing else. */
-void rig_take_runs(struct rig_answer *a, const struct msg_chunk_read_reply *m, const struct payload *p);
+/* Keeps what an answer says of where data is, and nothing else; 0. */
+int rig_take_runs(struct rig_answer *a, const struct msg_chunk_read_reply *m, const struct payload *p);
 /* The answer to a question where data is. */
 const struct rig_answer *rig_map(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len);
 uint32_t rig_chunks(struct rig *r, uint32_t server);

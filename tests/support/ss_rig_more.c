@@ -90,11 +90,12 @@ int rig_read(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, ui
     return r->answers[request].status;
 }
 
-void rig_take_runs(struct rig_answer *a, const struct msg_chunk_read_reply *m, const struct payload *p)
+int rig_take_runs(struct rig_answer *a, const struct msg_chunk_read_reply *m, const struct payload *p)
 {
     a->n_runs = m->n_pieces;
     assert(a->n_runs <= 2 && payload_len(p) == 0 && m->crcs.len == 0);
     memcpy(a->runs, m->pieces, a->n_runs * sizeof a->runs[0]);
+    return 0;
 }
 
 const struct rig_answer *rig_map(struct rig *r, uint32_t server, uint64_t chunk, uint32_t offset, uint32_t len)

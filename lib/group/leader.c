@@ -484,6 +484,13 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
             tasks_cancel(nm, cmd->server_state.server, fx);
         }
         break;
+    case MSG_TYPE_server_set: { /* one that was removed never answers, and what it was to do would keep repair waiting */
+        const struct meta_server *s = meta_server_by_id(nm->meta, cmd->server_set.server);
+
+        if (s != NULL && s->state == SERVER_REMOVED)
+            tasks_cancel(nm, s->id, fx);
+        break;
+    }
     case MSG_TYPE_truncate: {
         struct msg m;
 

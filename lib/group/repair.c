@@ -190,7 +190,7 @@ static bool is_heard(const struct nm *nm, uint32_t server)
 {
     const struct meta_server *s = meta_server_by_id(nm->meta, server);
 
-    return s != NULL && s->up;
+    return s != NULL && s->up && s->state != SERVER_REMOVED;
 }
 
 void repair_drop(struct nm *nm, uint64_t chunk, uint32_t version, uint32_t server)

@@ -51,12 +51,12 @@ static void frame_run(struct task *t, struct effects *fx)
     const struct place *p = file_place(f->write->file, f, fx);
     if (!p)
         return;
-    if (f->append && f->fate != FATE_REFUSED && f->chunk && f->chunk != p->chunk) {
+    if (f->append && f->first && f->chunk != p->chunk) {
         op_end(t->op, DFS_EUNKNOWN,
                "the file goes on in another chunk; whether this was appended before cannot be told");
         return;
     }
-    if (f->fate != FATE_REFUSED && place_was_cut(p, f->chunk)) {
+    if (f->first && place_was_cut(p, f->chunk)) {
         if (f->fate == FATE_TAKEN || f->hole > 0)
             frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
         else

@@ -119,6 +119,30 @@ static void a_write_sent_again_says_since_when(void **state)
     fake_free(f);
 }
 
+/* Taken perhaps, then refused elsewhere, and then the file was cut: the earlier try may have been before that. */
+static void a_refusal_does_not_undo_an_earlier_try(void **state)
+{
+    struct fake *f = fake_new();
+    struct msg m = {.type = MSG_TYPE_chunk_open_reply};
+    struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
+    (void)state;
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+    answer_open_chunk(f, 4);
+    fake_break(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ECONNLOST);
+    fake_sleep(f);
+    answer_open_chunk(f, 6);
+    fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ESTALE, "", "");
+    fake_sleep(f);
+    m.chunk_open_reply = (struct msg_chunk_open_reply){
+        .chunk = 10, .version = 1, .chunk_size = 64 * MIB, .replicas = chain, .n_replicas = 1, .generation = 2, .cut = 1};
+    fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_EUNKNOWN);
+    fake_free(f);
+}
+
 static void a_free_lock_takes_one_call(void **state)
 {
     (void)state;
@@ -255,6 +279,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_read_of_an_open_file_names_it),
         cmocka_unit_test(a_write_sent_again_says_since_when),
+        cmocka_unit_test(a_refusal_does_not_undo_an_earlier_try),
         cmocka_unit_test(a_free_lock_takes_one_call),
         cmocka_unit_test(who_waits_asks_again_and_again),
         cmocka_unit_test(giving_up_says_which_of_the_two_it_was),

@@ -335,6 +335,27 @@ static void a_server_is_drained_until_it_may_go(void **state)
     assert_int_equal(set_server(1, SERVER_REMOVE), 0);
 }
 
+static void a_removed_server_has_nothing_left_to_do(void **state)
+{
+    struct tasks *tasks;
+
+    cluster_open(k, *state, 4);
+    for (uint32_t i = 0; i < 60; i++)
+        cluster_file(k);
+    cluster_pass(k, NS_PER_SEC);
+    assert_int_equal(set_server(1, SERVER_DRAIN), 0);
+    k->fakes[1].silent = true; /* it never deletes what it is told to */
+    while (meta_server_by_id(nm_meta(k->r->nm), 1)->state != SERVER_DRAINED)
+        cluster_pass(k, NS_PER_MS);
+    tasks = &k->r->nm->lead.tasks;
+    assert_true(tasks->n > 0);
+    assert_int_equal(set_server(1, SERVER_REMOVE), 0);
+    assert_int_equal(tasks->n, 0);
+    k->fakes[1].up = false;
+    cluster_pass(k, 10 * NS_PER_SEC);
+    cluster_expect_whole(k);
+}
+
 static void copies_go_to_other_racks(void **state)
 {
     k->domains[1] = k->domains[2] = "a";
@@ -422,6 +443,7 @@ int main(void)
         T(an_old_copy_is_never_taken_for_the_new_one),
         T(a_second_server_brings_the_second_copy),
         T(a_server_is_drained_until_it_may_go),
+        T(a_removed_server_has_nothing_left_to_do),
         T(copies_go_to_other_racks),
         T(a_failed_copy_is_tried_again_elsewhere_in_time),
         T(a_new_leader_goes_on),

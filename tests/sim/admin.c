@@ -116,7 +116,8 @@ void admin_strike(struct cluster *c)
     struct node *n = cluster_ss(c, at);
     if (c->admin.state != ADMIN_IDLE || !n->up || !ss_registered(n->ss))
         return;
-    if (c->swarm.calm && meta_servers_staying(nm_meta(cluster_nm(c)->nm)) < 3)
+    const struct node *leader = cluster_nm(c);
+    if (c->swarm.calm && (!leader->nm || meta_servers_staying(nm_meta(leader->nm)) < 3))
         return; /* where one server stays, one copy is the goal */
     c->admin.at = at;
     c->admin.server = ss_id(n->ss);

@@ -91,12 +91,10 @@ python3 - "$M/old" "$N/old" <<'PY' || fail "a mount with attr_timeout=0 reads wh
 import os, sys, time
 here, there = sys.argv[1:]
 a, b = os.open(here, os.O_WRONLY), os.open(there, os.O_RDONLY)
-os.pwrite(a, b"-" * 30, 0)
-os.fsync(a)
-time.sleep(0.05)  # the kernel keeps a size to the end of its tick, whatever the timeout
 for i in range(50):
     os.pwrite(a, b"%030d" % i, 0)
     os.fsync(a)
+    time.sleep(0.02)  # the kernel keeps attributes, and with them its pages, to the end of its tick, whatever the timeout
     got = os.pread(b, 100, 0)
     assert got == b"%030d" % i, (i, got)
 PY

@@ -17,18 +17,6 @@ struct copying {
     int flags;
 };
 
-static int keep(void *arg, uint64_t offset, const void *p, size_t len)
-{
-    struct call *k = arg;
-    uint64_t at = offset - k->offset;
-    if (at > k->size || len > k->size - at)
-        return DFS_EPROTO;
-    memcpy(k->buf + at, p, len);
-    return 0;
-}
-
-static void start_anew(void *arg) { (void)arg; /* the same bytes are written over */ }
-
 static void on_copied(struct call *k, int status, const struct dfs_result *r)
 {
     struct copying *s = k->copying;
@@ -48,11 +36,7 @@ static void on_copied(struct call *k, int status, const struct dfs_result *r)
 static void copy_now(struct waiter *w)
 {
     struct copying *s = CONTAINER_OF(w, struct copying, w);
-    struct call *k = s->k;
-    struct dfs_sink sink = {.write = keep, .restart = start_anew, .arg = k};
-    k->buf = malloc(k->size);
-    call_go(k, !k->buf ? DFS_ENOMEM
-                       : dfs_pread(k->m->client, node_file(k->node, false), k->offset, k->size, &sink, on_call, k));
+    call_read(s->k, node_file(s->k->node, false));
 }
 
 static void wait_for_source(struct waiter *w)

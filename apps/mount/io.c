@@ -14,18 +14,6 @@ struct reading {
     struct call *k;
 };
 
-static int take(void *arg, uint64_t offset, const void *p, size_t len)
-{
-    struct call *k = arg;
-    uint64_t at = offset - k->offset;
-    if (at > k->size || len > k->size - at)
-        return DFS_EPROTO;
-    memcpy(k->buf + at, p, len);
-    return 0;
-}
-
-static void start_anew(void *arg) { (void)arg; /* the same bytes are written over */ }
-
 static void on_read(struct call *k, int status, const struct dfs_result *r)
 {
     struct node *n = k->node;
@@ -48,13 +36,11 @@ static void read_now(struct waiter *w)
 {
     struct reading *s = CONTAINER_OF(w, struct reading, w);
     struct call *k = s->k;
-    struct dfs_sink sink = {.write = take, .restart = start_anew, .arg = k};
     uint64_t file = node_file(k->node, false);
     free(s);
     if (k->m->opt.attr_ms < LIBRARY_KEEPS_MS)
         node_refresh(k->node); /* nothing is to be as old as that */
-    k->buf = malloc(k->size);
-    call_go(k, !k->buf ? DFS_ENOMEM : dfs_pread(k->m->client, file, k->offset, k->size, &sink, on_call, k));
+    call_read(k, file);
 }
 
 void op_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, struct fuse_file_info *fi)

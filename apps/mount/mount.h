@@ -126,6 +126,8 @@ void call_free(struct call *k);
 void on_call(void *arg, int status, const struct dfs_result *r);
 /* err: what the library said when it was called; if it refused, the kernel is told and the call freed. */
 void call_go(struct call *k, int err);
+/* Reads k->size bytes of an open file, from k->offset on, into a new k->buf. */
+void call_read(struct call *k, uint64_t file);
 int call_errno(const struct call *k, int status);
 /* Paths of the next calls start at this inode (the second one at `to`), on behalf of who made the request. */
 void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to);

@@ -160,6 +160,7 @@ static void op_begin(struct op *op, struct effects *fx)
         file_fill_begin(op, fx);
         return;
     case OP_GET:
+    case OP_SEEK:
         get_begin(op, fx);
         return;
     case OP_BACKUP:
@@ -177,9 +178,6 @@ static void op_begin(struct op *op, struct effects *fx)
         return;
     case OP_PUNCH:
         file_punch_begin(op, fx);
-        return;
-    case OP_SEEK:
-        get_begin(op, fx);
         return;
     case OP_EXTEND:
         file_extend_begin(op, fx);

@@ -98,8 +98,8 @@ struct client_request {
     struct dfs_put_options put;
     struct dfs_source source;
     struct dfs_sink sink;
-    uint64_t offset,
-        length; /* of a get or punch; the offset of a pwrite of `value`, or of a seek; truncate, extend: the length */
+    uint64_t offset;      /* of a get or punch; of a pwrite of `value`, or of a seek */
+    uint64_t length;      /* of a get or punch; truncate, extend: the file's */
     struct dfs_lock lock; /* lock (flags: DFS_WAIT), unlock, lock_query */
     uint64_t file; /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t

@@ -21,6 +21,15 @@ struct file *file_find(struct client *c, uint64_t id)
 
 /* --- places --- */
 
+struct file *file_to_write(struct op *op)
+{
+    struct file *f = file_find(op->c, op->req.file);
+    if (f && f->may_write && f->session == op->c->session)
+        return f;
+    op_end(op, DFS_EBADF, "the file is not open for writing");
+    return NULL;
+}
+
 static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
 {
     const struct place *p = CONTAINER_OF(r, struct place, rpc);
@@ -171,7 +180,8 @@ static void extend_start(struct file *f, struct effects *fx)
     rpc_start(&f->extend, fx);
 }
 
-void file_take_size(struct file *f, const struct wire_attr *a)
+/* What an answer says of the file's end. */
+static void take_size(struct file *f, const struct wire_attr *a)
 {
     if (a->generation < f->generation)
         return;
@@ -179,12 +189,21 @@ void file_take_size(struct file *f, const struct wire_attr *a)
     f->generation = a->generation;
 }
 
+void file_changed(struct op *op, const struct wire_attr *a)
+{
+    struct file *f = file_find(op->c, op->req.file);
+    if (f)
+        take_size(f, a);
+    file_touched(op->c, a->ino);
+    op->result.attr = attr_of(a);
+}
+
 static void on_extend(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct file *f = CONTAINER_OF(r, struct file, extend);
     f->extending = false;
     if (status == 0) {
-        file_take_size(f, &ev->msg->extend_reply.attr);
+        take_size(f, &ev->msg->extend_reply.attr);
         f->dirty = false;
         file_touched(f->c, f->ino);
     }
@@ -350,10 +369,7 @@ static void on_truncate(struct rpc *r, int status, const struct event *ev, struc
     const struct wire_attr *a = &ev->msg->truncate_reply.attr;
     if (f && a->generation > f->generation)
         places_cut(f, op->req.length);
-    if (f)
-        file_take_size(f, a);
-    file_touched(op->c, a->ino);
-    op->result.attr = attr_of(a);
+    file_changed(op, a);
     op_end_ok(op);
 }
 
@@ -393,7 +409,6 @@ static void build_grow(struct rpc *r, struct msg *m, struct arena *a)
 static void on_grown(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
-    struct file *f = file_find(op->c, op->req.file);
     (void)fx;
     if (op->ended)
         return;
@@ -401,20 +416,14 @@ static void on_grown(struct rpc *r, int status, const struct event *ev, struct e
         op_fail_rpc(op, status, ev);
         return;
     }
-    if (f)
-        file_take_size(f, &ev->msg->extend_reply.attr);
-    file_touched(op->c, ev->msg->extend_reply.attr.ino);
-    op->result.attr = attr_of(&ev->msg->extend_reply.attr);
+    file_changed(op, &ev->msg->extend_reply.attr);
     op_end_ok(op);
 }
 
 void file_extend_begin(struct op *op, struct effects *fx)
 {
-    const struct file *f = file_find(op->c, op->req.file);
-    if (!f || !f->may_write) {
-        op_end(op, DFS_EBADF, "the file is not open for writing");
+    if (!file_to_write(op))
         return;
-    }
     rpc_init(&op->rpc, op->c, op, build_grow, on_grown);
     op->rpc.mutation = op->rpc.needs_session = true;
     rpc_start(&op->rpc, fx);

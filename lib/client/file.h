@@ -121,8 +121,8 @@ bool place_was_cut(const struct place *p, uint64_t chunk);
 void file_write_ended(struct file *f);
 /* It cannot be written there in this version. */
 void place_failed(struct place *p, uint32_t version);
-/* What an answer says of the file's end. */
-void file_take_size(struct file *f, const struct wire_attr *a);
+/* The open file an operation is to write to; NULL: there is none, and the operation has ended. */
+struct file *file_to_write(struct op *op);
 /* The data of this write is durable: ends its op when the size is committed too. */
 void file_commit(struct file *f, struct pwrite *w, struct effects *fx);
 

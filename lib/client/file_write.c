@@ -187,11 +187,9 @@ struct frame *frame_add(struct pwrite *w, uint32_t index, uint32_t in_chunk, str
 
 struct pwrite *file_write_new(struct op *op)
 {
-    struct file *f = file_find(op->c, op->req.file);
-    if (!f || !f->may_write || f->session != op->c->session) {
-        op_end(op, DFS_EBADF, "the file is not open for writing");
+    struct file *f = file_to_write(op);
+    if (!f)
         return NULL;
-    }
     struct pwrite *w = xcalloc(1, sizeof *w);
     op->pwrite = w;
     w->op = op;

@@ -13,11 +13,9 @@ static int read_value(void *arg, uint64_t offset, void *buf, size_t len, size_t 
 
 void file_fill_begin(struct op *op, struct effects *fx)
 {
-    const struct file *f = file_find(op->c, op->req.file);
-    if (!f || !f->may_write || f->session != op->c->session) {
-        op_end(op, DFS_EBADF, "the file is not open for writing");
+    const struct file *f = file_to_write(op);
+    if (!f)
         return;
-    }
     if (op->req.value_len == 0) {
         op_end_ok(op);
         return;
@@ -33,12 +31,4 @@ void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks
     m->type = MSG_TYPE_fill;
     m->fill = (struct msg_fill){
         .id = rpc_id(r), .handle = f ? f->handle : 0, .size = size, .chunks = chunks, .n_chunks = n};
-}
-
-void file_filled(struct op *op, const struct wire_attr *a)
-{
-    struct file *f = file_find(op->c, op->req.file);
-    if (f)
-        file_take_size(f, a);
-    file_touched(op->c, a->ino);
 }

@@ -318,9 +318,10 @@ void file_open_begin(struct op *op, struct effects *fx);
 void file_close_begin(struct op *op, struct effects *fx);
 void file_write_begin(struct op *op, struct effects *fx);
 void file_fill_begin(struct op *op, struct effects *fx);
-/* What a fill's last message says, and what comes of its answer. */
+/* What a fill's last message says. */
 void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
-void file_filled(struct op *op, const struct wire_attr *a);
+/* The answer to a change of an open file, or of one by its path: it says where the end is now. Sets the result's attributes. */
+void file_changed(struct op *op, const struct wire_attr *a);
 void file_write_free(struct op *op);
 void file_truncate_begin(struct op *op, struct effects *fx);
 void file_extend_begin(struct op *op, struct effects *fx);

@@ -164,11 +164,10 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
     if (op->ended)
         return;
     if (status == 0) {
-        bool fills = op->req.kind == OP_FILL;
-        const struct wire_attr *a = fills ? &ev->msg->fill_reply.attr : &ev->msg->publish_reply.attr;
-        if (fills)
-            file_filled(op, a);
-        op->result.attr = attr_of(a);
+        if (op->req.kind == OP_FILL)
+            file_changed(op, &ev->msg->fill_reply.attr);
+        else
+            op->result.attr = attr_of(&ev->msg->publish_reply.attr);
         op->result.bytes = op->put->acked;
         op_end_ok(op);
         return;

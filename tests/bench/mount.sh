@@ -103,8 +103,8 @@ forget() { # forget 2|3: names and inodes, or pages too
     sync
     echo "$1" >/proc/sys/vm/drop_caches
 }
-measure() { # measure NAME SYSTEM OPERATION ARGUMENT...: in its folder "work"
-    as=$1_$2 at=$(where "$2")/work
+measure() { # measure NAME SYSTEM OPERATION ARGUMENT...: in its folder "files"
+    as=$1_$2 at=$(where "$2")/files
     op=$3
     shift 3
     mkdir -p "$at"
@@ -114,7 +114,7 @@ small_files() { # small_files SUFFIX FILES THREADS
     for fs in dfs $PEERS relaxed; do
         measure "create$1" $fs create "$2" "$3"
         [ $fs = dfs ] && forget 3 || sync
-        [ $fs != relaxed ] || { rm -rf "$DIR/relaxed/work"; continue; }
+        [ $fs != relaxed ] || { rm -rf "$DIR/relaxed/files"; continue; }
         forget 2
         measure "stat$1" $fs stat "$2" "$3"
         forget 3
@@ -130,7 +130,7 @@ round_large() {
         measure write $fs write $((LARGE * 1048576))
         forget 3
         measure scan $fs scan $((LARGE * 1048576))
-        rm -f "$(where $fs)/work/large"
+        rm -f "$(where $fs)/files/large"
     done
 }
 

@@ -10,6 +10,8 @@
 
 #include "base/slice.h"
 #include "wire/codec.h"
+#include "wire/core.h"
+#include "wire/frame.h"
 
 #define FEED_NUMBERS 64u
 #define FEED_TOKENS 8u
@@ -161,6 +163,15 @@ static inline struct slice feed_encode(const struct msg *m)
     struct slice s = slice_copy(b.p, (uint32_t)b.len);
     bytes_close(&b);
     return s;
+}
+
+/* An answer of the core: it decodes, and what it gives out is remembered. The caller closes the arena, on which m stands. */
+static inline void feed_answer(struct feed *f, const struct effect *e, struct msg *m, struct arena *a)
+{
+    arena_init(a, WIRE_ARENA_MAX);
+    must(msg_decode(e->type, slice_data(e->frame) + FRAME_HEADER, e->frame.len - FRAME_HEADER, m, a) == 0,
+         "an answer does not decode");
+    feed_learn(f, wire_desc_of(e->type), msg_body(m));
 }
 
 #endif

@@ -30,9 +30,7 @@ static void on_reply(struct run *r, const struct effect *e)
     struct arena a;
     must(e->to.request < r->requests && !r->answered[e->to.request], "a request is answered twice");
     r->answered[e->to.request] = true;
-    arena_init(&a, WIRE_ARENA_MAX);
-    must(msg_decode(e->type, slice_data(e->frame) + 32, e->frame.len - 32, &m, &a) == 0, "an answer does not decode");
-    feed_learn(&r->feed, wire_desc_of(e->type), msg_body(&m));
+    feed_answer(&r->feed, e, &m, &a);
     arena_close(&a);
 }
 

@@ -37,7 +37,7 @@ static void give(struct run *r, struct event ev);
 /* --- what it asks for --- */
 
 /* Each piece of a read is covered by the checksums of its blocks. */
-static void check_read(const struct run *r, const struct msg_chunk_read_reply *m, const struct payload *p)
+static void check_read(const struct msg_chunk_read_reply *m, const struct payload *p)
 {
     uint8_t *all = xcalloc(payload_len(p) + 1, 1);
     size_t at = 0, crc = 0;
@@ -54,7 +54,6 @@ static void check_read(const struct run *r, const struct msg_chunk_read_reply *m
         at += len;
     }
     must(at == payload_len(p) && crc == m->crcs.len, "a read has more than it says");
-    (void)r;
     free(all);
 }
 
@@ -64,12 +63,9 @@ static void on_reply(struct run *r, const struct effect *e)
     struct arena a;
     must(e->to.request < r->requests && !r->answered[e->to.request], "a request is answered twice");
     r->answered[e->to.request] = true;
-    arena_init(&a, WIRE_ARENA_MAX);
-    must(msg_decode(e->type, slice_data(e->frame) + FRAME_HEADER, e->frame.len - FRAME_HEADER, &m, &a) == 0,
-         "an answer does not decode");
-    feed_learn(&r->feed, wire_desc_of(e->type), msg_body(&m));
+    feed_answer(&r->feed, e, &m, &a);
     if (e->type == (MSG_TYPE_chunk_read | MSG_REPLY_BIT))
-        check_read(r, &m.chunk_read_reply, &e->payload);
+        check_read(&m.chunk_read_reply, &e->payload);
     arena_close(&a);
 }
 

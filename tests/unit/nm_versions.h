@@ -167,6 +167,15 @@ static inline void stamped(struct fixture *f, uint32_t server, uint64_t sequence
     tell(f, server, (struct wire_task_result){.kind = TASK_STAMP, .version = to, .length = LENGTH});
 }
 
+/* All of its servers have the same, and close it in version 2. */
+static inline void sealed_by_all(struct fixture *f)
+{
+    for (uint32_t i = 0; i < f->n_chain; i++)
+        fenced(f, f->chain[i], 7, RESULT_STEADY);
+    for (uint32_t i = 0; i < f->n_chain; i++)
+        stamped(f, f->chain[i], 7, 2, 0);
+}
+
 /* A chunk that is not there yet: its servers make it before anybody hears of it. */
 static inline void open_new(struct fixture *f)
 {

@@ -67,10 +67,7 @@ static void a_member_behind_the_map_never_wins(void **state)
     open_new(f);
     close_file(f);
     moment(f);
-    for (uint32_t i = 0; i < 2; i++)
-        fenced(f, f->chain[i], 7, RESULT_STEADY);
-    for (uint32_t i = 0; i < 2; i++)
-        stamped(f, f->chain[i], 7, 2, 0);
+    sealed_by_all(f);
     open_file(f, 2);
     uint32_t id = ask_open(f, 0);
     for (uint32_t i = 0; i < 2; i++)

@@ -175,10 +175,7 @@ static void a_stamp_nobody_logged_is_gone_past(void **state)
     open_new(f);
     close_file(f);
     moment(f);
-    for (uint32_t i = 0; i < 2; i++)
-        fenced(f, f->chain[i], 7, RESULT_STEADY);
-    for (uint32_t i = 0; i < 2; i++)
-        stamped(f, f->chain[i], 7, 2, 0);
+    sealed_by_all(f);
     open_file(f, 2);
     uint32_t id = ask_open(f, 0);
 
@@ -333,10 +330,7 @@ static void who_has_ended_is_told_no_version(void **state)
     struct msg m = {.type = MSG_TYPE_session_close, .session_close = {.id = next_id(&f->r)}};
 
     assert_int_equal(rig_call(&f->r, &m, NULL), 0);
-    for (uint32_t i = 0; i < 2; i++)
-        fenced(f, f->chain[i], 7, RESULT_STEADY);
-    for (uint32_t i = 0; i < 2; i++)
-        stamped(f, f->chain[i], 7, 2, 0);
+    sealed_by_all(f);
     assert_false(still_waits(f, w));
     for (uint32_t i = 0; i < 2; i++)
         stamped(f, f->chain[i], UINT64_MAX, 3, TASK_OPEN);

@@ -62,7 +62,8 @@ refused "some other file" "$T/old: it is no backup" nm restore "$T/old" "$T/nm"
 head -c 1000 "$T/backup" >"$T/short"
 refused "a backup cut short" "$T/short: it is cut short" nm restore "$T/short" "$T/nm"
 cp "$T/backup" "$T/flipped"
-printf X | dd of="$T/flipped" bs=1 seek=700 conv=notrunc 2>/dev/null
+[ "$(dd if="$T/backup" bs=1 skip=700 count=1 2>/dev/null)" = X ] && other=Y || other=X
+printf $other | dd of="$T/flipped" bs=1 seek=700 conv=notrunc 2>/dev/null
 refused "a damaged backup" "$T/flipped: it is damaged" nm restore "$T/flipped" "$T/nm"
 refused "a folder in use" 'not empty' nm restore "$T/backup" "$T/ss1"
 [ ! -e "$T/nm/identity" ] || fail "a refused restore left a NameServer"

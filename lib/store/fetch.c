@@ -136,7 +136,7 @@ static void fetch_show(struct ss *ss, struct ss_task *t)
                                           .position = r->position,
                                           .order = order_of(r->version, r->sequence)});
     }
-    open_take_writers(ss, c, t->writers, t->n_writers);
+    open_take_writers(ss, c, t->writers, t->n_writers, t->forgot);
 }
 
 static void fetch_finish(struct ss *ss, struct ss_task *t, struct effects *fx)
@@ -304,6 +304,7 @@ static void writers_take(struct ss_task *t, const struct msg_chunk_read_reply *m
     free(t->writers);
     t->writers = xcalloc(m->n_writers + 1, sizeof *t->writers);
     t->n_writers = m->n_writers;
+    t->forgot = m->forgot;
     if (m->n_writers)
         memcpy(t->writers, m->writers, m->n_writers * sizeof *t->writers);
 }

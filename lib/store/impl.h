@@ -256,7 +256,7 @@ struct ss_task {          /* one task of the leader's */
     uint32_t busy;     /* … and those of them that somebody works on */
     uint32_t sequence; /* of its last record */
     struct wire_writer *writers;
-    uint32_t n_writers, suspect;
+    uint32_t n_writers, forgot, suspect;
     int error;
 };
 
@@ -410,10 +410,10 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
 /* A request of this session, whatever it was. */
 struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
-/* The chunk's last writers, oldest first; in the arena. */
-uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a);
-/* A copy that was made knows whom its source knew. It takes no writes before the next version begins. */
-void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n);
+/* The chunk's last writers, oldest first; in the arena. *forgot: up to this version, they are known in part only. */
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a);
+/* A copy that was made knows whom its source knew, until it is restarted. It takes no writes before the next version begins. */
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint32_t forgot);
 void open_close(struct ss *ss);
 /* The bytes of that version: one that has begun and taken no write has those of the one before, perhaps still the map's. */
 bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version);

@@ -114,8 +114,9 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
     list_push(&ss->open_lru, &o->lru);
 }
 
-uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, struct arena *a)
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a)
 {
+    const struct chunk *c = index_find(&ss->index, chunk);
     const struct open_chunk *o = open_find(ss, chunk);
     struct wire_writer *v = o ? arena_alloc(a, o->n_recent, sizeof *v) : NULL;
     uint32_t n = 0;
@@ -126,6 +127,7 @@ uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, s
                 .session = k->session, .number = k->number, .kind = k->kind, .offset = k->offset, .length = k->length};
     }
     *out = v;
+    *forgot = v ? o->forgot : c ? c->version : 0;
     return n;
 }
 
@@ -143,7 +145,7 @@ static struct open_chunk *open_anew(struct ss *ss, uint64_t chunk)
     return o;
 }
 
-void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n)
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint32_t forgot)
 {
     struct open_chunk *o = open_anew(ss, c->id);
     if (!o)
@@ -157,7 +159,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->disk = c->disk;
     o->steady = false;
     o->fenced = true;
-    o->forgot = c->version;
+    o->forgot = forgot;
     o->seen = 0;
     for (uint32_t i = 0; i < n; i++) {
         struct record r = {.session = v[i].session,

@@ -266,7 +266,7 @@ static int reply_build(struct ss *ss, struct read *r, struct msg *reply, struct 
         return DFS_ENOMEM;
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
     if (r->writers)
-        m->n_writers = open_writers(ss, r->chunk, &m->writers, a);
+        m->n_writers = open_writers(ss, r->chunk, &m->writers, &m->forgot, a);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         const struct piece *p = &r->pieces[i];
         struct record rec = {0};

@@ -47,6 +47,7 @@
     F(u64, file)           /* of the last piece's record, as its writer said; for a copy of it */                      \
     F(u32, index)                                                                                                      \
     F(u64, size)                                                                                                       \
-    L(writer, writers, 1024) /* READ_REPAIR */
+    L(writer, writers, 1024) /* READ_REPAIR */                                                                         \
+    F(u32, forgot)           /* up to this version, those are known in part only */
 
 #endif

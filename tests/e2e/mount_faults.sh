@@ -32,6 +32,18 @@ start_ss 2
 wait $writing || fail "a copy while a StorageServer died: $(cat "$T/write.err")"
 for i in 1 2 3 4 5 6; do cmp "$T/data" "$B/w$i" || fail "w$i, written while a StorageServer died"; done
 
+say "one that stays away: who has its place knows what was written before"
+for i in 1 2 3; do
+    cp "$T/data" "$A/w$i" 2>"$T/write.err" &
+    writing=$!
+    sleep 0.2
+    kill_ss $i
+    wait $writing || fail "a copy while a StorageServer went away: $(cat "$T/write.err")"
+    cmp "$T/data" "$B/w$i" || fail "w$i, written while a StorageServer went away"
+    start_ss $i
+    wait_up 3
+done
+
 say "kill -9 of everything: what was closed is there"
 echo closed >"$A/closed"
 kill_all

@@ -139,19 +139,11 @@ static void ops_deliver(struct client *c)
     }
 }
 
-/* It may take a file's last name, or give the name to another content. */
-static bool takes_names(enum client_op_kind k)
-{
-    return k == OP_UNLINK || k == OP_RENAME || k == OP_REMOVE || k == OP_PUT;
-}
-
 static void op_begin(struct op *op, struct effects *fx)
 {
     list_remove(&op->link);
     list_push(&op->c->running, &op->link);
     op->progress = op->c->now.mono;
-    if (takes_names(op->req.kind))
-        files_hold(op->c, fx);
     switch (op->req.kind) {
     case OP_PUT:
         put_begin(op, fx);

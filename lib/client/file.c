@@ -242,6 +242,7 @@ void file_free(struct file *f)
     rpc_stop(&f->extend);
     rpc_stop(&f->tell);
     list_remove(&f->untold);
+    list_remove(&f->telling);
     located_drop(f->page);
     HASH_ITER(hh, f->places, p, next)
     {
@@ -288,6 +289,7 @@ struct file *file_new(struct op *op, const struct wire_attr *a)
     list_init(&f->writes);
     list_init(&f->syncing);
     list_init(&f->untold);
+    list_init(&f->telling);
     list_init(&f->waiting);
     rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
     f->extend.mutation = f->extend.needs_session = true;
@@ -565,7 +567,7 @@ void file_close_begin(struct op *op, struct effects *fx)
     locks_end(op->c, op->req.file);
     rpc_init(&op->rpc, op->c, op, build_close, on_close);
     op->rpc.mutation = op->rpc.needs_session = true;
-    if (f->telling) {
+    if (!list_empty(&f->telling)) {
         file_hold(f, &op->rpc, fx);
     } else if (f->handle && f->lazy) {
         rpc_start_late(&op->rpc);

@@ -54,11 +54,13 @@ struct file {
     struct rpc extend;
     struct list committing; /* ops that wait for it */
     struct place *places;   /* uthash, by index */
-    bool lazy, telling, gone; /* gone: its inode is */
+    bool lazy, gone; /* gone: its inode is, or may be, or may have another content */
     struct located *page;     /* what was last heard of where its chunks are, if it is lazy */
     uint64_t fresh_after;     /* what was asked before is not good enough */
     struct list untold;       /* in client.untold … */
-    uint64_t tell_at;         /* … until then */
+    uint64_t tell_at;         /* … until then; or in client.unheard */
+    struct list telling;      /* in client.tells while the answer is awaited */
+    uint64_t tell_serial;
     struct rpc tell;
     struct list waiting; /* tasks of ops that need the handle */
 };
@@ -132,8 +134,8 @@ void lazy_open_begin(struct op *op, struct effects *fx);
 void file_hold(struct file *f, struct rpc *r, struct effects *fx);
 /* Where the file's chunks are from this one on, if that was heard recently enough; NULL: ask. Borrowed. */
 struct located *file_recent(struct file *f, uint32_t index);
-/* The file's inode is gone: what was last heard, if it covers the index. */
-struct located *file_recent_last(struct file *f, uint32_t index);
+/* The NameServer has no such inode: what it does not know to be open is gone. */
+void file_lost(struct file *f);
 void file_recent_put(struct file *f, struct located *p);
 /* What was heard up to now is not good enough. */
 void file_recent_drop(struct file *f);

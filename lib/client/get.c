@@ -36,6 +36,41 @@ static void build_locate(struct rpc *r, struct msg *m, struct arena *a)
                                     .handle = f ? f->handle : 0};
 }
 
+/* What the page says of the file holds for the get from now on. */
+static void page_use(struct get *g)
+{
+    struct op *op = g->op;
+    const struct msg_locate_reply *p = &g->page->msg.locate_reply;
+    g->located = true;
+    g->page_first = g->page->first;
+    g->ino = p->attr.ino;
+    g->generation = p->attr.generation;
+    g->chunk_size = p->chunk_size;
+    g->end = max_u64(op->req.offset,
+                     min_u64(p->attr.size, op->req.offset + min_u64(op->req.length, UINT64_MAX - op->req.offset)));
+    op->result.attr = attr_of(&p->attr);
+}
+
+/* True: the open file has no inode any more, or not its content. What was known of it still is there for a while, and so are
+ * its bytes (C17). */
+static bool get_stays(struct get *g, struct effects *fx)
+{
+    const struct file *f = g->file ? file_find(g->op->c, g->op->req.file) : NULL;
+    if (!f || !f->gone)
+        return false;
+    g->locating = false;
+    if (!located_covers(f->page, g->page_first)) {
+        op_end(g->op, DFS_ESTALE, "the file was removed or replaced, and it is not known any more where this part of it was");
+        return true;
+    }
+    page_drop(g);
+    g->page = located_ref(f->page);
+    page_use(g);
+    tasks_run(&g->waiting, fx);
+    get_pump(g, fx);
+    return true;
+}
+
 void get_locate(struct get *g, uint32_t first, struct effects *fx)
 {
     if (g->locating)
@@ -43,7 +78,8 @@ void get_locate(struct get *g, uint32_t first, struct effects *fx)
     g->locating = true;
     page_drop(g);
     g->page_first = first;
-    rpc_start(&g->op->rpc, fx);
+    if (!get_stays(g, fx))
+        rpc_start(&g->op->rpc, fx);
 }
 
 static void reads_drop(struct get *g)
@@ -88,42 +124,12 @@ static void get_restart(struct get *g, struct effects *fx)
     get_locate(g, 0, fx);
 }
 
-/* What the page says of the file holds for the get from now on. */
-static void page_use(struct get *g)
-{
-    struct op *op = g->op;
-    const struct msg_locate_reply *p = &g->page->msg.locate_reply;
-    g->located = true;
-    g->page_first = g->page->first;
-    g->ino = p->attr.ino;
-    g->generation = p->attr.generation;
-    g->chunk_size = p->chunk_size;
-    g->end = max_u64(op->req.offset,
-                     min_u64(p->attr.size, op->req.offset + min_u64(op->req.length, UINT64_MAX - op->req.offset)));
-    op->result.attr = attr_of(&p->attr);
-}
-
 void get_locate_again(struct get *g, struct get_read *r, struct effects *fx)
 {
     file_recent_drop(file_find(g->op->c, g->op->req.file));
     g->recent = g->located = false;
     list_push(&g->waiting, &r->t.link);
     get_locate(g, (uint32_t)(g->delivered / g->chunk_size), fx);
-}
-
-/* The open file has no inode any more. What was known of it still is there for a while, and so are its bytes (C17). */
-static bool get_stays(struct get *g, struct effects *fx)
-{
-    struct file *f = file_find(g->op->c, g->op->req.file);
-    struct located *page = f ? file_recent_last(f, g->page_first) : NULL;
-    if (!page)
-        return false;
-    page_drop(g);
-    g->page = located_ref(page);
-    page_use(g);
-    tasks_run(&g->waiting, fx);
-    get_pump(g, fx);
-    return true;
 }
 
 static void on_locate(struct rpc *r, int status, const struct event *ev, struct effects *fx)
@@ -138,10 +144,12 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
         get_restart(g, fx);
         return;
     }
+    if (status == DFS_ENOENT && g->file)
+        file_lost(file_find(op->c, op->req.file));
+    if (get_stays(g, fx))
+        return;
     if (status == 0)
         status = located_new(ev, g->page_first, r->sent, &page);
-    if (status == DFS_ENOENT && g->file && get_stays(g, fx))
-        return;
     if (status == DFS_EPROTO) {
         op_end(op, DFS_EPROTO, "NameServer %s sent a list of chunks that makes no sense", op->c->nm);
         return;

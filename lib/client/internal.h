@@ -67,6 +67,7 @@ struct rpc {
     uint16_t type;  /* of the request last sent */
     bool uncertain; /* a mutation that may have been applied already */
     uint64_t session, number;
+    uint64_t behind;    /* it is not sent before these of client.tells were answered; 0: whenever */
     uint64_t since;     /* start, or last progress */
     uint64_t sent;      /* when the last call left */
     uint64_t nm_serial; /* which choice of NameServer it was sent to */
@@ -159,8 +160,11 @@ struct client {
     struct pool *pools[MAX_REPLICAS + 1];
     uint64_t grant_lifetime; /* ns, as last told; 0: never granted */
     struct list files;       /* open */
-    struct list untold;      /* of those: what the NameServer is to be told of, in the order of when */
+    struct list untold;      /* of those: what the NameServer is to be told of, in the order of when … */
+    struct list unheard;     /* … and what it was told of in vain */
     struct task untold_timer; /* asleep while there are some */
+    struct list tells, behind; /* files the NameServer is being told of, oldest first; tasks that wait for its answers */
+    uint64_t last_tell;
     uint64_t last_lazy;
     uint64_t touched[CLIENT_TOUCHED]; /* by inode: when we last changed a file's content */
     uint32_t puts;           /* running */
@@ -329,8 +333,10 @@ void file_punch_begin(struct op *op, struct effects *fx);
 void file_sync_begin(struct op *op, struct effects *fx);
 void files_close(struct client *c);
 void lazy_init(struct client *c);
-/* The NameServer is told of all open files: what is sent after this comes after it. */
-void files_hold(struct client *c, struct effects *fx);
+/* The NameServer is told of all open files. Returns what an rpc has to be behind to come after that. */
+uint64_t files_hold(struct client *c, struct effects *fx);
+/* The rpc is about to be sent. False: what it is behind has no answer yet; it runs again then. */
+bool files_held(struct rpc *r);
 void get_free(struct op *op);
 
 #endif

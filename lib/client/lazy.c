@@ -7,6 +7,8 @@
  *                        v                                                          v
  *                       gone                                            lives on what is known, for the reader's grace (C17)
  *
+ * So does one of which the NameServer could not be told, once this client gives a name to another content.
+ *
  * That answer also says where the chunks are. It is used for reads as long as anything may be kept in a mount, one second,
  * and not after a write of our own: a StorageServer refuses versions that are not current, so what may be too old is the
  * end of the file, and what was a hole. */
@@ -37,10 +39,10 @@ struct located *file_recent(struct file *f, uint32_t index)
     return ours && now - p->asked < RECENT_MAX ? p : NULL;
 }
 
-struct located *file_recent_last(struct file *f, uint32_t index)
+void file_lost(struct file *f)
 {
-    f->gone = f->lazy && !f->handle;
-    return f->gone && f->page && located_covers(f->page, index) ? f->page : NULL;
+    if (f)
+        f->gone = f->lazy && !f->handle;
 }
 
 void file_recent_put(struct file *f, struct located *p)
@@ -88,24 +90,29 @@ static void refuse_waiting(struct file *f, int status, const struct event *ev)
 static void on_told(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct file *f = CONTAINER_OF(r, struct file, tell);
-    f->telling = false;
+    struct client *c = f->c;
+    list_remove(&f->telling);
     if (status == 0) {
         f->handle = ev->msg->open_reply.handle;
         f->session = r->session;
-        hold_arm(f->c);
+        hold_arm(c);
         tasks_run(&f->waiting, fx);
-        return;
+    } else {
+        f->gone = status == DFS_ENOENT;
+        if (!f->gone)
+            list_push(&c->unheard, &f->untold);
+        refuse_waiting(f, status, ev);
     }
-    f->gone = status == DFS_ENOENT;
-    refuse_waiting(f, status, ev);
+    tasks_run(&c->behind, fx);
 }
 
 static void tell(struct file *f, struct effects *fx)
 {
     list_remove(&f->untold);
-    if (f->telling || f->handle || f->gone)
+    if (!list_empty(&f->telling) || f->handle || f->gone)
         return;
-    f->telling = true;
+    list_push(&f->c->tells, &f->telling);
+    f->tell_serial = ++f->c->last_tell;
     rpc_start(&f->tell, fx);
 }
 
@@ -119,10 +126,30 @@ void file_hold(struct file *f, struct rpc *r, struct effects *fx)
         tell(f, fx);
 }
 
-void files_hold(struct client *c, struct effects *fx)
+uint64_t files_hold(struct client *c, struct effects *fx)
 {
     LIST_FOR_EACH (e, &c->untold)
         tell(CONTAINER_OF(e, struct file, untold), fx);
+    LIST_FOR_EACH (e, &c->unheard)
+        tell(CONTAINER_OF(e, struct file, untold), fx);
+    return c->last_tell;
+}
+
+bool files_held(struct rpc *r)
+{
+    struct client *c = r->t.c;
+    if (!r->behind)
+        return true;
+    const struct list *oldest = list_first(&c->tells);
+    if (oldest && CONTAINER_OF(oldest, struct file, telling)->tell_serial <= r->behind) {
+        list_push(&c->behind, &r->t.link);
+        return false;
+    }
+    LIST_FOR_EACH (e, &c->unheard) { /* what these have open may be lost now */
+        list_remove(e);
+        file_lost(CONTAINER_OF(e, struct file, untold));
+    }
+    return true;
 }
 
 static void untold_run(struct task *t, struct effects *fx)
@@ -142,6 +169,9 @@ static void untold_run(struct task *t, struct effects *fx)
 void lazy_init(struct client *c)
 {
     list_init(&c->untold);
+    list_init(&c->unheard);
+    list_init(&c->tells);
+    list_init(&c->behind);
     task_init(&c->untold_timer, c, NULL, untold_run, NULL);
 }
 

@@ -424,11 +424,23 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     op_end_ok(op);
 }
 
+/* What may take a file's last name comes behind what is open. It is sent along with that, in this order, and keeps it
+ * unless both have to be sent again: then it waits. */
+static void begin_behind(struct op *op, struct effects *fx)
+{
+    uint64_t behind = files_hold(op->c, fx);
+    rpc_start(&op->rpc, fx);
+    op->rpc.behind = behind;
+}
+
 void path_begin(struct op *op, struct effects *fx)
 {
     enum client_op_kind k = op->req.kind;
     rpc_init(&op->rpc, op->c, op, build, answer);
     op->rpc.mutation = (k >= OP_MKDIR && k < OP_STATFS);
     op->rpc.needs_session = op->rpc.mutation;
-    rpc_start(&op->rpc, fx);
+    if (k == OP_UNLINK || k == OP_RENAME || k == OP_REMOVE)
+        begin_behind(op, fx);
+    else
+        rpc_start(&op->rpc, fx);
 }

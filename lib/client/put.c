@@ -187,6 +187,7 @@ static void put_publish(struct put *p, struct effects *fx)
 {
     p->publishing = true;
     p->op->progress = p->op->c->now.mono;
+    p->op->rpc.behind = files_hold(p->op->c, fx); /* the content of a file nobody has open is replaced in place */
     rpc_start(&p->op->rpc, fx);
 }
 
@@ -214,6 +215,7 @@ void put_begin(struct op *op, struct effects *fx)
     task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
     op->rpc.mutation = op->rpc.needs_session = true;
+    files_hold(op->c, fx);
     put_pump(op->put, fx);
 }
 

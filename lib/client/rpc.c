@@ -137,7 +137,7 @@ static void rpc_run(struct task *t, struct effects *fx)
 {
     struct rpc *r = rpc_of(t);
     struct client *c = t->c;
-    if ((t->op && t->op->ended) || !rpc_prepare(r, fx))
+    if ((t->op && t->op->ended) || !files_held(r) || !rpc_prepare(r, fx))
         return;
     struct msg m;
     memset(&m, 0, sizeof m);

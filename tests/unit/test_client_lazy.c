@@ -164,16 +164,122 @@ static void what_stays_open_is_told_and_closed(void **state)
     fake_free(f);
 }
 
+/* By a change of something else. */
+static void make_session(struct fake *f)
+{
+    struct msg m = {.type = MSG_TYPE_mkdir_reply};
+    fake_start(f, (struct client_request){.kind = OP_MKDIR, .path = "/d"});
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    fake_reply(f, fake_expect(f, MSG_TYPE_mkdir, "nm1:1"), &m, NULL);
+    assert_int_equal(f->status, 0);
+}
+
 static void an_unlink_comes_behind_what_is_open(void **state)
 {
     (void)state;
     struct fake *f = with_file();
+    make_session(f);
     (void)open_lazily(f);
     fake_start(f, (struct client_request){.kind = OP_UNLINK, .path = "/f"});
-    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
     struct fake_call *open = fake_expect(f, MSG_TYPE_open, "nm1:1"), *unlink = fake_find(f, MSG_TYPE_unlink);
     assert_true(open < unlink);
     assert_true(open->m.open.id.number < unlink->m.unlink.id.number);
+    fake_free(f);
+}
+
+/* Whether a call of this type is unanswered. */
+static bool is_asked(const struct fake *f, uint16_t type)
+{
+    for (uint32_t i = 0; i < f->n_calls; i++)
+        if (f->calls[i].used && f->calls[i].m.type == type)
+            return true;
+    return false;
+}
+
+static void what_is_sent_again_waits_for_what_is_open(void **state)
+{
+    (void)state;
+    struct fake *f = with_file();
+    make_session(f);
+    (void)open_lazily(f);
+    fake_start(f, (struct client_request){.kind = OP_UNLINK, .path = "/f"});
+    fake_break(f, fake_expect(f, MSG_TYPE_open, "nm1:1"), DFS_ECONNLOST);
+    fake_break(f, fake_expect(f, MSG_TYPE_unlink, "nm1:1"), DFS_ECONNLOST);
+    while (!fake_next(f))
+        fake_sleep(f);
+    f->now.mono += 5 * NS_PER_SEC; /* long enough for any pause */
+    fake_turn(f);
+    assert_false(is_asked(f, MSG_TYPE_unlink));
+    answer_open(f, fake_expect(f, MSG_TYPE_open, "nm1:1"));
+    fake_expect(f, MSG_TYPE_unlink, "nm1:1");
+    fake_free(f);
+}
+
+static int source_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+{
+    (void)arg;
+    *got = min_u64(len, SIZE - offset);
+    memset(buf, 'n', *got);
+    return 0;
+}
+
+/* The same name gets another content; up to where the NameServer is asked something that is not answered here. */
+static void put_over(struct fake *f)
+{
+    fake_start(f, (struct client_request){
+                      .kind = OP_PUT, .path = "/f", .source = {.read = source_read, .size = SIZE, .seekable = true}});
+    for (struct fake_call *k; (k = fake_next(f)) && k->m.type != MSG_TYPE_open && k->m.type != MSG_TYPE_publish;)
+        fake_answer(f, k);
+}
+
+static void a_put_waits_for_what_is_open(void **state)
+{
+    (void)state;
+    struct fake *f = with_file();
+    (void)open_lazily(f);
+    put_over(f);
+    fake_break(f, fake_expect(f, MSG_TYPE_open, "nm1:1"), DFS_ECONNLOST); /* a failover */
+    while (!is_asked(f, MSG_TYPE_open)) {
+        assert_false(is_asked(f, MSG_TYPE_publish));
+        if (fake_next(f))
+            fake_answer(f, fake_next(f));
+        else
+            fake_sleep(f);
+    }
+    while (fake_next(f)->m.type != MSG_TYPE_open)
+        fake_answer(f, fake_next(f));
+    assert_int_equal(f->writes, 1);
+    assert_false(is_asked(f, MSG_TYPE_publish));
+    answer_open(f, fake_next(f));
+    fake_publish(f, fake_expect(f, MSG_TYPE_publish, "nm1:1"));
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, 0);
+    fake_free(f);
+}
+
+static void what_cannot_be_told_keeps_its_content(void **state)
+{
+    (void)state;
+    struct fake *f = with_file();
+    struct sunk s;
+    uint64_t file = open_lazily(f);
+    fake_refuse(f, wait_for_open(f), DFS_ENOSPC, "", "");
+    put_over(f);
+    fake_refuse(f, fake_expect(f, MSG_TYPE_open, "nm1:1"), DFS_ENOSPC, "", ""); /* once more */
+    while (fake_next(f)->m.type != MSG_TYPE_open)
+        fake_answer(f, fake_next(f));
+    assert_false(is_asked(f, MSG_TYPE_publish));
+    fake_refuse(f, fake_next(f), DFS_ENOSPC, "", ""); /* and again */
+    fake_publish(f, fake_expect(f, MSG_TYPE_publish, "nm1:1"));
+    assert_int_equal(f->status, 0);
+    client_refresh(f->c, file);
+    f->now.mono += 60 * NS_PER_SEC;
+    fake_start(f, read_of(file, &s));
+    assert_false(is_asked(f, MSG_TYPE_locate));
+    fake_read(f, fake_find(f, MSG_TYPE_chunk_read), false);
+    check_read(f, &s);
+    fake_start(f, (struct client_request){.kind = OP_CLOSE, .file = file});
+    assert_int_equal(f->status, 0);
     fake_free(f);
 }
 
@@ -281,6 +387,9 @@ int main(void)
         cmocka_unit_test(a_server_that_has_moved_on_is_believed),
         cmocka_unit_test(what_stays_open_is_told_and_closed),
         cmocka_unit_test(an_unlink_comes_behind_what_is_open),
+        cmocka_unit_test(what_is_sent_again_waits_for_what_is_open),
+        cmocka_unit_test(a_put_waits_for_what_is_open),
+        cmocka_unit_test(what_cannot_be_told_keeps_its_content),
         cmocka_unit_test(a_close_goes_with_the_next_change),
         cmocka_unit_test(a_close_goes_alone_after_a_while),
         cmocka_unit_test(a_lock_makes_it_known),

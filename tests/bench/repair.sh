@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: MIT
 # How fast lost copies are made again, and what others notice of it. One NameServer and three StorageServers on this machine,
 # goal 2; one StorageServer is killed. Small chunks: copies a second. Large ones: bytes a second, beside cp and sync of as
-# many bytes on the same disk. Foreground: p99 of small gets and puts before, and while a repair runs.
+# many bytes on the same disk. Foreground: p99 of small gets and puts before, and while a repair runs. Stall: the slowest
+# operation of a load in the middle of which the server is killed.
 
 set -eu
 
@@ -12,14 +13,14 @@ Usage: sh tests/bench/repair.sh [OPTION]...
 
   --files N     small files of 4 KiB (default 60000)
   --large SIZE  bytes of large files, in MiB (default 1024)
-  --only WORDS  some of "small large foreground" (default all)
+  --only WORDS  some of "small large foreground stall" (default all)
   --dir DIR     where all servers keep their data (default build/repair; removed at the end)
   --bin DIR     the programs (default build/release/bin)
 HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-FILES=60000 LARGE=1024 ONLY="small large foreground" DIR=$ROOT/build/repair BIN=$ROOT/build/release/bin
+FILES=60000 LARGE=1024 ONLY="small large foreground stall" DIR=$ROOT/build/repair BIN=$ROOT/build/release/bin
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -70,8 +71,8 @@ lose() { # kills the victim; $lost chunks; repair begins at $begun
     lost=$(number under_replicated)
 }
 whole() { until [ "$(number under_replicated)" = 0 ]; do sleep 0.02; done; }
-p99() { # FILE OP
-    sed -n "s/.*\"op\":\"$2\".*\"p99_us\":\([0-9]*\).*/\1/p" "$1" | tail -1
+field() { # FILE OP NAME
+    sed -n "s/.*\"op\":\"$2\".*\"$3\":\([0-9]*\).*/\1/p" "$1" | tail -1
 }
 
 small() {
@@ -108,8 +109,22 @@ foreground() {
         lose
         until [ "$(ms)" -ge "$begun" ]; do sleep 0.01; done
         "$BIN/dfs-bench" $op --seconds 2 --size 4k -c 8 --json "$DIR/during" >/dev/null
-        echo "foreground: p99 of ${op}s $(p99 "$DIR/before" $op) us, while repairing $(p99 "$DIR/during" $op) us" \
+        echo "foreground: p99 of ${op}s $(field "$DIR/before" $op p99_us) us, while repairing $(field "$DIR/during" $op p99_us) us" \
             "($lost to $(number under_replicated) chunks left)"
+    done
+}
+stall() {
+    for load in "mix -c 16" "rand -c 4 --depth 4 --size 64m"; do
+        start
+        "$BIN/dfs-bench" $load --seconds 12 --verify --json "$DIR/stall" >/dev/null 2>"$DIR/stall.err" &
+        loading=$!
+        sleep 5
+        kill -9 "$victim"
+        wait $loading || echo "stall: ${load%% *}: FAILED: $(head -2 "$DIR/stall.err")"
+        for op in $(grep -o '"op":"[a-z_]*"' "$DIR/stall" | sed 's/.*:"\(.*\)"/\1/' | sort -u); do
+            echo "stall: ${load%% *}: slowest $op $(($(field "$DIR/stall" "$op" max_us) / 1000)) ms," \
+                "errors $(field "$DIR/stall" "$op" errors)"
+        done
     done
 }
 for what in $ONLY; do $what; done

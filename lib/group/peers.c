@@ -342,6 +342,24 @@ static bool unpack(const struct event *ev, struct buf **recs, struct raft_entry 
     return true;
 }
 
+/* Raft's log begins behind a snapshot of ours, and libraft 0.22.1 takes what lies before for new, though it is only late. It
+ * is committed, and so every leader's: the message is made to begin there. Returns how many of its entries are left out. */
+static uint32_t behind_snapshot(const struct nm *nm, const struct msg_peer_append *a, struct raft_append_entries *r)
+{
+    const raft_index snapshot = nm->raft.trail.snapshot.index;
+    uint32_t skip = 0;
+
+    r->prev_log_index = a->previous_index;
+    r->prev_log_term = a->previous_term;
+    if (a->previous_index < snapshot) {
+        skip = (uint32_t)min_u64(a->n_entries, snapshot - a->previous_index);
+        r->prev_log_index = snapshot;
+        r->prev_log_term = nm->raft.trail.snapshot.term;
+    }
+    r->n_entries = a->n_entries - skip;
+    return skip;
+}
+
 static void take_append(struct nm *nm, struct peer *p, const struct event *ev, struct effects *fx)
 {
     const struct msg_peer_append *a = &ev->msg->peer_append;
@@ -349,25 +367,21 @@ static void take_append(struct nm *nm, struct peer *p, const struct event *ev, s
     struct raft_entry entries[ENTRIES_MAX];
     struct buf *recs[ENTRIES_MAX] = {0};
     void *batch = NULL;
+    r.append_entries = (struct raft_append_entries){.version = 2, .term = a->term, .leader_commit = a->commit};
+    uint32_t skip = behind_snapshot(nm, a, &r.append_entries), n = a->n_entries - skip;
 
-    if (a->n_entries > 0 && !unpack(ev, recs, entries))
+    if (n > 0 && !unpack(ev, recs, entries))
         fx_log(fx, LOG_WARN, "nm.entries_damaged", "peer=%s previous=%" PRIu64, ev->peer, a->previous_index);
-    else if (a->n_entries > 0)
+    else if (n > 0)
         batch = raft_malloc(1); /* raft frees it, unless it has us persist entries of it */
-    if (a->n_entries == 0 || batch != NULL) {
-        for (uint32_t i = 0; i < a->n_entries; i++)
-            entries[i].batch = batch;
-        nm->received = recs;
-        nm->received_first = a->previous_index + 1;
-        nm->n_received = a->n_entries;
+    if (n == 0 || batch != NULL) {
+        for (uint32_t i = 0; i < n; i++)
+            entries[skip + i].batch = batch;
+        nm->received = recs + skip;
+        nm->received_first = r.append_entries.prev_log_index + 1;
+        nm->n_received = n;
         nm->took_entries = false;
-        r.append_entries = (struct raft_append_entries){.version = 2,
-                                                        .term = a->term,
-                                                        .prev_log_index = a->previous_index,
-                                                        .prev_log_term = a->previous_term,
-                                                        .leader_commit = a->commit,
-                                                        .entries = entries,
-                                                        .n_entries = a->n_entries};
+        r.append_entries.entries = entries + skip;
         receive(nm, p, &r, fx);
         nm->n_received = 0;
         nm->received = NULL;

@@ -329,6 +329,41 @@ static void test_the_newest_log_learns_of_a_higher_term(void **state)
     group_free(g);
 }
 
+/* A leader sends again what it got no answer for; meanwhile its follower has put it into a snapshot, and dropped it. */
+static void test_entries_below_a_snapshot_are_no_news(void **state)
+{
+    struct group *g = group_new(1500);
+    const struct wire_peer_entry late[] = {{.term = 1, .type = 1}, {.term = 1, .type = 1}};
+    struct msg m = {.type = MSG_TYPE_peer_append};
+
+    (void)state;
+    group_join(g, 1);
+    fill(g, 0, "a", 60);
+    group_pass(g, NS_PER_SEC);
+    const char *first = strstr(g->m[1].logged, "nm.snapshot_taken");
+    assert_non_null(first);
+    assert_non_null(strstr(first + 1, "nm.snapshot_taken")); /* from the second on the log is trimmed */
+    const struct meta_member *leader = meta_member_by_id(nm_meta(g->m[0].nm), 1);
+    const char *term = strstr(g->m[0].logged, " term=");
+    assert_non_null(term);
+    m.peer_append = (struct msg_peer_append){.peer = {.from = 1,
+                                                      .to = 2,
+                                                      .uuid_hi = leader->uuid_hi,
+                                                      .uuid_lo = leader->uuid_lo,
+                                                      .addr = str_of(g->m[0].address)},
+                                             .term = strtoull(term + strlen(" term="), NULL, 10),
+                                             .entries = (struct wire_peer_entry *)(uintptr_t)late,
+                                             .n_entries = 2};
+    assert_int_equal(group_call(g, 1, &m, NS_PER_SEC), 0);
+    m.peer_append.previous_index = 3;
+    m.peer_append.previous_term = 1;
+    assert_int_equal(group_call(g, 1, &m, NS_PER_SEC), 0);
+    fill(g, 0, "b", 5);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 1);
+    group_free(g);
+}
+
 /* The first NameServer makes the second a voter, which does not hear of it; then it needs the second's vote. */
 static void test_a_voter_that_does_not_know_it_yet_votes(void **state)
 {
@@ -472,6 +507,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_removed_stays_out),
         cmocka_unit_test(test_a_wiped_folder_is_no_member),
         cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_entries_below_a_snapshot_are_no_news),
         cmocka_unit_test(test_the_newest_log_learns_of_a_higher_term),
         cmocka_unit_test(test_a_clock_ahead_of_the_last_leaders_empties_no_trash),
         cmocka_unit_test(test_a_voter_that_does_not_know_it_yet_votes),

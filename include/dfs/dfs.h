@@ -396,8 +396,8 @@ int dfs_recover(struct dfs_client *c, unsigned what, dfs_cb cb, void *arg);
 
 /* Where the bytes of a put come from. read() is called on the loop and gives *got bytes, less than len only at the end;
  * offsets normally rise, but a part may be asked for again when a StorageServer fails: at most two chunks (128 MiB) back,
- * or, if the source is seekable, any part. Without that, a put of more than two chunks fails when a server that has some of
- * it is lost before the end.
+ * or, if the source is seekable, any part. What was stored of others on a server that is lost before the end is read back
+ * from another one that has it.
  * DFS_EAGAIN: nothing yet, asked again after a pause of up to a second, or at dfs_resume. Any other non-zero return ends the
  * put with that error. */
 struct dfs_source {

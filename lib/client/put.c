@@ -4,8 +4,8 @@
  * The happy path is: the source's first frame is read, a grant is at hand, frames go to the chain's head as long as the
  * window allows, the source ends, the last acknowledgement arrives, one publish makes the file appear. Possible failures
  * are: a chunk fails (put_chunk.c writes it again, the source is asked for those bytes again), the source fails (nothing
- * appears), the publish is refused because grants are too old or a server was lost (a file of few chunks, or from a
- * source that can be read again, is written again). A file without bytes is a publish without chunks. */
+ * appears), the publish is refused because grants are too old or a server was lost (what is concerned is written again, from the
+ * source or from another server that has it). A file without bytes is a publish without chunks. */
 #include <stdlib.h>
 
 #include "client/put.h"
@@ -104,8 +104,12 @@ void put_pump(struct put *p, struct effects *fx)
                 put_publish(p, fx);
             return;
         }
-        if (k->waiting || p->starved || p->in_flight >= op->c->cfg.window)
+        if (k->waiting || k->back.busy || p->starved || p->in_flight >= op->c->cfg.window)
             return;
+        if (k->back.from) {
+            put_back_read(k, fx);
+            return;
+        }
         if (put_read(p, k, fx) && !op->ended && !k->grant) {
             k->wait.run(&k->wait, fx); /* takes a grant, now or later, and pumps on */
             return;
@@ -142,19 +146,36 @@ static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
     };
 }
 
-/* Grants too old, or a server lost since: what can still be read again is written again. */
-static bool put_again(struct put *p, int status)
+/* What is written again, from the source or, where that is past it, from another server. */
+static void chunk_again(struct put *p, struct put_chunk *k)
 {
-    bool readable = p->n_chunks <= PUT_CHUNKS_OPEN || p->op->req.source.seekable;
-    if ((status != DFS_ESTALE && status != DFS_ENOSERVERS) || p->n_chunks == 0 || !readable || p->rewrites == PUT_REWRITES)
+    if (p->n_chunks > PUT_CHUNKS_OPEN && !p->op->req.source.seekable)
+        put_back_from_here(k);
+    else if (k->index + 1 == p->n_chunks)
+        p->eof = false;
+    put_chunk_again(k);
+}
+
+/* Grants too old: all chunks are written again. Or a server lost since, which the refusal names: those that it had. */
+static bool put_again(struct put *p, const struct event *ev, int status)
+{
+    uint32_t n = 0;
+    if ((status != DFS_ESTALE && status != DFS_ENOSERVERS) || p->n_chunks == 0 || p->rewrites == PUT_REWRITES)
         return false;
     p->rewrites++;
     p->best = 0; /* rewriting much takes long: it is progress, as often as it is allowed */
     p->publishing = false;
     p->first_open = 0;
-    p->eof = false;
-    for (uint32_t i = 0; i < p->n_chunks; i++)
-        put_chunk_again(p->chunks[i]);
+    for (uint32_t i = 0; i < p->n_chunks && status == DFS_ENOSERVERS; i++) {
+        uint32_t server = put_server_named(p->chunks[i]->grant, ev);
+        if (!server)
+            continue;
+        suspect_add(p->op->c, server);
+        chunk_again(p, p->chunks[i]);
+        n++;
+    }
+    for (uint32_t i = 0; i < p->n_chunks && n == 0; i++)
+        chunk_again(p, p->chunks[i]);
     return true;
 }
 
@@ -172,7 +193,8 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
         op_end_ok(op);
         return;
     }
-    if (put_again(op->put, status))
+    bool much = op->put->n_chunks > PUT_CHUNKS_OPEN && op->c->now.mono - op->progress < PUT_PATIENCE;
+    if (!(status == DFS_ENOSERVERS && much) && put_again(op->put, ev, status))
         return;
     if (status == DFS_ENOSERVERS && !op_overdue(op)) {
         /* a server may come back; the refusal is remembered under the old number, so this goes under a new one */
@@ -222,9 +244,11 @@ void put_begin(struct op *op, struct effects *fx)
 uint64_t put_lowest_chunk(const struct op *op)
 {
     uint64_t lowest = UINT64_MAX;
-    for (uint32_t i = 0; op->put && i < op->put->n_chunks; i++)
-        if (op->put->chunks[i]->grant)
-            lowest = min_u64(lowest, op->put->chunks[i]->grant->chunk);
+    for (uint32_t i = 0; op->put && i < op->put->n_chunks; i++) {
+        const struct put_chunk *k = op->put->chunks[i];
+        lowest = k->grant ? min_u64(lowest, k->grant->chunk) : lowest;
+        lowest = k->back.from ? min_u64(lowest, k->back.from->chunk) : lowest;
+    }
     return lowest;
 }
 

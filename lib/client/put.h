@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A put in progress: chunks being written, frames in flight (put.c decides what to read next, put_chunk.c writes). */
+/* A put in progress: chunks being written, frames in flight (put.c decides what to read next, put_chunk.c writes, put_back.c
+ * reads what is there already). */
 #ifndef DFS_CLIENT_PUT_H
 #define DFS_CLIENT_PUT_H
 
@@ -13,6 +14,8 @@
 #define PUT_CHUNKS_MAX 16384u
 /* A publish that is refused for its grants has its chunks written again so often. */
 #define PUT_REWRITES 8u
+/* A server that was lost may only have been restarted: much that was written is not written again before. */
+#define PUT_PATIENCE (5 * NS_PER_SEC)
 
 struct put_chunk {
     struct put *put;
@@ -25,6 +28,13 @@ struct put_chunk {
     uint32_t crc;
     bool full;           /* nothing more to read for it */
     bool waiting;        /* wait is armed */
+    struct {
+        struct task t;
+        struct grant *from; /* read what was written under this one instead of the source; NULL: the source */
+        uint32_t length, crc; /* of that */
+        uint32_t at;          /* which of its servers is asked */
+        bool busy;
+    } back;
 };
 
 struct put_frame {
@@ -60,6 +70,16 @@ void put_chunk_add(struct put_chunk *k, struct slice data, struct effects *fx);
 /* Forgets what was written: the chunk is read and written again under a new grant. */
 void put_chunk_again(struct put_chunk *k);
 static inline bool put_chunk_done(const struct put_chunk *k) { return k->full && k->acked == k->read && k->grant; }
+
+/* The one of the grant's servers that an error is about; 0: it does not say. */
+uint32_t put_server_named(const struct grant *g, const struct event *ev);
+
+/* --- put_back.c --- */
+void put_back_init(struct put_chunk *k);
+/* The chunk is complete. From now on, what is written for it is what was written till now. */
+void put_back_from_here(struct put_chunk *k);
+/* Reads the next frame. */
+void put_back_read(struct put_chunk *k, struct effects *fx);
 
 /* Goes on after a grant, an acknowledgement or a failure. */
 void put_pump(struct put *p, struct effects *fx);

@@ -21,6 +21,7 @@ struct put_chunk *put_chunk_new(struct put *p, uint32_t index)
     k->put = p;
     k->index = index;
     task_init(&k->wait, p->op->c, p->op, chunk_run, NULL);
+    put_back_init(k);
     list_init(&k->frames);
     return k;
 }
@@ -44,6 +45,8 @@ void put_chunk_free(struct put_chunk *k)
 {
     frames_drop(k);
     task_stop(&k->wait);
+    task_stop(&k->back.t);
+    free(k->back.from);
     free(k->grant);
     free(k);
 }
@@ -52,6 +55,8 @@ void put_chunk_again(struct put_chunk *k)
 {
     frames_drop(k);
     task_stop(&k->wait);
+    task_stop(&k->back.t);
+    k->back.busy = false;
     k->put->acked -= k->acked;
     k->read = k->acked = k->crc = 0;
     k->full = false;
@@ -61,19 +66,25 @@ void put_chunk_again(struct put_chunk *k)
     task_sleep(&k->wait);
 }
 
+uint32_t put_server_named(const struct grant *g, const struct event *ev)
+{
+    char text[WIRE_TEXT_MAX + 1];
+    if (!ev || !ev->msg || ev->msg->type != MSG_TYPE_error)
+        return 0;
+    snprintf(text, sizeof text, "%.*s", STR_ARG(ev->msg->error.text));
+    const char *at = strstr(text, "server=");
+    unsigned long id = at ? strtoul(at + strlen("server="), NULL, 10) : 0;
+    for (uint32_t i = 0; i < g->n; i++)
+        if (g->r[i].server == id)
+            return (uint32_t)id;
+    return 0;
+}
+
 /* The server that failed: the text of a chain's error names it, otherwise it is the one we called. */
 static uint32_t failed_server(const struct put_chunk *k, const struct event *ev)
 {
-    if (ev->msg && ev->msg->type == MSG_TYPE_error) {
-        char text[WIRE_TEXT_MAX + 1];
-        snprintf(text, sizeof text, "%.*s", STR_ARG(ev->msg->error.text));
-        const char *at = strstr(text, "server=");
-        unsigned long id = at ? strtoul(at + strlen("server="), NULL, 10) : 0;
-        for (uint32_t i = 0; i < k->grant->n; i++)
-            if (k->grant->r[i].server == id)
-                return (uint32_t)id;
-    }
-    return k->grant->r[0].server;
+    uint32_t named = put_server_named(k->grant, ev);
+    return named ? named : k->grant->r[0].server;
 }
 
 /* A full server is not asked for as long as one that is silent: grants name those with space, as far as there are any. */

@@ -36,7 +36,7 @@ static int check_shape(struct meta *m, const struct msg_publish *r)
 
 static int check_servers(struct meta *m, const struct wire_grant_token *t, uint32_t min_replicas, struct placed *out)
 {
-    uint32_t up = 0;
+    uint32_t up = 0, down = 0;
     out->n_servers = 0;
     for (uint32_t i = 0; i < t->n_servers; i++) {
         const struct meta_server *s = meta_server_by_id(m, t->servers[i].id);
@@ -45,14 +45,16 @@ static int check_servers(struct meta *m, const struct wire_grant_token *t, uint3
         for (uint32_t k = 0; k < i; k++)
             if (t->servers[k].id == s->id)
                 return REFUSE(m, DFS_EINVAL, "grant names storage server %u twice", s->id);
+        if (s->state == SERVER_REMOVED || !s->up)
+            down = s->id;
         if (s->state == SERVER_REMOVED)
             continue;
         out->servers[out->n_servers++] = (uint16_t)s->id;
         up += s->up;
     }
     if (up < min_replicas)
-        return REFUSE(m, DFS_ENOSERVERS, "%u of a chunk's %u storage servers are up, %u are needed", up, t->n_servers,
-                      min_replicas);
+        return REFUSE(m, DFS_ENOSERVERS, "server=%u is down: %u of a chunk's %u storage servers are up, %u are needed",
+                      down, up, t->n_servers, min_replicas);
     return 0;
 }
 

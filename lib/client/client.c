@@ -62,7 +62,7 @@ static void op_free(struct op *op)
     arena_close(&op->arena);
     free((char *)op->req.path);
     free((char *)op->req.path2);
-    free((void *)(uintptr_t)op->req.value);
+    buf_unref(op->value);
     op->c->active--;
     free(op);
 }
@@ -257,13 +257,17 @@ int client_start(struct client *c, const struct client_request *r)
         return err;
     if (c->closing)
         return DFS_ECLOSING;
+    struct buf *value = r->value_len ? buf_new((uint32_t)r->value_len) : NULL;
+    if (r->value_len && !value)
+        return DFS_ENOMEM;
     struct op *op = xcalloc(1, sizeof *op);
     op->c = c;
     op->req = *r;
+    op->value = value;
     context_fill(c, &op->req.at);
     op->req.path = xstrdup(r->path ? r->path : "");
     op->req.path2 = xstrdup(r->path2 ? r->path2 : "");
-    op->req.value = r->value_len ? memcpy(xcalloc(r->value_len, 1), r->value, r->value_len) : NULL;
+    op->req.value = value ? memcpy(value->data, r->value, r->value_len) : NULL;
     arena_init(&op->arena, OP_ARENA_MAX);
     list_init(&op->link);
     list_init(&op->dated);

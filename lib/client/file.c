@@ -165,8 +165,12 @@ static void build_extend(struct rpc *r, struct msg *m, struct arena *a)
 }
 
 /* One for all that wait; those that come while it is under way wait for the next. */
-static void extend_start(struct file *f, struct effects *fx)
+static void gather_run(struct task *t, struct effects *fx)
 {
+    struct file *f = CONTAINER_OF(t, struct file, gather);
+    f->extending = !list_empty(&f->committing);
+    if (!f->extending) /* canceled since */
+        return;
     f->wanted = f->wanted_generation = 0;
     for (struct list *e = f->committing.next; e != &f->committing; e = e->next) {
         const struct pwrite *w = CONTAINER_OF(e, struct pwrite, link);
@@ -176,8 +180,15 @@ static void extend_start(struct file *f, struct effects *fx)
         if (w->generation == f->wanted_generation)
             f->wanted = max_u64(f->wanted, write_end(w));
     }
-    f->extending = true;
     rpc_start(&f->extend, fx);
+}
+
+/* With the next turn: what one flush made durable is told in one batch of answers, of which this may be the first. */
+static void extend_soon(struct file *f)
+{
+    f->extending = true;
+    f->gather.wake = 0;
+    list_push(&f->c->sleeping, &f->gather.link);
 }
 
 /* What an answer says of the file's end. */
@@ -201,6 +212,7 @@ void file_changed(struct op *op, const struct wire_attr *a)
 static void on_extend(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct file *f = CONTAINER_OF(r, struct file, extend);
+    (void)fx;
     f->extending = false;
     if (status == 0) {
         take_size(f, &ev->msg->extend_reply.attr);
@@ -219,10 +231,10 @@ static void on_extend(struct rpc *r, int status, const struct event *ev, struct 
             op_fail_rpc(w->op, status, ev);
     }
     if (!list_empty(&f->committing))
-        extend_start(f, fx);
+        extend_soon(f);
 }
 
-void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
+void file_commit(struct file *f, struct pwrite *w)
 {
     f->dirty = true;
     file_touched(f->c, f->ino);
@@ -233,12 +245,13 @@ void file_commit(struct file *f, struct pwrite *w, struct effects *fx)
     }
     list_push(&f->committing, &w->link);
     if (!f->extending)
-        extend_start(f, fx);
+        extend_soon(f);
 }
 
 void file_free(struct file *f)
 {
     struct place *p, *next;
+    task_stop(&f->gather);
     rpc_stop(&f->extend);
     rpc_stop(&f->tell);
     list_remove(&f->untold);
@@ -292,6 +305,7 @@ struct file *file_new(struct op *op, const struct wire_attr *a)
     list_init(&f->telling);
     list_init(&f->waiting);
     rpc_init(&f->extend, f->c, NULL, build_extend, on_extend);
+    task_init(&f->gather, f->c, NULL, gather_run, NULL);
     f->extend.mutation = f->extend.needs_session = true;
     list_push(&f->c->files, &f->link);
     op->result.attr = attr_of(a);

@@ -52,6 +52,7 @@ struct file {
     struct list writes;  /* not ended, in the order of their serials */
     struct list syncing; /* ops that wait for those before them */
     struct rpc extend;
+    struct task gather;     /* starts it, with the next turn */
     struct list committing; /* ops that wait for it */
     struct place *places;   /* uthash, by index */
     bool lazy, gone; /* gone: its inode is, or may be, or may have another content */
@@ -126,7 +127,7 @@ void place_failed(struct place *p, uint32_t version);
 /* The open file an operation is to write to; NULL: there is none, and the operation has ended. */
 struct file *file_to_write(struct op *op);
 /* The data of this write is durable: ends its op when the size is committed too. */
-void file_commit(struct file *f, struct pwrite *w, struct effects *fx);
+void file_commit(struct file *f, struct pwrite *w);
 
 /* --- lazy.c --- */
 void lazy_open_begin(struct op *op, struct effects *fx);

@@ -52,7 +52,7 @@ static void on_look(struct rpc *r, int status, const struct event *ev, struct ef
     if (!list_empty(&w->frames))
         file_write_go(w, fx);
     else if (!file_punch_more(w, fx))
-        file_commit(w->file, w, fx);
+        file_commit(w->file, w);
 }
 
 bool file_punch_more(struct pwrite *w, struct effects *fx)

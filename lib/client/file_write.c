@@ -23,7 +23,7 @@ static void frame_done(struct frame *f, struct effects *fx)
     w->op->progress = w->op->c->now.mono;
     frame_free(f);
     if (list_empty(&w->frames) && !file_punch_more(w, fx))
-        file_commit(w->file, w, fx);
+        file_commit(w->file, w);
 }
 
 /* All frames below this number have their answers. */
@@ -220,23 +220,16 @@ void file_write_begin(struct op *op, struct effects *fx)
         op_end_ok(op);
         return;
     }
-    struct buf *b = buf_new((uint32_t)op->req.value_len);
-    if (!b) {
-        op_end(op, DFS_ENOMEM, "out of memory");
-        return;
-    }
-    memcpy(b->data, op->req.value, op->req.value_len);
     if (op->req.kind == OP_APPEND)
-        frame_add(w, CHUNK_LAST, 0, slice_take(buf_ref(b), 0, (uint32_t)op->req.value_len), 0)->append = true;
+        frame_add(w, CHUNK_LAST, 0, slice_take(buf_ref(op->value), 0, (uint32_t)op->req.value_len), 0)->append = true;
     for (uint64_t at = 0; at < op->req.value_len && op->req.kind != OP_APPEND;) {
         uint64_t offset = op->req.offset + at;
         uint64_t n = min_u64(op->req.value_len - at, FILE_CHUNK - offset % FILE_CHUNK);
         n = min_u64(n, FILE_FRAME - offset % DFS_BLOCK);
         frame_add(w, (uint32_t)(offset / FILE_CHUNK), (uint32_t)(offset % FILE_CHUNK),
-                  slice_take(buf_ref(b), (uint32_t)at, (uint32_t)n), 0);
+                  slice_take(buf_ref(op->value), (uint32_t)at, (uint32_t)n), 0);
         at += n;
     }
-    buf_unref(b);
     file_write_go(w, fx);
 }
 

@@ -84,7 +84,8 @@ struct backup { /* how far it is */
 struct op {
     struct list link; /* c->starting, c->running or c->ended */
     struct client *c;
-    struct client_request req; /* strings owned */
+    struct client_request req; /* strings owned; its value is … */
+    struct buf *value;         /* … in here, if there is one */
     struct rpc rpc;
     struct put *put;
     struct get *get;
@@ -189,7 +190,7 @@ struct client {
         struct task timer;
     } watch;
 
-    uint32_t shift_block[32]; /* what 4096 zero bytes do to each bit of a CRC (crc.c) */
+    uint32_t shift_block[4][256]; /* what 4096 zero bytes do to each value of each byte of a CRC (crc.c) */
     struct slot *slots;
     uint32_t n_slots, free_slot;
 };

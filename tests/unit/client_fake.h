@@ -200,7 +200,8 @@ static inline void fake_break(struct fake *f, struct fake_call *k, int status)
     fake_turn(f);
 }
 
-static inline void fake_reply(struct fake *f, struct fake_call *k, const struct msg *m, struct payload *payload)
+/* Answers without a turn after it: others may have come with the same read. */
+static inline void fake_tell(struct fake *f, struct fake_call *k, const struct msg *m, struct payload *payload)
 {
     struct bytes b;
     struct arena a;
@@ -218,6 +219,11 @@ static inline void fake_reply(struct fake *f, struct fake_call *k, const struct 
     slice_drop(&head);
     arena_close(&a);
     bytes_close(&b);
+}
+
+static inline void fake_reply(struct fake *f, struct fake_call *k, const struct msg *m, struct payload *payload)
+{
+    fake_tell(f, k, m, payload);
     fake_turn(f);
 }
 

@@ -96,6 +96,7 @@ void on_entry(struct call *k, int status, const struct dfs_result *r)
 {
     struct fuse_entry_param e;
     if (status == 0) {
+        dirs_heard(k, &r->attr);
         attr_entry(k->m, &r->attr, &e);
         if (node_find(k->m, r->attr.ino))
             e.attr_timeout = 0; /* it may be from before something of ours */
@@ -132,6 +133,7 @@ static void on_attr(struct call *k, int status, const struct dfs_result *r)
         return;
     }
     if (status == 0) {
+        dirs_heard(k, &r->attr);
         attr_stat(k->m, &r->attr, &st);
         fuse_reply_attr(k->req, &st, n && n->n_extents ? 0 : (double)k->m->opt.attr_ms / 1000);
     } else {
@@ -151,8 +153,17 @@ static void stat_again(struct call *k)
 
 void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
 {
+    struct mount *m = fuse_req_userdata(req);
+    uint64_t left;
+    const struct dfs_attr *known = dirs_know(m, ino_of(m, ino), &left);
+    struct stat st;
     (void)fi;
-    stat_again(call_new(fuse_req_userdata(req), req, ino, on_attr));
+    if (known) {
+        attr_stat(m, known, &st);
+        fuse_reply_attr(req, &st, (double)left / 1000);
+        return;
+    }
+    stat_again(call_new(m, req, ino, on_attr));
 }
 
 static void on_statfs(struct call *k, int status, const struct dfs_result *r)
@@ -258,7 +269,7 @@ void set_attributes(struct call *k)
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, ino, on_attr);
+    struct call *k = call_new_change(m, req, ino, on_attr);
     (void)fi;
     k->set = (struct dfs_setattr){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
     k->set.what = (set & FUSE_SET_ATTR_MODE ? DFS_SET_MODE : 0) | (set & FUSE_SET_ATTR_UID ? DFS_SET_UID : 0) |

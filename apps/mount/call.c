@@ -99,8 +99,17 @@ struct call *call_new(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done
     k->req = req;
     k->ino = ino_of(m, ino);
     k->done = done;
+    k->order = ++m->last_call;
+    k->began = uv_now(&m->loop);
     m->calls++;
     call_at(m, req, ino, ino);
+    return k;
+}
+
+struct call *call_new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done)
+{
+    struct call *k = call_new(m, req, ino, done);
+    k->alters[0] = k->ino;
     return k;
 }
 
@@ -115,6 +124,11 @@ void on_call(void *arg, int status, const struct dfs_result *r)
 {
     struct call *k = arg;
     k->number = 0;
+    for (size_t i = 0; i < ARRAY_LEN(k->alters); i++)
+        if (k->alters[i])
+            dirs_changed(k->m, k->alters[i], status == 0 ? r->dir_ns : 0);
+    if (k->alters_any)
+        dirs_forget(k->m);
     k->done(k, status, r);
 }
 

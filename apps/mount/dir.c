@@ -74,12 +74,14 @@ void op_fsyncdir(fuse_req_t req, fuse_ino_t ino, int datasync, struct fuse_file_
     fuse_reply_err(req, 0); /* names are durable when they are made */
 }
 
-static bool page_take(struct dir *d, uint64_t number, const struct dfs_result *r)
+static bool page_take(struct mount *m, struct dir *d, uint64_t number, const struct dfs_result *r)
 {
     page_drop(d);
     d->page = xcalloc(r->n_entries + 1, sizeof *d->page);
-    for (size_t i = 0; i < r->n_entries; i++)
+    for (size_t i = 0; i < r->n_entries; i++) {
+        dirs_changed(m, r->entries[i].attr.ino, 0); /* the kernel may be told something newer than what we know */
         d->page[i] = (struct entry){r->entries[i].attr, xstrdup(r->entries[i].name)};
+    }
     d->n = r->n_entries;
     d->page_at = number;
     d->eof = r->eof;
@@ -162,7 +164,7 @@ static void on_page(struct call *k, int status, const struct dfs_result *r)
         call_free(k);
         return;
     }
-    page_take(k->dir, k->changes, r);
+    page_take(k->m, k->dir, k->changes, r);
     fill(k, &len);
     answer(k, len);
 }

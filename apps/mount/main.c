@@ -235,6 +235,7 @@ static int run(struct mount *m)
     uv_loop_close(&m->loop);
     free(m->seen);
     free(m->attrs);
+    free(m->dirs);
     tell(m, m->status != 0);
     return m->status;
 }

@@ -12,7 +12,7 @@
  *   write.c    what was written and is not in the cluster yet
  *   size.c     truncate, fallocate, holes               lock.c   flock and fcntl
  *   notice.c   what others have changed                 append.c O_APPEND
- *   copy.c     copy_file_range */
+ *   copy.c     copy_file_range                            dirs.c   attributes of directories, for a second */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -49,6 +49,9 @@ struct call {
     uint64_t offset;
     struct dir *dir;
     uint8_t *buf;
+    uint64_t order, began; /* calls are counted; ms */
+    uint64_t alters[2];    /* directories, as far as they are some, that are not what they were once it is done; 0: none */
+    bool alters_any;       /* … and another, of which only the name is known */
     struct resizing *resizing;
     struct appending *appending;
     struct copying *copying;
@@ -106,9 +109,11 @@ struct mount {
     struct node *nodes;
     struct seen *seen; /* what files were like when they were opened (node.c) */
     struct told *attrs; /* what the kernel was told of files (attr.c) */
+    struct known_dir *dirs; /* what directories are like (dirs.c) */
     struct notices *notices;
     uint32_t notices_under_way; /* the kernel is being told something on a thread of the pool */
     uint32_t calls;             /* under way */
+    uint64_t last_call;
     uint64_t dirty;             /* bytes in extents */
     struct list writers;        /* requests that wait for room: struct delayed */
     uv_timer_t hurry;           /* runs while something waits to become whole */
@@ -121,6 +126,8 @@ struct mount {
 
 /* --- call.c --- */
 struct call *call_new(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done);
+/* The same for one that changes what it names, or the names in it. */
+struct call *call_new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done);
 void call_free(struct call *k);
 /* The library's callback: arg is the call. */
 void on_call(void *arg, int status, const struct dfs_result *r);
@@ -148,6 +155,16 @@ void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct
 /* Sets what k->set says, then answers with the attributes. */
 void set_attributes(struct call *k);
 void op_statfs(fuse_req_t req, fuse_ino_t ino);
+
+/* --- dirs.c --- */
+/* What the cluster's answer to this call says of a directory. */
+void dirs_heard(const struct call *k, const struct dfs_attr *a);
+/* The directory has changed: by a name of a file that came or went, at that time (ns), or in ways we do not know (0). */
+void dirs_changed(struct mount *m, uint64_t ino, int64_t ns);
+/* Anything may have changed. */
+void dirs_forget(struct mount *m);
+/* What it is like, and for how many ms that may be said still. NULL: the cluster is to be asked. */
+const struct dfs_attr *dirs_know(const struct mount *m, uint64_t ino, uint64_t *left_ms);
 
 /* --- append.c --- */
 /* The answer to a write through a descriptor with O_APPEND; offset: where the kernel thinks the end is. */

@@ -32,7 +32,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_entry);
+    struct call *k = call_new_change(m, req, parent, on_entry);
     call_go(k, dfs_mkdir(m->client, name, mode & 07777, 0, on_call, k));
 }
 
@@ -44,7 +44,7 @@ static uint8_t special_type(mode_t mode)
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_entry);
+    struct call *k = call_new_change(m, req, parent, on_entry);
     uint8_t type = special_type(mode);
     if (S_ISREG(mode))
         call_go(k, dfs_create(m->client, name, mode & 07777, DFS_EXCL, on_call, k));
@@ -55,21 +55,22 @@ void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, 
 void op_unlink(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_done);
+    struct call *k = call_new_change(m, req, parent, on_done);
     call_go(k, dfs_unlink(m->client, name, on_call, k));
 }
 
 void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_done);
+    struct call *k = call_new_change(m, req, parent, on_done);
+    k->alters_any = true;
     call_go(k, dfs_rmdir(m->client, name, on_call, k));
 }
 
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_entry);
+    struct call *k = call_new_change(m, req, parent, on_entry);
     call_go(k, dfs_symlink(m->client, target, name, on_call, k));
 }
 
@@ -80,7 +81,9 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
         fuse_reply_err(req, EINVAL);
         return;
     }
-    struct call *k = call_new(m, req, parent, on_done);
+    struct call *k = call_new_change(m, req, parent, on_done);
+    k->alters[1] = ino_of(m, to);
+    k->alters_any = true;
     call_at(m, req, parent, to);
     unsigned how = (flags & RENAME_NOREPLACE ? DFS_EXCL : 0) | (flags & RENAME_EXCHANGE ? DFS_SWAP : 0);
     call_go(k, dfs_rename(m->client, name, to_name, how, on_call, k));
@@ -89,7 +92,8 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, ino, on_entry);
+    struct call *k = call_new_change(m, req, ino, on_entry);
+    k->alters[1] = ino_of(m, to);
     call_at(m, req, ino, to);
     call_go(k, dfs_link(m->client, "", name, on_call, k));
 }

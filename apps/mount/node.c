@@ -228,7 +228,7 @@ static void on_create(struct call *k, int status, const struct dfs_result *r)
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new(m, req, parent, on_create);
+    struct call *k = call_new_change(m, req, parent, on_create);
     unsigned flags = DFS_LAZY | DFS_READ | DFS_WRITE | DFS_CREATE | (fi->flags & O_EXCL ? DFS_EXCL : 0);
     k->fi = *fi;
     call_go(k, dfs_open(m->client, name, flags, mode & 07777, on_call, k));

@@ -60,7 +60,10 @@ static void next_batch(struct notices *q)
 static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
 {
     struct notices *q = arg;
+    if (!v)
+        dirs_forget(q->m);
     for (size_t i = 0; v && i < n; i++) {
+        dirs_changed(q->m, v[i].ino, 0);
         const struct node *open = v[i].name ? NULL : node_find(q->m, v[i].ino);
         if (open)
             node_refresh(open);

@@ -21,7 +21,7 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }
-    struct call *k = call_new(m, req, ino, on_done);
+    struct call *k = call_new_change(m, req, ino, on_done);
     unsigned how = (flags & XATTR_CREATE ? DFS_EXCL : 0) | (flags & XATTR_REPLACE ? DFS_REPLACE : 0);
     call_go(k, dfs_setxattr(m->client, "", name, value, size, how | DFS_NOFOLLOW, on_call, k));
 }
@@ -105,6 +105,6 @@ void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }
-    struct call *k = call_new(m, req, ino, on_done);
+    struct call *k = call_new_change(m, req, ino, on_done);
     call_go(k, dfs_removexattr(m->client, "", name, DFS_NOFOLLOW, on_call, k));
 }

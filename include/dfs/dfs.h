@@ -234,6 +234,7 @@ struct dfs_result {
     bool lock_here;                      /* lock_query: this client has it */
     uint64_t offset;                     /* append: where it is */
     uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
+    int64_t dir_ns;                      /* open that made a name, unlink: when the directory changed; 0: not told */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
 

@@ -324,10 +324,10 @@ static void on_open(struct rpc *r, int status, const struct event *ev, struct ef
     }
     const struct msg_open_reply *m = &ev->msg->open_reply;
     struct file *f = file_new(op, &m->attr);
-    f->id = f->handle = m->handle;
+    op->result.file = f->id = f->handle = m->handle;
     f->session = r->session;
     hold_arm(f->c);
-    op->result.file = f->id;
+    op->result.dir_ns = m->dir_ns;
     if (op->req.flags & DFS_TRUNCATE && m->attr.size > 0)
         file_cut_opened(op, fx);
     else

@@ -374,6 +374,9 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
     case MSG_TYPE_create_reply:
         op->result.attr = attr_of(&m->create_reply.attr);
         break;
+    case MSG_TYPE_unlink_reply:
+        op->result.dir_ns = m->unlink_reply.dir_ns;
+        break;
     case MSG_TYPE_symlink_reply:
         op->result.attr = attr_of(&m->symlink_reply.attr);
         break;

@@ -122,6 +122,7 @@ int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *
     const struct session *s = idmap_find(&m->sessions, r->id.session);
     if (s->n_handles == META_HANDLES_MAX)
         return REFUSE(m, DFS_EMFILE, "a session may have %u files open", META_HANDLES_MAX);
+    reply->open_reply.dir_ns = w.ino == 0 ? st->time_ns : 0;
     if (w.ino == 0)
         w.ino = meta_file_new(m, st, &w, r->mode, r->uid, r->gid, r->goal);
     uint64_t id = m->next_handle++;

@@ -18,7 +18,7 @@ int meta_op_unlink(struct meta *m, const struct stamp *st, const struct msg_unli
         return DFS_ENOTDIR;
     meta_unlink(m, st, w.parent, w.name);
     reply->type = MSG_TYPE_unlink_reply;
-    reply->unlink_reply.reserved = 0;
+    reply->unlink_reply = (struct msg_unlink_reply){.dir_ns = st->time_ns};
     return 0;
 }
 

@@ -365,7 +365,10 @@
     R(request_id, id)                                                                                                  \
     F(u64, dir)                                                                                                        \
     F(path, path)
-#define MSG_unlink_reply(F, R, L) F(u8, reserved)
+#define MSG_unlink_reply(F, R, L)                                                                                      \
+    F(u8, reserved)                                                                                                    \
+    F(later, minor_1)                                                                                                  \
+    F(i64, dir_ns) /* the directory's times of change */
 
 #define MSG_rmdir(F, R, L)                                                                                             \
     R(request_id, id)                                                                                                  \

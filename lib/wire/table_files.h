@@ -15,7 +15,9 @@
     F(u8, goal)
 #define MSG_open_reply(F, R, L)                                                                                        \
     F(u64, handle)                                                                                                     \
-    R(attr, attr)
+    R(attr, attr)                                                                                                      \
+    F(later, minor_1)                                                                                                  \
+    F(i64, dir_ns) /* the directory's times of change, if it has got this name just now; otherwise 0 */
 
 /* Gives up a handle, with the locks taken through it. One that is closed already is no error. */
 #define MSG_close(F, R, L)                                                                                             \

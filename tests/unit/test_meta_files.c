@@ -33,6 +33,27 @@ static void a_handle_is_opened_as_open_says(void **state)
     world_stop(&w);
 }
 
+/* Who keeps a directory's attributes need not ask for them after each name: the answer has its time. */
+static void answers_say_when_the_directory_changed(void **state)
+{
+    (void)state;
+    struct world w;
+    uint64_t h = 0;
+    with_servers(&w);
+    struct client c = client_open(&w, 1);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_WRITE | OPEN_CREATE, &h), 0);
+    int64_t made_ns = w.reply.open_reply.dir_ns;
+    assert_true(made_ns > 0);
+    assert_int_equal(made_ns, w_attr(&w, "/")->mtime_ns);
+    assert_int_equal(f_open(&w, &c, ROOT_INO, "/f", OPEN_WRITE | OPEN_CREATE, &h), 0);
+    assert_int_equal(w.reply.open_reply.dir_ns, 0); /* it was there */
+    assert_int_equal(w_unlink(&w, "/f"), 0);
+    int64_t removed_ns = w.reply.unlink_reply.dir_ns;
+    assert_true(removed_ns > made_ns);
+    assert_int_equal(removed_ns, w_attr(&w, "/")->ctime_ns);
+    world_stop(&w);
+}
+
 /* The chunk is mapped: 1; removed: 2; unknown: 0. */
 static int chunk_is(struct world *w, uint64_t chunk)
 {
@@ -153,6 +174,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_handle_is_opened_as_open_says),
+        cmocka_unit_test(answers_say_when_the_directory_changed),
         cmocka_unit_test(what_is_open_outlives_its_names),
         cmocka_unit_test(what_is_open_outlives_its_replacement),
         cmocka_unit_test(a_session_takes_its_handles_along),

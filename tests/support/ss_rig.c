@@ -13,7 +13,7 @@
 
 void rig_init(struct rig *r, uint64_t seed, uint32_t servers, uint32_t disks, uint64_t capacity)
 {
-    memset(r, 0, sizeof *r);
+    memset(r, 0, offsetof(struct rig, answers));
     rng_seed(&r->rng, seed);
     r->n_servers = servers;
     r->n_disks = disks;
@@ -171,6 +171,7 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
     struct msg m, a = {0};
     struct arena arena;
     struct wire_chunk_id remove[16];
+    bool by_report = r->report_epoch != 0;
     arena_init(&arena, WIRE_ARENA_MAX);
     int err = msg_decode(q->type, slice_data(q->head), q->head.len, &m, &arena);
     assert(!err);
@@ -180,7 +181,7 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         return;
     }
     for (uint32_t i = 0; i < r->n_remove; i++)
-        remove[i] = (struct wire_chunk_id){r->remove[i], UINT32_MAX};
+        remove[i] = (struct wire_chunk_id){r->remove[i], r->remove_version ? r->remove_version : UINT32_MAX};
     if (r->nm_error) {
         a.type = MSG_TYPE_error;
         a.error.code = (uint16_t)-r->nm_error;
@@ -196,7 +197,7 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
     } else if (q->type == MSG_TYPE_heartbeat) {
         a.type = MSG_TYPE_heartbeat_reply;
         a.heartbeat_reply = (struct msg_heartbeat_reply){
-            .epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove, .n_remove = r->n_remove};
+            .epoch = r->epoch, .lease_ms = r->lease_ms, .remove = remove, .n_remove = by_report ? 0 : r->n_remove};
         a.heartbeat_reply.inventory = r->inventory;
         a.heartbeat_reply.inventory_below = r->inventory_below;
         r->disks_failed = m.heartbeat.disks_failed;
@@ -209,7 +210,8 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         r->told += m.inventory.eof && m.inventory.run == r->inventory;
     } else {
         a.type = MSG_TYPE_report_reply;
-        a.report_reply.epoch = r->epoch;
+        a.report_reply = (struct msg_report_reply){
+            .epoch = by_report ? r->report_epoch : r->epoch, .remove = remove, .n_remove = by_report ? r->n_remove : 0};
         r->reported = m.report.n_chunks;
         for (uint32_t i = 0; i < m.report.n_chunks && i < ARRAY_LEN(r->held); i++)
             r->held[i] = m.report.chunks[i];
@@ -462,17 +464,6 @@ int rig_open(struct rig *r, uint32_t i, char *why, size_t len)
     return err;
 }
 
-void rig_start(struct rig *r)
-{
-    char why[256];
-    for (uint32_t i = 0; i < r->n_servers; i++) {
-        int err = r->ss[i] ? 0 : rig_open(r, i, why, sizeof why);
-        if (err)
-            fprintf(stderr, "server %u: %s\n", i, why);
-        assert(!err);
-    }
-}
-
 static void lose_mail(struct rig *r, int server)
 {
     uint32_t kept = 0;
@@ -531,6 +522,7 @@ static uint32_t send_write(struct rig *r, uint32_t first, uint32_t n, struct msg
         chain[i - 1] = (struct wire_replica){.server = (first + i) % RIG_SERVERS + 1, .addr = str_of(addrs[i])};
     }
     m.chunk_write.version = r->version;
+    m.chunk_write.sequence = r->sequence;
     m.chunk_write.flags = r->mapped ? WRITE_MAPPED : 0;
     m.chunk_write.chain = chain;
     m.chunk_write.n_chain = n - 1;

@@ -52,7 +52,6 @@ struct rig {
     struct effects fx;
     struct rig_mail *mail;
     uint32_t n_mail, cap_mail;
-    struct rig_answer answers[RIG_REQUESTS];
     uint32_t n_answers;
     struct {
         uint64_t token;
@@ -62,8 +61,10 @@ struct rig {
     /* the NameServer */
     uint64_t cluster, epoch;
     uint32_t lease_ms;
-    uint64_t remove[16]; /* ordered away with the next heartbeats, version UINT32_MAX */
-    uint32_t n_remove;
+    uint64_t remove[16]; /* ordered away with the next heartbeats */
+    uint32_t n_remove, remove_version; /* up to this version; 0: of any */
+    uint64_t report_epoch;             /* not heartbeats but answers to reports order them away, in this epoch */
+    uint64_t sequence;                 /* of writes, as from the member above; 0: as from a client */
     uint32_t registers, heartbeats, reported; /* reported: chunks in the last complete report */
     uint64_t inventory, inventory_below;      /* wanted */
     struct wire_found found[RIG_FOUND];       /* what inventories told */
@@ -91,6 +92,7 @@ struct rig {
     uint32_t punches, unlinks;      /* submitted */
     uint32_t disk_ops, cut_at;      /* completed; when this many are, nothing moves any more (0: never) */
     char last_log[300];
+    struct rig_answer answers[RIG_REQUESTS]; /* each is cleared when it is taken: most of a rig is this */
 };
 
 void rig_init(struct rig *r, uint64_t seed, uint32_t servers, uint32_t disks, uint64_t capacity);

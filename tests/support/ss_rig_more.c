@@ -1,8 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 #include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "support/ss_rig.h"
+
+void rig_start(struct rig *r)
+{
+    char why[256];
+    for (uint32_t i = 0; i < r->n_servers; i++) {
+        int err = r->ss[i] ? 0 : rig_open(r, i, why, sizeof why);
+        if (err)
+            fprintf(stderr, "server %u: %s\n", i, why);
+        assert(!err);
+    }
+}
 
 struct stamping {
     struct rig *r;

@@ -61,6 +61,8 @@ struct fake {
     uint32_t n_map;
     uint64_t held; /* by the last hold */
     uint32_t holds, grants_asked, grant_calls, publishes, writes, reads;
+    uint32_t damage_at; /* which byte of a read is damaged, and how */
+    uint8_t damage;
     uint32_t odd; /* writes that end inside a megabyte of their chunk */
 };
 
@@ -361,7 +363,9 @@ static inline void fake_read(struct fake *f, struct fake_call *k, bool damage)
     /* in two parts, as it may come from a socket */
     uint32_t cut = n / 3;
     struct payload p = {{slice_copy(c->data + q->offset, cut), slice_copy(c->data + q->offset + cut, n - cut)}};
-    if (damage)
+    if (damage && f->damage)
+        slice_data(p.part[f->damage_at >= cut])[f->damage_at - (f->damage_at >= cut ? cut : 0)] ^= f->damage;
+    else if (damage)
         slice_data(p.part[1])[0] ^= 1;
     struct wire_piece piece = {q->offset, n};
     struct msg m = {.type = MSG_TYPE_chunk_read_reply};

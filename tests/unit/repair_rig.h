@@ -340,6 +340,7 @@ static inline void cluster_expect_whole(struct cluster *k)
             assert_non_null(c);
             assert_false(c->damaged);
             assert_int_equal(c->length, FAKE_LENGTH);
+            assert_true(c->version > 0);
         }
     }
     for (uint32_t id = 1; id <= k->n; id++)

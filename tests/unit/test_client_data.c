@@ -124,6 +124,34 @@ static void wrong_bytes_are_not_delivered_but_read_elsewhere(void **state)
     fake_free(f);
 }
 
+/* Each byte of what a server sent in turn. */
+static void any_flipped_byte_of_a_read_is_noticed(void **state)
+{
+    struct fake *f = NULL;
+    struct file s = file_of(1500, 4);
+    (void)state;
+    for (uint32_t at = 0; at < s.size; at++) {
+        if (at % 16 == 0) { /* it keeps all it was asked */
+            if (f)
+                fake_free(f);
+            f = fake_new();
+            s.furthest = 0;
+            put_all(f, &s);
+        }
+        f->damage_at = at;
+        f->damage = (uint8_t)(1u << at % 8);
+        s.got = 0;
+        fake_start(f, get_of(&s));
+        fake_locate(f, fake_expect(f, MSG_TYPE_locate, "nm1:1"));
+        fake_read(f, fake_next(f), true);
+        assert_true(s.got == 0 && !f->ended && f->suspects > 0);
+        fake_read(f, fake_next(f), false);
+        assert_true(f->ended == 1 && f->status == 0 && s.got == s.size);
+    }
+    test_free(s.data);
+    fake_free(f);
+}
+
 /* Every block fits its checksum, yet it is not this chunk: an old copy, say. */
 static void right_blocks_of_the_wrong_chunk_are_refused(void **state)
 {
@@ -355,6 +383,7 @@ int main(void)
         cmocka_unit_test(unused_grants_are_dropped_before_they_expire),
         cmocka_unit_test(a_slow_put_holds_its_grants),
         cmocka_unit_test(wrong_bytes_are_not_delivered_but_read_elsewhere),
+        cmocka_unit_test(any_flipped_byte_of_a_read_is_noticed),
         cmocka_unit_test(right_blocks_of_the_wrong_chunk_are_refused),
         cmocka_unit_test(when_no_replica_is_good_the_error_names_one),
         cmocka_unit_test(replies_in_any_order_are_delivered_in_order),

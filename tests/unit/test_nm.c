@@ -418,6 +418,10 @@ static void test_bad_times_are_refused(void **state)
     r->cfg.serve_lease = 5 * NS_PER_SEC;
     assert_int_equal(rig_open(r, true), DFS_EINVAL);
     assert_non_null(strstr(r->why, "serve lease"));
+    r->cfg.serve_lease = 0;
+    r->cfg.read_lease = 2 * NS_PER_SEC;
+    assert_int_equal(rig_open(r, true), DFS_EINVAL);
+    assert_non_null(strstr(r->why, "wait of a new leader"));
 }
 
 static void test_status_tells_who_leads(void **state)

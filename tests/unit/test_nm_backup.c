@@ -316,11 +316,12 @@ static void test_what_is_no_whole_backup_is_refused(void **state)
     uint8_t head[64];
 
     memcpy(good, p, size);
-    for (uint64_t at = 0; at < size; at += at < 700 || at > size - 64 ? 1 : 13) {
-        memdisk_flip(f->copy, "backup", at, 0x10);
+    for (uint64_t at = 0; at < size; at++) {
+        uint8_t bit = (uint8_t)(1u << at % 8);
+        assert_true(memdisk_flip(f->copy, "backup", at, bit));
         assert_true(nm_check_backup(f->copy, "backup", f->why, sizeof f->why) != 0);
         assert_true(strlen(f->why) > 0);
-        memdisk_flip(f->copy, "backup", at, 0x10);
+        assert_true(memdisk_flip(f->copy, "backup", at, bit));
     }
     for (uint64_t cut = size - 1; cut > 0; cut = cut > 600 ? cut - 37 : cut - 1) {
         memdisk_cut(f->copy, "backup", cut);

@@ -296,7 +296,7 @@ static void an_old_copy_is_never_taken_for_the_new_one(void **state)
     k->fakes[1].up = false;
     cluster_pass(k, NS_PER_SEC);
     for (uint32_t i = 0; i < 30; i++)
-        fake_put(&k->fakes[1], k->chunks[i], 1, i % 2 ? FAKE_LENGTH : FAKE_LENGTH - 1);
+        fake_put(&k->fakes[1], k->chunks[i], i % 3 > 0, i % 3 > 1 ? FAKE_LENGTH - 1 : FAKE_LENGTH);
     fake_start(k, 1);
     cluster_pass(k, 25 * NS_PER_SEC);
     cluster_expect_whole(k);

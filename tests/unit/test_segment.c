@@ -170,6 +170,24 @@ static void records_of_an_older_generation_are_not_found(void **state)
     build_end(&b, &s);
 }
 
+/* A whole record, checksums and all, that stands where it was not written: a block of the disk that was written in the wrong
+ * place, say (D21). */
+static void a_record_in_another_place_is_none(void **state)
+{
+    (void)state;
+    static uint8_t copy[RECORD_HEADER + 4 + 4 + 1000];
+    struct builder b;
+    build_start(&b, CLASS_SMALL);
+    uint32_t first = build_record(&b, 10, 1000, true);
+    uint64_t size;
+    memcpy(copy, memdisk_peek(b.disk, NAME, &size) + first, sizeof copy);
+    assert_int_equal(b.disk->ops->write(b.disk, NAME, b.end, copy, sizeof copy), 0);
+    struct scan s = scan_of(&b);
+    assert_int_equal(s.n_records, 1);
+    assert_int_equal(s.end, b.end);
+    build_end(&b, &s);
+}
+
 static void a_damaged_header_does_not_lose_the_records(void **state)
 {
     (void)state;
@@ -224,9 +242,13 @@ static void an_identity_survives_the_loss_of_either_slot(void **state)
     identity_put(p + IDENTITY_SLOT, &old);
     assert_int_equal(identity_parse(p, &got), 0);
     assert_memory_equal(&got, &new, sizeof got);
+    for (uint32_t at = 0; at < sizeof p; at++) {
+        p[at] ^= (uint8_t)(1u << at % 8);
+        assert_int_equal(identity_parse(p, &got), 0);
+        assert_memory_equal(&got, at < IDENTITY_SLOT ? &old : &new, sizeof got);
+        p[at] ^= (uint8_t)(1u << at % 8);
+    }
     p[100] ^= 1;
-    assert_int_equal(identity_parse(p, &got), 0);
-    assert_memory_equal(&got, &old, sizeof got);
     p[IDENTITY_SLOT + 4000] ^= 1;
     assert_int_equal(identity_parse(p, &got), DFS_ECORRUPT);
 }
@@ -251,6 +273,7 @@ int main(void)
         cmocka_unit_test(a_bad_record_in_the_last_batch_is_a_torn_tail),
         cmocka_unit_test(a_bad_record_before_the_last_batch_is_damage),
         cmocka_unit_test(records_of_an_older_generation_are_not_found),
+        cmocka_unit_test(a_record_in_another_place_is_none),
         cmocka_unit_test(a_damaged_header_does_not_lose_the_records),
         cmocka_unit_test(any_truncation_gives_a_prefix),
         cmocka_unit_test(an_identity_survives_the_loss_of_either_slot),

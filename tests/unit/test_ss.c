@@ -214,6 +214,28 @@ static void bad_requests_are_refused(void **state)
     assert_int_equal(rig_read(rig, 0, 5, UINT32_MAX - 10, 100, back, NULL), DFS_EINVAL);
 }
 
+/* Each byte of what a client sent in turn: nothing of it is stored. */
+static void any_flipped_byte_of_a_write_is_refused(void **state)
+{
+    (void)state;
+    const uint32_t len = 5000;
+    rig_start(rig);
+    uint32_t writes = rig->writes;
+    for (uint32_t at = 0; at < len; at++) {
+        rig->n_answers = 0;
+        uint32_t request = rig_send_write(rig, 0, 1, 5, 300, data, len, 0, 0);
+        struct payload *p = &rig->mail[0].payload;
+        uint32_t first = p->part[0].len;
+        assert_int_equal(first + p->part[1].len, len);
+        slice_data(p->part[at >= first])[at - (at >= first ? first : 0)] ^= (uint8_t)(1u << at % 8);
+        rig_run(rig);
+        assert_int_equal(rig->answers[request].status, DFS_ECORRUPT);
+    }
+    assert_int_equal(rig_chunks(rig, 0), 0);
+    assert_int_equal(rig->writes, writes);
+    assert_int_equal(rig_write(rig, 0, 1, 5, 300, data, len), 0);
+}
+
 static void a_failed_flush_ends_the_disk_and_nothing_is_acknowledged(void **state)
 {
     (void)state;
@@ -488,6 +510,7 @@ int main(void)
         T(a_dead_member_is_named_and_the_chunk_takes_no_more),
         T(a_repeated_write_takes_effect_once),
         T(bad_requests_are_refused),
+        T(any_flipped_byte_of_a_write_is_refused),
         T(a_failed_flush_ends_the_disk_and_nothing_is_acknowledged),
         T(a_failed_flush_fails_what_is_under_way_beside_it),
         T(a_full_disk_refuses_and_recovers),

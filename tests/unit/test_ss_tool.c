@@ -97,7 +97,7 @@ static void a_good_folder_checks_clean(void **state)
 static void any_flipped_byte_of_live_data_is_found(void **state)
 {
     (void)state;
-    for (uint32_t at = 4; at < 128 + 8 + 5000; at += at < 140 ? 1 : 131) {
+    for (uint32_t at = 4; at < 128 + 8 + 5000; at++) {
         if (at >= 108 && at < 112)
             continue; /* reserved, and checksummed all the same */
         assert_true(memdisk_flip(disk, SEGMENT, 4096 + at, 4));

@@ -10,6 +10,7 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REQUESTS_MAX 256u
+#define STARTS_MAX 6u /* most of the time goes into them */
 #define STATE_MAX (8u * 1024 * 1024)
 
 struct run {
@@ -20,7 +21,7 @@ struct run {
     struct now now;
     struct effects fx;
     bool answered[REQUESTS_MAX], snapshot_due, fatal;
-    uint32_t requests;
+    uint32_t requests, starts;
     int snapshot_status;
 };
 
@@ -104,6 +105,7 @@ static void open_nm(struct run *r, bool init)
     char why[512] = "";
     r->cfg.init = init;
     r->fatal = r->snapshot_due = false;
+    r->starts++;
     if (nm_open(&r->cfg, r->disk, r->now, &r->nm, why, sizeof why) != 0)
         must(false, why);
     for (uint32_t i = 0; i < 20 && !nm_serving(r->nm) && !r->fatal; i++)
@@ -191,7 +193,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .log_segment_bytes = 16 * KIB};
     fx_init(&r->fx);
     open_nm(r, true);
-    while (r->feed.len > 0) {
+    while (r->feed.len > 0 && r->starts < STARTS_MAX) {
         one_step(r);
         if (r->fatal)
             restart(r, true);

@@ -59,8 +59,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct identity id = {
         .writes = 1, .cluster_hi = 77, .cluster_lo = 1, .uuid_hi = 9, .uuid_lo = 100, .server = 1, .epoch = 5};
     uint8_t slot[IDENTITY_SLOT], *copy = malloc(size - 1);
-    struct rig *rig = xcalloc(1, sizeof *rig);
+    struct rig *rig = malloc(sizeof *rig);
     struct chunk_list chunks = {.n = 0};
+    if (!rig || !copy)
+        abort();
     rig_init(rig, 1, 1, 1, 64 * MIB);
     struct disk *d = rig->disks[0][0];
     memcpy(copy, data + 1, size - 1);

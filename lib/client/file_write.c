@@ -110,6 +110,7 @@ static enum frame_fate fate_of(int status)
     case DFS_ENOCHUNK:
     case DFS_EUNREACH:
     case DFS_EFBIG:
+    case DFS_ECORRUPT: /* damaged on the way to the chain's head */
         return FATE_REFUSED;
     default:
         return FATE_UNKNOWN;
@@ -150,7 +151,7 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
         frame_run(t, fx);
         return;
     }
-    if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY)
+    if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY && ev->status != DFS_ECORRUPT)
         place_failed(file_place_known(w->file, f->index), f->version);
     task_sleep(t);
 }

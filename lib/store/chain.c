@@ -480,7 +480,7 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
 static int refusal_below(const struct write *w, int status)
 {
     bool refused = status == DFS_ESTALE || status == DFS_EAGAIN || status == DFS_ENOCHUNK;
-    refused = refused || status == DFS_EUNREACH || status == DFS_EFBIG;
+    refused = refused || status == DFS_EUNREACH || status == DFS_EFBIG || status == DFS_ECORRUPT;
     return refused && w->record.flags & RECORD_OPEN ? DFS_EUNKNOWN : status;
 }
 

@@ -143,6 +143,26 @@ static void a_refusal_does_not_undo_an_earlier_try(void **state)
     fake_free(f);
 }
 
+/* The head has looked before it did anything: there is nothing to be unsure of, and nothing wrong with the place. */
+static void what_was_damaged_on_its_way_is_sent_again(void **state)
+{
+    struct fake *f = fake_new();
+    struct msg m = {.type = MSG_TYPE_chunk_write_reply};
+    (void)state;
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+    answer_open_chunk(f, 4);
+    fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ECORRUPT, "", "");
+    fake_sleep(f);
+    struct fake_call *k = fake_find(f, MSG_TYPE_chunk_write);
+    assert_int_equal(k->m.chunk_write.version, 4);
+    assert_int_equal(k->m.chunk_write.first, 0);
+    fake_reply(f, k, &m, NULL);
+    fake_find(f, MSG_TYPE_extend);
+    fake_free(f);
+}
+
 static void a_free_lock_takes_one_call(void **state)
 {
     (void)state;
@@ -280,6 +300,7 @@ int main(void)
         cmocka_unit_test(a_read_of_an_open_file_names_it),
         cmocka_unit_test(a_write_sent_again_says_since_when),
         cmocka_unit_test(a_refusal_does_not_undo_an_earlier_try),
+        cmocka_unit_test(what_was_damaged_on_its_way_is_sent_again),
         cmocka_unit_test(a_free_lock_takes_one_call),
         cmocka_unit_test(who_waits_asks_again_and_again),
         cmocka_unit_test(giving_up_says_which_of_the_two_it_was),

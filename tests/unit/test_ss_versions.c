@@ -195,6 +195,24 @@ static void a_range_in_flight_is_read_at_the_tail(void **state)
     }
 }
 
+/* Nobody below has taken it, but the head has: only who refuses before anything happened may call it damaged. */
+static void a_write_damaged_on_its_way_down_is_unknown(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    uint32_t request = rig_send_write(rig, 0, 2, CHUNK, 4096, other, 4096, 0, 0);
+    rig_step(rig); /* the forward is on its way */
+    struct slice *at = &rig->mail[rig->n_mail - 1].payload.part[0];
+    struct slice damaged = slice_copy(slice_data(*at), at->len); /* the head's own bytes stay as they are */
+    slice_data(damaged)[0] ^= 1;
+    slice_drop(at);
+    *at = damaged;
+    rig_run(rig);
+    assert_int_equal(rig->answers[request].status, DFS_EUNKNOWN);
+    assert_non_null(strstr(rig->answers[request].text, "server=2 the payload was damaged"));
+    assert_int_equal(fence(0).sequence, 2);
+}
+
 /* What did not reach everybody stays here for the next version to decide on, and a start finds the same. */
 static void a_write_that_failed_below_is_told_with_the_fence(void **state)
 {
@@ -446,6 +464,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(after_a_start_nothing_is_served_before_the_version_moved, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lapsed_lease_is_like_a_start, setup, teardown),
         cmocka_unit_test_setup_teardown(a_range_in_flight_is_read_at_the_tail, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_write_damaged_on_its_way_down_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),

@@ -318,13 +318,38 @@ static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_c
     return true;
 }
 
+/* Whether that extent may have come over what a request sent since this version wrote: not if it is older, or the writer's own
+ * before it. */
+static bool may_hide(const struct open_chunk *o, const struct extent *e, const struct msg_chunk_write *m)
+{
+    if (e->order < order_of(m->first, 0))
+        return false;
+    for (uint32_t i = 0; i < o->n_recent; i++) {
+        const struct recent *r = &o->recent[i];
+        if (r->session == m->session && r->number < m->number && order_of(r->version, r->sequence) == e->order)
+            return false;
+    }
+    return true;
+}
+
 /* One that may be here already, though nobody would know: a copy remembers less than those it was made of. What was first sent
- * in a later version than what was copied is known, if it came here. */
+ * in a later version than what was copied is known, if it came here. Otherwise it is either to be seen, or something else is in
+ * its place; with neither it is not here. */
 static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
     const struct open_chunk *o = open_find(ss, m->chunk);
+    const struct chunk *c = index_find(&ss->index, m->chunk);
     if (m->sequence != 0 || !m->first || !o || m->first > o->forgot)
+        return false;
+    bool hidden = m->kind == WRITE_APPEND || !c;
+    for (uint32_t i = c ? chunk_extent_at(c, m->offset) : 0; !hidden && i < c->n; i++) {
+        struct extent e = chunk_extent(c, i);
+        if (e.off >= (uint64_t)m->offset + m->length)
+            break;
+        hidden = may_hide(o, &e, m);
+    }
+    if (!hidden)
         return false;
     fx_fail(fx, ev->to, DFS_ENODATA, "server=%u whether this was written before is not known here",
             ss->identity.server);

@@ -232,6 +232,7 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     struct write *w = move_new(ss, j, r);
     w->record.offset = r->offset + g.off;
     w->record.length = g.len;
+    w->record.flags |= g.len < r->length ? RECORD_PART : 0;
     w->class = record_class(&w->record);
     w->payload = payload_of(slice_sub(payload, g.off, g.len));
     w->crcs = xcalloc(run->n, 4);

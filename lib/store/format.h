@@ -38,6 +38,8 @@ enum record_kind {
 #define RECORD_OPEN 1u
 /* Copied from another server: it does not say who wrote it. */
 #define RECORD_COPIED 2u
+/* A part of what was written, moved; the rest had been written over. */
+#define RECORD_PART 4u
 
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
 struct identity {

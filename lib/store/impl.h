@@ -410,6 +410,9 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
 /* A request of this session, whatever it was. */
 struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
+/* After a start: cleaning gives up what was written over, and who wrote it. Each write of a version has a number, so that it shows
+ * which versions lack some (but not if they are an old version's last ones). */
+void open_miss(struct open_chunk *o);
 /* The chunk's last writers, oldest first; in the arena. *forgot: up to this version, they are known in part only. */
 uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a);
 /* A copy that was made knows whom its source knew, until it is restarted. It takes no writes before the next version begins. */

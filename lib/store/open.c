@@ -106,6 +106,7 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
                                                        .offset = r->offset,
                                                        .length = r->length,
                                                        .kind = r->kind,
+                                                       .version = r->version,
                                                        .sequence = (uint32_t)r->sequence,
                                                        .write = w};
     if (r->sequence > o->sequence)
@@ -129,6 +130,33 @@ uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, u
     *out = v;
     *forgot = v ? o->forgot : c ? c->version : 0;
     return n;
+}
+
+static int by_order(const void *a, const void *b)
+{
+    const struct recent *x = a, *y = b;
+    uint64_t i = order_of(x->version, x->sequence), j = order_of(y->version, y->sequence);
+    return (i > j) - (i < j);
+}
+
+void open_miss(struct open_chunk *o)
+{
+    struct recent *v = xcalloc(o->n_recent + 1, sizeof *v);
+    uint32_t n = 0, version = 0, last = 0;
+    for (uint32_t i = 0; i < o->n_recent; i++)
+        if (o->recent[i].session)
+            v[n++] = o->recent[i];
+    qsort(v, n, sizeof *v, by_order);
+    for (uint32_t i = 0; i < n; i++) {
+        last = v[i].version == version ? last : 0;
+        version = v[i].version;
+        if (v[i].sequence > last + 1)
+            o->forgot = (uint32_t)max_u64(o->forgot, version);
+        last = v[i].sequence;
+    }
+    if (o->sequence > (version == o->version ? last : 0))
+        o->forgot = o->version;
+    free(v);
 }
 
 /* What the copy before this one had was another history: one on a disk that failed, say. */

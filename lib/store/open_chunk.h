@@ -9,7 +9,7 @@ struct write;
 
 struct recent { /* a writer's request on an open chunk */
     uint64_t session, number;
-    uint32_t offset, length, sequence;
+    uint32_t offset, length, version, sequence;
     struct write *write; /* while under way */
     uint8_t kind;        /* enum record_kind */
 };
@@ -23,7 +23,8 @@ struct open_chunk { /* a chunk written not long ago */
     uint32_t inflight;
     uint32_t pending; /* of those: not durable here yet */
     uint32_t lapse;   /* ss.lapses when it was opened */
-    uint32_t forgot;  /* up to this version, who wrote what is known in part only: it was copied, or there were too many */
+    uint32_t forgot;  /* up to this version, who wrote what is known in part only: it was copied, or cleaned away before a
+                       * start, or there were too many */
     uint8_t disk;
     bool broken;
     bool steady;           /* opened since the start: all that was ever accepted in this version is here */

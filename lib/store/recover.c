@@ -83,7 +83,10 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
     if (o->copy != r->copy)
         return;
     o->version = c->version;
-    open_note(ss, o, r, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
+    struct record known = *r;
+    if (r->flags & RECORD_PART)
+        known.session = 0; /* the same request would not fit it */
+    open_note(ss, o, &known, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
 }
 
 /* The index that has this chunk, or is to have it, as this folder holds it. */
@@ -381,6 +384,7 @@ static void settle_open(struct ss *ss)
         o->version = c->version;
         o->sequence = c->sequence;
         o->length = chunk_length(c);
+        open_miss(o);
         if (c->flags & CHUNK_FORGOT)
             o->forgot = c->version;
     }

@@ -430,6 +430,48 @@ static void a_copy_writes_nothing_again_that_it_may_hold(void **state)
     }
 }
 
+/* B14: nor because its record was cleaned away, all of it or the part that was written over, before a restart. */
+static void what_was_cleaned_away_is_not_written_again(void **state)
+{
+    enum { LENGTH = 20000 }; /* such records are moved */
+    (void)state;
+    for (uint32_t kept = 0; kept <= LENGTH / 2; kept += LENGTH / 2) {
+        if (kept) {
+            teardown(NULL);
+            setup(NULL);
+        }
+        rig->first = 0;
+        rig_send_write(rig, 2, 1, CHUNK, 0, data, LENGTH, 11, 1);
+        rig_send_write(rig, 2, 1, CHUNK, LENGTH, data, LENGTH, 12, 1);
+        rig_send_write(rig, 2, 1, CHUNK, kept, other, LENGTH - kept, 12, 2);
+        rig_run(rig);
+        rig->mapped = false;
+        for (uint32_t i = 0; i < 500; i++)
+            assert_int_equal(rig_write(rig, 2, 1, CHUNK + 1, 0, data, LENGTH), 0);
+        rig->mapped = true;
+        rig_pass(rig, 20 * NS_PER_SEC);
+        assert_true(rig->unlinks > 0);
+        rig_crash(rig, 2, CRASH_DROP_ALL);
+        rig_start(rig);
+        assert_int_equal(stamp(2, UINT64_MAX, 2 * LENGTH, true), 0);
+        rig->version = 2;
+        rig->first = 1;
+        assert_int_equal(rig_read(rig, 2, CHUNK, 0, LENGTH, back, NULL), 0);
+        assert_memory_equal(back, data, kept);
+        assert_memory_equal(back + kept, other, LENGTH - kept);
+        uint32_t again = rig_send_write(rig, 2, 1, CHUNK, 0, data, LENGTH, 11, 1);
+        rig_run(rig);
+        assert_int_equal(rig->answers[again].status, DFS_ENODATA);
+        /* what is sent again, and never came, is no matter where nobody else has written since */
+        uint32_t others = rig_send_write(rig, 2, 1, CHUNK, LENGTH, other, 10, 13, 1);
+        uint32_t own = rig_send_write(rig, 2, 1, CHUNK, LENGTH, other, 10, 12, 3);
+        rig_run(rig);
+        assert_int_equal(rig->answers[others].status, DFS_ENODATA);
+        assert_int_equal(rig->answers[own].status, 0);
+        assert_int_equal(retry(2, 2), 0); /* in this version it would be known */
+    }
+}
+
 static void more_writers_than_are_remembered(void **state)
 {
     (void)state;
@@ -473,6 +515,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_writes_nothing_again_that_it_may_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_was_cleaned_away_is_not_written_again, setup, teardown),
         cmocka_unit_test_setup_teardown(more_writers_than_are_remembered, setup, teardown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

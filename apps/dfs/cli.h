@@ -127,6 +127,8 @@ void progress_clear(struct cli *cli);               /* before anything else is p
 /* --- text.c --- */
 /* "1.5 GiB" */
 const char *text_size(uint64_t n, char out[32]);
+/* "1 file", "2 files" */
+const char *text_count(uint64_t n, const char *one, const char *many, char out[64]);
 /* As ls -l shows it. */
 void text_mode(const struct dfs_attr *a, char out[11]);
 /* UTC, RFC 3339 */

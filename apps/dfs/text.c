@@ -26,6 +26,12 @@ const char *text_type(uint8_t type)
     return words[type < ARRAY_LEN(words) ? type : 0];
 }
 
+const char *text_count(uint64_t n, const char *one, const char *many, char out[64])
+{
+    snprintf(out, 64, "%" PRIu64 " %s", n, n == 1 ? one : many);
+    return out;
+}
+
 void text_mode(const struct dfs_attr *a, char out[11])
 {
     static const char bits[] = "rwxrwxrwx";

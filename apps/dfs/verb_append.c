@@ -39,7 +39,8 @@ static bool send_lines(struct cli *cli, const char *path, struct lines *l, bool 
     return ok;
 }
 
-static void copy_lines(struct cli *cli, int fd, const char *src, const char *path, struct lines *l)
+/* False: it failed, and was said. */
+static bool copy_lines(struct cli *cli, int fd, const char *src, const char *path, struct lines *l)
 {
     for (bool eof = false; !eof;) {
         size_t room = sizeof l->buf - l->have;
@@ -48,13 +49,14 @@ static void copy_lines(struct cli *cli, int fd, const char *src, const char *pat
             continue;
         if (n < 0) {
             cli_fail(cli, src, "%s", strerror(errno));
-            return;
+            return false;
         }
         l->have += (size_t)n;
         eof = n == 0;
         if (!send_lines(cli, path, l, eof))
-            return;
+            return false;
     }
+    return true;
 }
 
 static void take_file(void *arg, const struct dfs_result *r) { *(uint64_t *)arg = r->file; }
@@ -76,9 +78,9 @@ int verb_append(struct cli *cli)
         cli_fail(cli, path, "%s", k.error);
     call_free(&k);
     if (!err) {
-        copy_lines(cli, fd, src, path, l);
+        bool said = !copy_lines(cli, fd, src, path, l);
         k = CALL(cli);
-        if (call_wait(&k, dfs_close(cli->client, l->file, on_call, &k)) != 0)
+        if (call_wait(&k, dfs_close(cli->client, l->file, on_call, &k)) != 0 && !said)
             cli_fail(cli, path, "%s", k.error);
         call_free(&k);
     }

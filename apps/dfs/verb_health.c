@@ -22,7 +22,7 @@ static void health_json(const struct dfs_health *h)
 static void line(const char *what, uint64_t n, const char *meaning)
 {
     if (n > 0)
-        printf("  %-17s %10" PRIu64 " chunks  %s\n", what, n, meaning);
+        printf("  %-17s %10" PRIu64 " %-6s  %s\n", what, n, n == 1 ? "chunk" : "chunks", meaning);
 }
 
 static void print_eta(const struct dfs_health *h)

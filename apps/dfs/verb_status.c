@@ -14,13 +14,17 @@ static void removed_json(const struct dfs_totals *trash, const struct dfs_totals
 
 static void removed_text(const struct dfs_totals *trash, const struct dfs_totals *reclaiming)
 {
-    char size[32];
+    char size[32], files[64];
     if (inodes_of(trash) > 0)
-        printf("%" PRIu64 " files in the trash, %s\n", trash->files, text_size(trash->bytes, size));
+        printf("%s in the trash, %s\n", text_count(trash->files, "file", "files", files),
+               text_size(trash->bytes, size));
     if (inodes_of(reclaiming) > 0)
-        printf("%" PRIu64 " files removed for good, %s, their space not yet given back\n", reclaiming->files,
-               text_size(reclaiming->bytes, size));
+        printf("%s removed for good, %s, space not yet given back\n",
+               text_count(reclaiming->files, "file", "files", files), text_size(reclaiming->bytes, size));
 }
+
+/* Below this share of free space df tells why space does not come back at once. */
+#define TIGHT_PERCENT 20
 
 static void take_df(void *arg, const struct dfs_result *r)
 {
@@ -41,6 +45,9 @@ static void take_df(void *arg, const struct dfs_result *r)
            f->files, f->directories);
     printf("Sizes are raw: a file with two copies counts twice.\n");
     removed_text(&f->trash, &f->reclaiming);
+    if (left <= f->capacity / 100 * TIGHT_PERCENT)
+        printf("What was just removed for good or replaced takes up space until nobody can be reading it any more, "
+               "10 minutes unless dfs-nm --reader-grace says otherwise.\n");
 }
 
 int verb_df(struct cli *cli)
@@ -73,7 +80,7 @@ static void disks_json(const struct dfs_server *v)
 static void disks_text(const struct dfs_server *v)
 {
     uint64_t scrubbed = 0, passes = UINT64_MAX;
-    char size[32];
+    char size[32], times[64];
     for (size_t i = 0; i < v->n_disks; i++) {
         const struct dfs_disk *d = &v->disks[i];
         scrubbed += d->scrubbed;
@@ -85,8 +92,8 @@ static void disks_text(const struct dfs_server *v)
                    i, d->failed ? "FAILED" : "in use", d->read_errors, d->write_errors, d->damaged);
     }
     if (scrubbed)
-        printf("       verified since its start: %s, all there is %" PRIu64 " times\n", text_size(scrubbed, size),
-               passes);
+        printf("       verified since its start: %s, all there is %s\n", text_size(scrubbed, size),
+               text_count(passes, "time", "times", times));
 }
 
 static void status_json(const struct dfs_status *s)
@@ -120,16 +127,19 @@ static void status_json(const struct dfs_status *s)
 
 static void status_text(const struct dfs_status *s)
 {
-    char bytes[32], used[32], size[32];
+    char bytes[32], used[32], size[32], n[4][64];
     size_t up = 0;
     for (size_t i = 0; i < s->n_servers; i++)
         up += strcmp(s->servers[i].state, "up") == 0;
     printf("cluster %s\n", s->cluster);
-    printf("%" PRIu64 " files, %" PRIu64 " directories, %" PRIu64 " symbolic links; %s in %" PRIu64 " chunks\n",
-           s->files, s->directories, s->symlinks, text_size(s->bytes, bytes), s->chunks);
+    printf("%s, %s, %s; %s in %s\n", text_count(s->files, "file", "files", n[0]),
+           text_count(s->directories, "directory", "directories", n[1]),
+           text_count(s->symlinks, "symbolic link", "symbolic links", n[2]), text_size(s->bytes, bytes),
+           text_count(s->chunks, "chunk", "chunks", n[3]));
     removed_text(&s->trash, &s->reclaiming);
-    printf("%" PRIu64 " reads/s, %" PRIu64 " changes/s; %" PRIu64 " sessions\n", s->reads_per_s, s->mutations_per_s,
-           s->sessions);
+    printf("%s/s, %s/s; %s\n", text_count(s->reads_per_s, "read", "reads", n[0]),
+           text_count(s->mutations_per_s, "change", "changes", n[1]),
+           text_count(s->sessions, "session", "sessions", n[2]));
     if (s->quarantine)
         printf("restored: %" PRIu64 " copies of chunks it does not know are kept (dfs nm quarantine)\n",
                s->quarantined);

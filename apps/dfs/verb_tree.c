@@ -122,6 +122,7 @@ static void draw(struct drawing *d, const char *path)
 int verb_tree(struct cli *cli)
 {
     bool utf8 = terminal_is_utf8();
+    char n[2][64];
     struct drawing d = {
         .cli = cli, .tee = utf8 ? "├── " : "|-- ", .corner = utf8 ? "└── " : "`-- ", .bar = utf8 ? "│   " : "|   "};
     bytes_init(&d.margin, 64 * KIB);
@@ -134,7 +135,8 @@ int verb_tree(struct cli *cli)
     if (cli->opt.json)
         printf("]\n");
     else if (d.drawn)
-        printf("\n%" PRIu64 " directories, %" PRIu64 " files\n", d.directories, d.files);
+        printf("\n%s, %s\n", text_count(d.directories, "directory", "directories", n[0]),
+               text_count(d.files, "file", "files", n[1]));
     bytes_close(&d.margin);
     return 0;
 }

@@ -176,7 +176,9 @@ const struct verb verbs[] = {
      "one\n"
      "step. A file that has other names loses this one and is not in the trash.\n"
      "\n"
-     "  dfs rm /a.txt\n  dfs rm -r /photos      a whole tree\n  dfs rm --now /huge     for good, its space comes back\n"
+     "  dfs rm /a.txt\n"
+     "  dfs rm -r /photos      a whole tree\n"
+     "  dfs rm --now /huge     for good; its space comes back 10 minutes later\n"
      "  dfs rm -f /maybe       no error if it is not there\n"},
     {"trash", "list|restore|empty|keep", "look into the trash", "w*", 1, ANY, verb_trash, trash_flags,
      "What dfs rm removed, until its time is over. It occupies space (dfs df shows how much).\n"
@@ -184,7 +186,7 @@ const struct verb verbs[] = {
      "  dfs trash list                       numbers, and until when they are kept\n"
      "  dfs trash restore 17                 to where it was\n"
      "  dfs trash restore 17 --to /here.txt  to another place\n"
-     "  dfs trash empty 17                   give it up; without a number: all\n"
+     "  dfs trash empty 17                   for good, as rm --now; without a number: all\n"
      "  dfs trash keep 7d                    keep for a week what is there and what comes; 0: no trash\n"
      "  dfs trash keep                       show how long it keeps\n"},
     {"mv", "SRC... DST", "rename or move", "R*D", 2, ANY, verb_mv, NULL,

@@ -13,6 +13,7 @@ struct get {
     int fd;
     bool direct; /* no temporary file: bytes cannot be taken back */
     char *target;
+    char *name; /* of where it goes, for errors: a full disk here is not one of the cluster */
     struct temp temp;
     xfer_done done;
     void *arg;
@@ -64,6 +65,7 @@ static void get_free(struct get *g)
     if (g->fd >= 0 && g->fd != STDOUT_FILENO)
         close(g->fd);
     free(g->target);
+    free(g->name);
     free(g);
 }
 
@@ -94,13 +96,14 @@ static void on_get(void *arg, int status, const struct dfs_result *r)
 {
     struct get *g = arg;
     const char *error = r->error;
-    if (status == 0) {
-        int e = get_publish(g, &r->attr);
-        status = e ? errno_to_dfs(e) : 0;
-        error = e ? strerror(e) : error;
-        g->cli->progress.files += status == 0;
-    } else if (g->saved_errno) {
-        error = strerror(g->saved_errno);
+    char text[320];
+    int e = status == 0 ? get_publish(g, &r->attr) : g->saved_errno;
+    if (e) {
+        status = errno_to_dfs(e);
+        snprintf(text, sizeof text, "to %s: %s", g->name, strerror(e));
+        error = text;
+    } else if (status == 0) {
+        g->cli->progress.files++;
     } else if (status == DFS_EISDIR) {
         error = g->cli->verb->run == verb_get ? "is a directory (-r fetches it with all it holds)" : "is a directory";
     }
@@ -157,6 +160,7 @@ int xfer_get(struct cli *cli, const char *remote, const char *local, xfer_done d
     struct get *g = xcalloc(1, sizeof *g);
     g->cli = cli;
     g->fd = -1;
+    g->name = xstrdup(strcmp(local, "-") == 0 ? "standard output" : local);
     g->done = done;
     g->arg = arg;
     list_init(&g->temp.link);

@@ -81,6 +81,7 @@ struct frame { /* of one write, within one chunk */
     uint32_t version;       /* it was last sent in */
     enum frame_fate fate;
     uint32_t first;             /* version of the chunk in which it may have been taken first; 0: it was not */
+    bool full;                  /* a server of its chunk had no space for it */
     uint64_t chunk, generation; /* to which chunk, 0: never; and the file's then */
     uint64_t number;
     struct slice data;

@@ -131,6 +131,7 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
         return;
     }
     f->fate = fate_of(ev->status);
+    f->full = f->full || ev->status == DFS_ENOSPC;
     if (f->fate != FATE_REFUSED && !f->first)
         f->first = f->version;
     if (op_overdue(op)) {

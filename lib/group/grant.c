@@ -187,8 +187,10 @@ static void refuse(struct effects *fx, struct reply_to to, const struct placemen
 {
     if (p->n + p->full >= needed)
         fx_fail(fx, to, DFS_ENOSPC,
-                "%u of %u storage servers in use are full; at least %u with space are needed (dfs df)", p->full,
-                p->n + p->full, needed);
+                p->avoided ? "no space: of %u storage servers that are up %u are full, and %u just refused; %u with space "
+                             "are needed (dfs df)"
+                           : "no space: of %u storage servers that are up %u are full%.0u; %u with space are needed (dfs df)",
+                p->up, p->full, p->avoided, needed);
     else
         fx_fail(fx, to, DFS_ENOSERVERS,
                 p->avoided

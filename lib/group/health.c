@@ -214,8 +214,9 @@ static void tell_short(struct health *h)
                "DIR --nm HOST:PORT), or ask for fewer copies (dfs setgoal)",
                h->chunks.goal_too_high, stay);
     else if (h->out->missing < h->out->under_replicated)
-        advise(h, "%" PRIu64 " chunks have fewer copies than they should: new ones are made by themselves",
-               h->out->under_replicated);
+        advise(h, "%" PRIu64 " %s fewer copies than %s should: new ones are made by themselves",
+               h->out->under_replicated, h->out->under_replicated == 1 ? "chunk has" : "chunks have",
+               h->out->under_replicated == 1 ? "it" : "they");
 }
 
 static void tell_misplaced(struct health *h)

@@ -149,7 +149,7 @@ same "tree" "/t/sub
 |   \`-- new.c
 \`-- old.c
 
-1 directories, 3 files" "$(dfs tree /t/sub)"
+1 directory, 3 files" "$(dfs tree /t/sub)"
 same "tree -L 1 -d" "/t
 |-- empty
 \`-- sub

@@ -48,6 +48,11 @@ trickle() {
 { cat "$T/part" "$T/part"; trickle; } | dfs put - /trickle || fail "a trickle lost its grants"
 [ "$(dfs cat /trickle | tail -n 1)" = "line 30" ] || fail "the end of the trickle"
 
+say "a full disk here is told from a full cluster"
+status=0
+dfs cat /trickle >/dev/full 2>"$T/said" || status=$?
+[ $status = 1 ] && grep -q "cat /trickle: to standard output: No space left" "$T/said" || fail "cat to /dev/full: $status, $(cat "$T/said")"
+
 say "a signal while the reader of standard output sleeps"
 for signal in INT TERM; do
     mkfifo "$T/pipe.$signal"

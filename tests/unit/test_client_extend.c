@@ -123,11 +123,34 @@ static void what_nobody_waits_for_any_more_is_not_committed(void **state)
     fake_free(f);
 }
 
+/* A disk is full, and as long as we wait nobody can take its server's place: that is what is said, not that too few are up. */
+static void a_full_disk_is_named(void **state)
+{
+    (void)state;
+    struct fake *f = fake_with_empty_file();
+    write_part(f, 0);
+    open_chunk(f);
+    fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ENOSPC, "server=2 no space left", "");
+    for (uint64_t until = f->now.mono + 11 * NS_PER_SEC; f->now.mono < until && f->ended == 0;) {
+        if (count(f, MSG_TYPE_chunk_write) > 0)
+            fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ENOSPC, "server=2 no space left", "");
+        else if (count(f, MSG_TYPE_chunk_open) > 0)
+            fake_refuse(f, fake_find(f, MSG_TYPE_chunk_open), DFS_ENOSERVERS, "too few servers", "");
+        else
+            fake_sleep(f);
+    }
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_ENOSPC);
+    assert_non_null(strstr(f->error, "no space left"));
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_that_come_together_need_one_commit),
         cmocka_unit_test(what_nobody_waits_for_any_more_is_not_committed),
+        cmocka_unit_test(a_full_disk_is_named),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -18,6 +18,7 @@ struct member {
     bool steady;
     bool unsure;     /* bad: its disk does not tell what is there, for now or for good */
     bool given_up;   /* an administrator says that it will not come back */
+    bool out;        /* the next version is without it: it has to be cut off first */
     uint64_t ask_at; /* mono ns: not before */
 };
 

@@ -47,11 +47,16 @@ static bool asked_again(const struct agreement *a, const struct member *m)
     return a->state == AGREE_FENCE && m->state == MEMBER_BAD;
 }
 
+static uint8_t kind_for(const struct agreement *a, const struct member *m)
+{
+    return a->state == AGREE_FENCE || m->out ? TASK_FENCE : TASK_STAMP;
+}
+
 static void ask(struct nm *nm, struct agreement *a, struct member *m)
 {
     struct nm_task t = {.chunk = a->chunk,
                         .server = m->server,
-                        .kind = a->state == AGREE_FENCE ? TASK_FENCE : TASK_STAMP,
+                        .kind = kind_for(a, m),
                         .version = m->version,
                         .length = m->length};
 
@@ -66,7 +71,7 @@ static void ask(struct nm *nm, struct agreement *a, struct member *m)
     t.to = a->to;
     t.sequence = m->sequence;
     t.keep = a->keep;
-    t.flags = a->seal ? 0 : TASK_OPEN;
+    t.flags = m->out ? TASK_CUT_OFF : a->seal ? 0 : TASK_OPEN;
     if (m->state == MEMBER_IDLE)
         m->state = MEMBER_ASKED;
     tasks_add(nm, &t);
@@ -154,6 +159,7 @@ static bool fences_done(struct nm *nm, struct agreement *a)
     return !somebody_has_to_tell(a) && enough_told(a);
 }
 
+/* Who holds the same as the best goes on; if nothing was ever written, nobody does. Who is gone serves nobody. */
 static void begin_stamps(struct agreement *a)
 {
     const struct member best = *longest(a);
@@ -166,12 +172,13 @@ static void begin_stamps(struct agreement *a)
     for (uint32_t i = 0; i < a->n; i++) {
         struct member *m = &a->m[i];
 
-        if (m->state == MEMBER_OK && m->version == best.version && m->sequence == best.sequence &&
-            m->length == best.length && m->crc == best.crc) {
-            m->state = MEMBER_IDLE;
-            m->ask_at = 0;
-            a->m[kept++] = *m;
-        }
+        if (m->state == MEMBER_GONE)
+            continue;
+        m->out = best.length == 0 || m->state != MEMBER_OK || m->version != best.version ||
+                 m->sequence != best.sequence || m->length != best.length || m->crc != best.crc;
+        m->state = MEMBER_IDLE;
+        m->ask_at = 0;
+        a->m[kept++] = *m;
     }
     a->n = kept;
 }
@@ -183,7 +190,7 @@ static uint32_t fill_servers(const struct agreement *a, struct wire_server_id *o
     uint32_t n = 0;
 
     for (uint32_t i = 0; i < a->n; i++)
-        if (a->m[i].state == MEMBER_OK)
+        if (a->m[i].state == MEMBER_OK && !a->m[i].out)
             out[n++].id = a->m[i].server;
     return n;
 }
@@ -261,14 +268,19 @@ bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chun
 /* All that were asked have answered: those that could not are left out, as long as enough remain. */
 static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
 {
-    uint32_t ok = 0;
+    uint32_t ok = 0, staying = 0;
 
     for (uint32_t i = 0; i < a->n; i++) {
-        if (a->m[i].state == MEMBER_IDLE || a->m[i].state == MEMBER_ASKED)
+        struct member *m = &a->m[i];
+
+        if (m->out && m->state != MEMBER_OK && agree_is_gone(nm, m->server))
+            m->state = MEMBER_OK;
+        if (m->state == MEMBER_IDLE || m->state == MEMBER_ASKED)
             return;
-        ok += a->m[i].state == MEMBER_OK;
+        staying += !m->out;
+        ok += !m->out && m->state == MEMBER_OK;
     }
-    if (a->seal && ok < a->n) { /* who held it a moment ago does not any more: who does? */
+    if (a->seal && ok < staying) { /* who held it a moment ago does not any more: who does? */
         struct meta_chunk_info c;
 
         if (meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c))
@@ -287,15 +299,8 @@ void agree_step(struct nm *nm, struct agreement *a, struct effects *fx)
         return; /* its seal, once applied, comes back to this (agree_applied) */
     }
     a->after = 0;
-    if (a->state == AGREE_FENCE && fences_done(nm, a)) {
-        if (longest(a)->length == 0) { /* nothing was ever written: nothing to agree on */
-            a->to = a->from + 1;
-            a->length = 0;
-            agree_propose(nm, a);
-            return;
-        }
+    if (a->state == AGREE_FENCE && fences_done(nm, a))
         begin_stamps(a);
-    }
     if (a->state == AGREE_PROPOSE) {
         agree_propose(nm, a);
         return;
@@ -335,6 +340,15 @@ static void fence_told(struct nm *nm, struct member *m, uint32_t from, const str
     }
 }
 
+/* It is not read any more, whatever it still holds. What it said of an earlier fence may come late. */
+static void cut_off_told(struct nm *nm, struct member *m, const struct wire_task_result *r)
+{
+    bool done = r->flags & RESULT_CUT_OFF;
+
+    m->state = done ? MEMBER_OK : MEMBER_IDLE;
+    m->ask_at = nm->now.mono + (done ? 0 : ASK_AGAIN);
+}
+
 static void stamp_told(struct nm *nm, struct agreement *a, struct member *m, const struct wire_task_result *r)
 {
     int err = -(int)r->error;
@@ -366,10 +380,11 @@ void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task
     struct agreement *a = agree_find(nm, t->chunk);
     struct member *m = a != NULL ? member_of(a, t->server) : NULL;
 
-    if (m == NULL || (m->state != MEMBER_ASKED && !asked_again(a, m)) ||
-        (a->state == AGREE_FENCE) != (t->kind == TASK_FENCE))
+    if (m == NULL || (m->state != MEMBER_ASKED && !asked_again(a, m)) || t->kind != kind_for(a, m))
         return;
-    if (a->state == AGREE_FENCE)
+    if (m->out)
+        cut_off_told(nm, m, r);
+    else if (a->state == AGREE_FENCE)
         fence_told(nm, m, a->from, r);
     else
         stamp_told(nm, a, m, r);

@@ -3,7 +3,8 @@
  *
  *   FENCE   takes no more writes in this version; what is under way becomes durable, or fails; what is here is told: the last
  *           write, the length, the CRC of all bytes. All histories of a version begin alike, for there was one head and there
- *           are no gaps; what was acknowledged is in each of them.
+ *           are no gaps; what was acknowledged is in each of them. So it is read on, but for what failed further down, until
+ *           the next version has begun; a copy that is not to be in that is cut off by another fence first (B12).
  *   STAMP   one that holds exactly what the leader says (nothing, of a new chunk) begins the next version: a record says
  *           so, durably, before the answer. The file may have been truncated: then it says that the chunk ends earlier. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
  *
@@ -55,6 +56,13 @@ void fence_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     const struct chunk *c = index_find(&ss->index, t->chunk);
     struct open_chunk *o = open_find(ss, t->chunk);
+    if (t->flags & TASK_CUT_OFF) {
+        if (o)
+            o->fenced = o->cut_off = true;
+        t->told = RESULT_CUT_OFF;
+        ss_task_end(ss, t, 0);
+        return;
+    }
     if (c && c->version > t->version) {
         ss_task_end(ss, t, DFS_ESTALE);
         return;
@@ -148,7 +156,8 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool ope
     o->disk = c->disk;
     o->lapse = ss->lapses;
     o->steady = true;
-    o->broken = false;
+    o->broken = o->cut_off = o->unsure = false;
+    o->n_failed = 0;
     o->fenced = !open;
     for (uint32_t i = 0; i < o->n_recent; i++)
         o->recent[i].write = NULL; /* durable everywhere, whoever has still to answer for it */

@@ -407,6 +407,8 @@ static void fail_up(struct ss *ss, struct write *w, int err, struct str text, st
         if (c)
             c->flags |= CHUNK_BROKEN;
     }
+    if (w->open && w->open->version == w->record.version)
+        open_note_failed(w->open, &w->record);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_fail(fx, w->to[i], err, "%.*s", STR_ARG(text));
     w->n_to = 0;
@@ -487,6 +489,7 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
     w->local_done = true;
     w->durable = !err;
     o->pending--;
+    o->unsure = o->unsure || (err && o->version == w->record.version);
     if (!err) {
         hold_chunk(ss, w);
     } else if (!w->answered) {

@@ -50,6 +50,7 @@
 #define ORDERS_MAX 65536u
 #define RECENT_WRITERS 64u /* of a chunk, remembered in any case; … */
 #define RECENT_MAX 1024u   /* … and as long as they may be repeated */
+#define FAILED_MAX 64u     /* writes of a chunk that failed further down; of more, none of it is read */
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
@@ -422,6 +423,10 @@ void open_close(struct ss *ss);
 bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version);
 /* Takes writes, and has done so without a break since its version began. */
 bool open_current(const struct ss *ss, const struct open_chunk *o);
+/* It may be read: no other version can have begun without this copy. */
+bool open_readable(const struct ss *ss, const struct open_chunk *o);
+/* This range is not read before the next version has begun. */
+void open_note_failed(struct open_chunk *o, const struct record *r);
 void open_lapse(struct ss *ss); /* no lease, or just started: what is open is not served before its version has moved */
 uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
 /* Whether a write over this range may be seen further down and not here. */

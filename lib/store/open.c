@@ -28,6 +28,7 @@ void open_forget(struct ss *ss, struct open_chunk *o)
     list_remove(&o->lru);
     ss->n_open--;
     free(o->recent);
+    free(o->failed);
     free(o);
 }
 
@@ -187,6 +188,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->disk = c->disk;
     o->steady = false;
     o->fenced = true;
+    o->n_failed = 0;
     o->forgot = forgot;
     o->seen = 0;
     for (uint32_t i = 0; i < n; i++) {
@@ -208,6 +210,23 @@ bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version)
 bool open_current(const struct ss *ss, const struct open_chunk *o)
 {
     return o && o->steady && !o->fenced && o->lapse == ss->lapses;
+}
+
+bool open_readable(const struct ss *ss, const struct open_chunk *o)
+{
+    return o && o->steady && !o->cut_off && !o->unsure && o->lapse == ss->lapses;
+}
+
+void open_note_failed(struct open_chunk *o, const struct record *r)
+{
+    const struct extent e = record_extent(r, 0);
+    if (o->n_failed == FAILED_MAX) {
+        o->unsure = true;
+        return;
+    }
+    if ((o->n_failed & (o->n_failed - 1)) == 0)
+        o->failed = xrealloc(o->failed, o->n_failed ? o->n_failed * 2 : 1, sizeof *o->failed);
+    o->failed[o->n_failed++] = (struct span){e.rec_off, e.rec_off + e.rec_len};
 }
 
 void open_lapse(struct ss *ss)
@@ -240,6 +259,9 @@ uint32_t open_unsettled(struct ss *ss)
 
 bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to)
 {
+    for (uint32_t i = 0; o && i < o->n_failed; i++)
+        if (o->failed[i].from < to && from < o->failed[i].to)
+            return true;
     for (uint32_t i = 0; o && o->inflight && i < ss->writes.n; i++) {
         const struct write *w = ss->writes.v[i];
         if (!w || w->open != o || !w->next_server) /* the tail's show when they are durable there, and nowhere before */

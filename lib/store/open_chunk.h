@@ -14,6 +14,10 @@ struct recent { /* a writer's request on an open chunk */
     uint8_t kind;        /* enum record_kind */
 };
 
+struct span {
+    uint32_t from, to;
+};
+
 struct open_chunk { /* a chunk written not long ago */
     uint64_t id;
     struct list lru;
@@ -28,7 +32,11 @@ struct open_chunk { /* a chunk written not long ago */
     uint8_t disk;
     bool broken;
     bool steady;           /* opened since the start: all that was ever accepted in this version is here */
-    bool fenced;           /* takes no more writes in this version */
+    bool fenced;           /* takes no more writes in this version … */
+    bool cut_off;          /* … nor reads: others go on without this copy */
+    bool unsure;           /* what is here of writes that failed, and where, is not known */
+    struct span *failed;   /* owned; of those that failed further down: the next version may hold them, or not */
+    uint32_t n_failed;
     struct recent *recent; /* owned; what has no session is free */
     uint32_t n_recent, next_recent;
     uint64_t seen;           /* by whoever is noted next: its numbers below need not be remembered; 0: not known */

@@ -422,7 +422,7 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
     else if (m->version < c->version)
         return true; /* as it was sealed */
-    else if ((c->flags & CHUNK_OPEN) && (!open_current(ss, o) || o->broken))
+    else if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
     else if ((c->flags & CHUNK_OPEN) && !(m->flags & READ_MAP) &&

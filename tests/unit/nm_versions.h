@@ -171,6 +171,7 @@ static inline void fenced(struct fixture *f, uint32_t server, uint64_t sequence,
 
     assert_int_equal(t.kind, TASK_FENCE);
     assert_int_equal(t.version, f->version);
+    assert_int_equal(t.flags, 0);
     tell(f, server,
          (struct wire_task_result){.kind = TASK_FENCE,
                                    .version = f->version,
@@ -178,6 +179,16 @@ static inline void fenced(struct fixture *f, uint32_t server, uint64_t sequence,
                                    .length = LENGTH,
                                    .crc = CRC,
                                    .flags = flags});
+}
+
+/* Others go on without it: it says that it is not read any more. */
+static inline void cut_off(struct fixture *f, uint32_t server)
+{
+    struct wire_task t = told(f, server);
+
+    assert_int_equal(t.kind, TASK_FENCE);
+    assert_int_equal(t.flags, TASK_CUT_OFF);
+    tell(f, server, (struct wire_task_result){.kind = TASK_FENCE, .version = f->version, .flags = RESULT_CUT_OFF});
 }
 
 static inline void stamped(struct fixture *f, uint32_t server, uint64_t sequence, uint32_t to, uint8_t flags)

@@ -50,6 +50,8 @@ static void a_copy_that_is_gone_does_not_make_the_chunk_empty(void **state)
         assert_true(chunk_info(f).open);
         fenced(f, f->chain[0], 7, 0);
         stamped(f, f->chain[0], 7, 2, 0);
+        bad(f, f->chain[1], DFS_ENOCHUNK, 0); /* it was being asked again */
+        cut_off(f, f->chain[1]);
         assert_false(chunk_info(f).open);
         assert_int_equal(chunk_info(f).length, LENGTH);
         assert_int_equal(copies(f), 1);
@@ -83,6 +85,8 @@ static void a_member_behind_the_map_never_wins(void **state)
     corrupt_is(f, 1);
     fenced(f, f->chain[1], 4, 0);
     stamped(f, f->chain[1], 4, 4, 0);
+    bad(f, f->chain[0], 0, 2); /* it was being asked again */
+    cut_off(f, f->chain[0]);
     assert_false(chunk_info(f).open);
     assert_int_equal(copies(f), 1);
     stop(f);
@@ -107,6 +111,7 @@ static void a_disk_that_cannot_be_read_is_waited_for(void **state)
     fenced(f, f->chain[0], 5, 0);
     assert_int_equal(waiting(f), 0);
     stamped(f, f->chain[0], 5, 2, 0);
+    cut_off(f, f->chain[1]);
     assert_false(chunk_info(f).open);
     assert_int_equal(copies(f), 1);
     stop(f);
@@ -127,6 +132,7 @@ static void a_disk_that_cannot_be_read_is_left_out(void **state)
         if (!steady)
             assert_int_equal(give_up(f), 1);
         stamped(f, f->chain[1], 4, 2, 0);
+        cut_off(f, f->chain[0]);
         assert_false(chunk_info(f).open);
         assert_int_equal(copies(f), 1);
         stop(f);

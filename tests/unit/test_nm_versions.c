@@ -50,6 +50,10 @@ static void nothing_written_leaves_a_hole(void **state)
         assert_int_equal(told(f, f->chain[i]).kind, TASK_FENCE);
         tell(f, f->chain[i], (struct wire_task_result){.kind = TASK_FENCE, .version = 1, .flags = RESULT_STEADY});
     }
+    for (uint32_t i = 0; i < 2; i++) { /* it may be written again under another number, and is read there then */
+        assert_int_equal(copies(f), 2);
+        cut_off(f, f->chain[i]);
+    }
     assert_int_equal(copies(f), 0); /* it is not known any more */
     stop(f);
 }
@@ -106,8 +110,36 @@ static void a_member_that_has_less_is_left_out(void **state)
     fenced(f, f->chain[2], 5, RESULT_STEADY);
     stamped(f, f->chain[1], 5, 2, 0);
     stamped(f, f->chain[2], 5, 2, 0);
+    assert_true(chunk_info(f).open); /* B12: it may still answer readers */
+    tell(f, f->chain[0], /* what it said of the first fence, once more */
+         (struct wire_task_result){.kind = TASK_FENCE, .version = 1, .sequence = 4, .length = LENGTH, .crc = CRC});
+    assert_true(chunk_info(f).open);
+    moment(f);
+    cut_off(f, f->chain[0]);
     assert_int_equal(copies(f), 2);
     assert_false(chunk_info(f).open);
+    stop(f);
+}
+
+/* … or gone: then its lease is over. */
+static void a_member_that_has_less_dies(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    close_file(f);
+    moment(f);
+    fenced(f, f->chain[0], 4, RESULT_STEADY);
+    fenced(f, f->chain[1], 5, RESULT_STEADY);
+    stamped(f, f->chain[1], 5, 2, 0);
+    f->silent[f->chain[0]] = true;
+    for (int i = 0; i < 6; i++)
+        assert_true(chunk_info(f).open), moment(f);
+    for (int i = 0; i < 6; i++)
+        moment(f);
+    assert_false(chunk_info(f).open);
+    assert_int_equal(copies(f), 1);
     stop(f);
 }
 
@@ -160,6 +192,7 @@ static void a_lost_member_may_be_given_up(void **state)
     assert_int_equal(waiting(f), 1);
     assert_int_equal(give_up(f), 1);
     stamped(f, f->chain[1], 5, 2, 0);
+    cut_off(f, f->chain[0]);
     assert_false(chunk_info(f).open);
     assert_int_equal(copies(f), 1);
     assert_int_equal(waiting(f), 0);
@@ -347,6 +380,7 @@ int main(void)
         cmocka_unit_test(nothing_written_leaves_a_hole),
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
+        cmocka_unit_test(a_member_that_has_less_dies),
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
         cmocka_unit_test(a_lost_member_may_be_given_up),
         cmocka_unit_test(a_stamp_nobody_logged_is_gone_past),

@@ -85,7 +85,8 @@ static void a_version_ends_and_the_next_takes_writes(void **state)
         assert_int_equal(r.length, SIZE);
         assert_int_equal(r.crc, crc32c(0, data, SIZE));
         assert_int_equal(r.flags, RESULT_STEADY);
-        assert_int_equal(read_all(s), DFS_EAGAIN);
+        assert_int_equal(read_all(s), 0);
+        assert_memory_equal(back, data, SIZE);
     }
     assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, other, 10), DFS_ESTALE);
     for (uint32_t s = 0; s < 3; s++) {
@@ -220,7 +221,13 @@ static void a_write_that_failed_below_is_told_with_the_fence(void **state)
     assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
     rig->cut[1] = true;
     assert_int_equal(rig_write(rig, 0, 2, CHUNK, 10, other, 4096), DFS_EUNKNOWN);
-    assert_int_equal(read_all(0), DFS_EAGAIN); /* unacknowledged: nobody may see it yet */
+    for (int fenced = 0; fenced < 2; fenced++) {
+        assert_int_equal(read_all(0), DFS_EINFLIGHT); /* unacknowledged: nobody may see it yet … */
+        assert_int_equal(rig_read(rig, 0, CHUNK, 4096, 4096, back, NULL), DFS_EINFLIGHT);
+        assert_int_equal(rig_read(rig, 0, CHUNK, 8192, SIZE - 8192, back, NULL), 0); /* … unlike all the rest */
+        assert_memory_equal(back, data + 8192, SIZE - 8192);
+        (void)fence(0);
+    }
     memcpy(data + 10, other, 4096);
     struct wire_task_result r = fence(0);
     assert_int_equal(r.sequence, 2);
@@ -231,6 +238,39 @@ static void a_write_that_failed_below_is_told_with_the_fence(void **state)
     assert_int_equal(again.sequence, r.sequence);
     assert_int_equal(again.crc, r.crc);
     assert_int_equal(again.length, r.length);
+}
+
+/* B12: others go on without this copy, so it is not read any more. */
+static void who_is_cut_off_is_not_read(void **state)
+{
+    struct wire_task t = {.kind = TASK_FENCE, .chunk = CHUNK, .version = 1, .flags = TASK_CUT_OFF};
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(fence(0).flags, RESULT_STEADY);
+    assert_int_equal(read_all(0), 0);
+    assert_int_equal(result_of(0, &t).flags, RESULT_CUT_OFF);
+    assert_int_equal(read_all(0), DFS_EAGAIN);
+    assert_int_equal(read_all(1), 0);
+    assert_int_equal(stamp(0, 1, SIZE, true), 0); /* it is wanted again, after all */
+    rig->version = 2;
+    assert_int_equal(read_all(0), 0);
+}
+
+/* If more writes failed than are remembered, none of the chunk is read. */
+static void many_writes_that_failed_below(void **state)
+{
+    (void)state;
+    for (uint32_t n = 64; n < 66; n++) {
+        teardown(NULL);
+        setup(NULL);
+        assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+        rig->cut[1] = true;
+        for (uint32_t i = 0; i < n; i++)
+            (void)rig_send_write(rig, 0, 2, CHUNK, 100 * i, other, 10, 0, 0);
+        rig_run(rig);
+        assert_int_equal(rig_read(rig, 0, CHUNK, 8192, 4096, back, NULL), n == 64 ? 0 : DFS_EAGAIN);
+        assert_int_equal(rig_read(rig, 0, CHUNK, 4096, 4096, back, NULL), n == 64 ? DFS_EINFLIGHT : DFS_EAGAIN);
+    }
 }
 
 /* A fence waits for what is under way here, and answers what of it is durable. */
@@ -508,6 +548,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_range_in_flight_is_read_at_the_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_damaged_on_its_way_down_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_is_cut_off_is_not_read, setup, teardown),
+        cmocka_unit_test_setup_teardown(many_writes_that_failed_below, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_append_goes_to_the_end_once, setup, teardown),

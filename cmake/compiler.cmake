@@ -31,6 +31,11 @@ if(DFS_SANITIZE)
     add_link_options(-fsanitize=address,undefined)
 endif()
 
+if(DFS_TSAN)
+    add_compile_options(-fsanitize=thread -fno-omit-frame-pointer)
+    add_link_options(-fsanitize=thread)
+endif()
+
 if(DFS_COVERAGE)
     add_compile_options(--coverage -fprofile-update=atomic)
     add_link_options(--coverage)

@@ -10,15 +10,17 @@ Usage: sh tests/run.sh [OPTION]... [-- CTEST-ARGUMENT...]
 
   --yes            install missing packages without asking
   --long MINUTES   let the tests that can go on for long (simulation, end to end) go on for so long
+  --checks         not the tests: other compilers and tools look at everything (tests/checks.sh; up to an hour)
   --preset NAME    asan (default), clang, debug or release
   -h, --help       show this
 HELP
 }
 
-YES="" PRESET=asan
+YES="" PRESET=asan CHECKS=""
 while [ $# -gt 0 ]; do
     case $1 in
         --yes) YES=--yes ;;
+        --checks) CHECKS=1 ;;
         --long | --preset)
             [ $# -ge 2 ] || { echo "run.sh: $1 needs a value" >&2; exit 2; }
             if [ "$1" = --long ]; then
@@ -36,6 +38,10 @@ while [ $# -gt 0 ]; do
 done
 
 cd "$(dirname "$0")/.."
+if [ -n "$CHECKS" ]; then
+    sh tests/support/install.sh $YES checks
+    exec sh tests/checks.sh "$@"
+fi
 sh tests/support/install.sh $YES test
 cmake --preset "$PRESET" >/dev/null
 cmake --build "build/$PRESET" -j "$(nproc)"

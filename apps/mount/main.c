@@ -213,7 +213,7 @@ static int run(struct mount *m)
         m->opt.dir = real;
     if (!m->opt.foreground && !go_behind(m)) {
         say("%s", strerror(errno));
-        return 1;
+        return 1; /* NOLINT(clang-analyzer-core.StackAddressEscape): m ends with the process */
     }
     /* Buffers of a megabyte come and go with every request: kept, not given back and faulted in again. */
     mallopt(M_MMAP_THRESHOLD, KEPT_MEMORY);

@@ -388,7 +388,7 @@ void recovery_inventory(struct nm *nm, const struct event *ev, struct effects *f
 /* Whether this server's inventory is wanted: into the answer to its heartbeat. */
 void recovery_ask(const struct nm *nm, const struct live *l, struct msg_heartbeat_reply *reply);
 void recovery_turn(struct nm *nm, struct effects *fx);
-void recovery_applied(struct nm *nm, const struct msg_recover_file *r);
+void recovery_applied(struct nm *nm, const struct msg_recover_file *f);
 uint64_t recovery_deadline(const struct nm *nm);
 void recovery_forget(struct nm *nm); /* with the leadership */
 

@@ -22,7 +22,7 @@ struct watches {
     uint64_t next; /* mono ns: when a call is to be answered; 0: now */
 };
 
-void watches_init(struct watches *w);
+void watches_init(struct watches *t);
 void watches_request(struct nm *nm, const struct event *ev, struct effects *fx);
 /* A lookup or readdir was answered; reply NULL: there is no such name. */
 void watches_looked_up(struct nm *nm, const struct msg *req, const struct msg *reply);

@@ -80,7 +80,7 @@ bool daemon_print(int argc, char **argv, const struct flag *table, const char *p
 /* Prints why, runs the loop until what was opened is closed, returns 1. */
 int daemon_give_up(struct daemon *d, const char *why);
 int daemon_run(struct daemon *d, uint32_t servers, void (*stop)(void *arg, struct daemon *d), void *arg);
-void daemon_stopped(void *d); /* the done of one server's stop */
+void daemon_stopped(void *arg); /* the done of one server's stop */
 /* Ends the process at once, status 1. arg: the daemon. */
 void daemon_fatal(void *arg, const char *why);
 

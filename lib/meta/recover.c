@@ -87,11 +87,11 @@ void meta_apply_recover_file(struct meta *m, const struct stamp *st, const struc
         abort(); /* the outcome must not depend on this machine's memory (A6) */
     if (!content_fine(m, r, ids, sorted) || !find_place(m, st, r, path, sizeof path, &w))
         return;
-    struct inode *in = meta_inode_new(m, st, INODE_FILE, 0600, 0, 0, &ino);
+    meta_inode_new(m, st, INODE_FILE, 0600, 0, 0, &ino);
     for (uint32_t i = 0; i < r->n_chunks; i++)
         add_chunk(m, &r->chunks[i]);
     meta_link(m, st, w.parent, w.name, ino);
-    in = meta_inode(m, ino);
+    struct inode *in = meta_inode(m, ino);
     meta_file_set_chunks(m, in, ids, r->n_chunks);
     meta_file_resize(m, in, r->size);
 }

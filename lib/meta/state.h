@@ -298,7 +298,7 @@ void meta_apply_reap(struct meta *m, const struct msg_reap *r);
 /* --- server.c --- */
 
 int meta_apply_register(struct meta *m, const struct msg_ss_register *r, struct msg *reply);
-void meta_apply_server_state(struct meta *m, const struct msg_server_state *s);
+void meta_apply_server_state(struct meta *m, const struct msg_server_state *r);
 struct meta_server *meta_server_add(struct meta *m); /* a blank one with the next id */
 void meta_server_set_domain(struct meta_server *s, struct str domain);
 void meta_server_set_state(struct meta *m, struct meta_server *s, uint8_t state);

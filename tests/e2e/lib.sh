@@ -54,14 +54,14 @@ fail() {
 }
 
 sanitizer_reports() {
-    grep -l -E 'ERROR: (Address|Leak)Sanitizer|runtime error:' "$T"/*.log 2>/dev/null || true
+    grep -l -E 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' "$T"/*.log 2>/dev/null || true
 }
 
 pass() {
     end_servers
     reports=$(sanitizer_reports)
     if [ -n "$reports" ]; then
-        grep -h -A 12 -E 'ERROR: (Address|Leak)Sanitizer|runtime error:' $reports | head -40 >&2
+        grep -h -A 12 -E 'ERROR: (Address|Leak)Sanitizer|WARNING: ThreadSanitizer|runtime error:' $reports | head -40 >&2
         fail "a sanitizer complained"
     fi
     say "passed${1:+: $1}"

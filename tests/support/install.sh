@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# Installs the packages that cmake/packages.txt lists and that are missing. Usage: install.sh [--yes] build|test
+# Installs the packages that cmake/packages.txt lists and that are missing. Usage: install.sh [--yes] build|test|checks
 #
 # Asks before it changes the system, unless --yes is given or CI is set. Where the distribution's libraft is not the one
 # needed, it is taken from the distribution's backports, on the mirror that apt already uses.
@@ -14,18 +14,18 @@ WHAT=""
 for arg in "$@"; do
     case $arg in
         --yes) YES=yes ;;
-        build | test) WHAT=$arg ;;
+        build | test | checks) WHAT=$arg ;;
         *)
-            echo "usage: install.sh [--yes] build|test" >&2
+            echo "usage: install.sh [--yes] build|test|checks" >&2
             exit 2
             ;;
     esac
 done
-[ -n "$WHAT" ] || { echo "usage: install.sh [--yes] build|test" >&2; exit 2; }
+[ -n "$WHAT" ] || { echo "usage: install.sh [--yes] build|test|checks" >&2; exit 2; }
 
-# "package version" of everything wanted; tests need what the build needs.
+# "package version" of everything wanted; tests need what the build needs, checks what tests need.
 wanted() {
-    awk -v what="$WHAT" '/^#/ || NF == 0 { next } $1 == "build" || $1 == what { print $2, $3 }' "$LIST"
+    awk -v what="$WHAT" '/^#/ || NF == 0 { next } $1 == "build" || $1 == what || (what == "checks" && $1 == "test") { print $2, $3 }' "$LIST"
 }
 
 installed_version() {

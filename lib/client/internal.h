@@ -336,6 +336,8 @@ void files_close(struct client *c);
 void lazy_init(struct client *c);
 /* The NameServer is told of all open files. Returns what an rpc has to be behind to come after that. */
 uint64_t files_hold(struct client *c, struct effects *fx);
+/* This content has come in place of an older one of its inode: what is open of that lives on what is known. */
+void files_replaced(struct client *c, const struct wire_attr *a);
 /* The rpc is about to be sent. False: what it is behind has no answer yet; it runs again then. */
 bool files_held(struct rpc *r);
 void get_free(struct op *op);

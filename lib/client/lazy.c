@@ -135,6 +135,15 @@ uint64_t files_hold(struct client *c, struct effects *fx)
     return c->last_tell;
 }
 
+void files_replaced(struct client *c, const struct wire_attr *a)
+{
+    LIST_FOR_EACH (e, &c->files) {
+        struct file *f = CONTAINER_OF(e, struct file, link);
+        if (f->ino == a->ino && f->page && f->page->msg.locate_reply.attr.generation < a->generation)
+            file_lost(f);
+    }
+}
+
 bool files_held(struct rpc *r)
 {
     struct client *c = r->t.c;

@@ -185,10 +185,12 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
     if (op->ended)
         return;
     if (status == 0) {
-        if (op->req.kind == OP_FILL)
+        if (op->req.kind == OP_FILL) {
             file_changed(op, &ev->msg->fill_reply.attr);
-        else
+        } else {
             op->result.attr = attr_of(&ev->msg->publish_reply.attr);
+            files_replaced(op->c, &ev->msg->publish_reply.attr); /* opened while this was on its way */
+        }
         op->result.bytes = op->put->acked;
         op_end_ok(op);
         return;

@@ -257,6 +257,25 @@ static void a_put_waits_for_what_is_open(void **state)
     fake_free(f);
 }
 
+/* Its answer was on its way when the put was sent, so that the NameServer could not be told. */
+static void who_opens_while_a_put_is_on_its_way_reads_one_content(void **state)
+{
+    (void)state;
+    struct fake *f = with_file();
+    struct sunk s;
+    put_over(f);
+    struct fake_call *publish = fake_expect(f, MSG_TYPE_publish, "nm1:1");
+    fake_start(f, (struct client_request){.kind = OP_OPEN, .path = "/f", .flags = DFS_READ | DFS_LAZY});
+    fake_locate(f, fake_find(f, MSG_TYPE_locate));
+    uint64_t file = f->file;
+    fake_publish(f, publish);
+    client_refresh(f->c, file);
+    fake_start(f, read_of(file, &s));
+    fake_read(f, fake_find(f, MSG_TYPE_chunk_read), false);
+    check_read(f, &s);
+    fake_free(f);
+}
+
 static void what_cannot_be_told_keeps_its_content(void **state)
 {
     (void)state;
@@ -389,6 +408,7 @@ int main(void)
         cmocka_unit_test(an_unlink_comes_behind_what_is_open),
         cmocka_unit_test(what_is_sent_again_waits_for_what_is_open),
         cmocka_unit_test(a_put_waits_for_what_is_open),
+        cmocka_unit_test(who_opens_while_a_put_is_on_its_way_reads_one_content),
         cmocka_unit_test(what_cannot_be_told_keeps_its_content),
         cmocka_unit_test(a_close_goes_with_the_next_change),
         cmocka_unit_test(a_close_goes_alone_after_a_while),

@@ -166,7 +166,7 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     if (w->latecomer && sim_chance(s, 700))
         w->snapshot_bytes = 1024 + sim_below(s, 4 * KIB);
     w->segment_size = (1 + sim_below(s, 4)) * MIB;
-    w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : 0;
+    w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : MIB; /* a start reads all of it */
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);
     w->disk_full = draw_rate(s, 3 * NS_PER_SEC, 15 * NS_PER_SEC);
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);

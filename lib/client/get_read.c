@@ -119,9 +119,11 @@ static void read_exhausted(struct get_read *r, const struct wire_chunk_loc *loc,
     }
     r->gaps = 0;
     if (op_overdue(g->op)) {
-        op_end(g->op, DFS_EIO,
-               "chunk %u (id %" PRIx64 ") cannot be read from any of its %u servers; the last one said: %s", r->index,
-               loc->chunk, loc->n_replicas, r->last);
+        char from[48] = "its only server";
+        if (loc->n_replicas > 1)
+            snprintf(from, sizeof from, "any of its %u servers; the last one", loc->n_replicas);
+        op_end(g->op, DFS_EIO, "chunk %u (id %" PRIx64 ") cannot be read from %s: %s (dfs health)", r->index, loc->chunk,
+               from, r->last);
         return;
     }
     g->located = false;

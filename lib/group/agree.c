@@ -174,7 +174,7 @@ static void open_new(struct nm *nm, uint64_t ino, uint32_t index, uint64_t after
     struct agreement *a;
 
     if (n < agree_min_replicas(nm, ino)) {
-        fx_fail(fx, ev->to, DFS_ENOSERVERS, "%u storage servers can take a new chunk; at least %u are needed", n,
+        fx_fail(fx, ev->to, DFS_ENOSERVERS, "storage servers that are up and have space: %u, needed: %u (dfs health, dfs df)", n,
                 agree_min_replicas(nm, ino));
         return;
     }

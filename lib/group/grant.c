@@ -194,8 +194,8 @@ static void refuse(struct effects *fx, struct reply_to to, const struct placemen
     else
         fx_fail(fx, to, DFS_ENOSERVERS,
                 p->avoided
-                    ? "%u of %u storage servers are up, %u of them just failed; at least %u are needed (dfs health)"
-                    : "%u of %u storage servers are up%.0u; at least %u are needed (dfs health)",
+                    ? "%u of %u storage servers up, %u of them just failed, at least %u needed (dfs health)"
+                    : "%u of %u storage servers up%.0u, at least %u needed (dfs health)",
                 p->up, known, p->avoided, needed);
 }
 

@@ -86,14 +86,14 @@ static void busy_and_silent_replicas_are_left_alone(void **state)
 
 /* A chunk that is written in place is on its servers from the moment it is in the map. Where none of them has it any more (each
  * was replaced by an empty one, say), it is lost: it was not a hole, which reads as zeros. */
-static void a_chunk_that_nobody_has_is_no_hole(void **state)
+static void read_what_nobody_has(uint32_t n_replicas, const char *from)
 {
     struct fake *f = fake_new();
     uint32_t refused = 0;
-    (void)state;
     fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = bytes_read}});
     fake_run(f);
     f->map[0].open = 1;
+    f->map[0].n_replicas = n_replicas;
     fake_start(
         f, (struct client_request){.kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {.write = bytes_write}});
     while (!f->ended) {
@@ -107,8 +107,16 @@ static void a_chunk_that_nobody_has_is_no_hole(void **state)
     }
     assert_int_equal(f->status, DFS_EIO);
     assert_true(refused > f->map[0].n_replicas); /* it was located anew */
+    assert_non_null(strstr(f->error, from));
     assert_non_null(strstr(f->error, dfs_strerror(DFS_ENOCHUNK)));
     fake_free(f);
+}
+
+static void a_chunk_that_nobody_has_is_no_hole(void **state)
+{
+    (void)state;
+    read_what_nobody_has(2, "from any of its 2 servers; the last one: StorageServer ss");
+    read_what_nobody_has(1, "from its only server: StorageServer ss");
 }
 
 #define SMALL 100000u

@@ -198,6 +198,8 @@ static void send_one(struct nm *nm, const struct raft_message *r, struct effects
                                                                .term = r->append_entries_result.term,
                                                                .rejected = r->append_entries_result.rejected,
                                                                .last_index = r->append_entries_result.last_log_index};
+        if (m.peer_append_result.rejected > 0) /* libraft may leave it unset: where a leader's term is over */
+            m.peer_append_result.last_index = nm->raft.last_stored;
         break;
     case RAFT_REQUEST_VOTE:
         m.type = MSG_TYPE_peer_vote;

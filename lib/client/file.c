@@ -48,7 +48,7 @@ static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
     if (m->n_replicas == 0 || m->chunk_size != FILE_CHUNK)
         return false;
     if (m->cut && p->chunk && p->chunk != m->chunk)
-        p->gone[p->n_gone++ % PLACE_GONE] = p->chunk;
+        p->gone[p->n_gone++ % PLACE_GONE] = (struct gone){p->chunk, m->cut != CHUNK_CUT};
     p->chunk = m->chunk;
     p->generation = m->generation;
     p->size = m->size;
@@ -131,12 +131,12 @@ struct place *file_place(struct file *f, struct frame *fr, struct effects *fx)
     return NULL;
 }
 
-bool place_was_cut(const struct place *p, uint64_t chunk)
+const struct gone *place_was_cut(const struct place *p, uint64_t chunk)
 {
     for (uint32_t i = 0; i < PLACE_GONE; i++)
-        if (chunk && p->gone[i] == chunk)
-            return true;
-    return false;
+        if (chunk && p->gone[i].chunk == chunk)
+            return &p->gone[i];
+    return NULL;
 }
 
 void place_failed(struct place *p, uint32_t version)

@@ -16,6 +16,11 @@ enum place_state { PLACE_UNKNOWN, PLACE_ASKING, PLACE_KNOWN };
 
 #define PLACE_GONE 8u
 
+struct gone { /* a chunk that is not the file's any more */
+    uint64_t chunk;
+    bool doubtful; /* it is not known why: what was sent to it need not have been there */
+};
+
 struct place { /* where to write a chunk of a file */
     UT_hash_handle hh;
     struct file *file;
@@ -26,7 +31,7 @@ struct place { /* where to write a chunk of a file */
     uint64_t generation, size; /* of the file, when this was told */
     uint32_t at;               /* index told: for CHUNK_LAST the chunk the file ends in */
     uint64_t full;             /* CHUNK_LAST: a chunk in which there was no room */
-    uint64_t gone[PLACE_GONE]; /* chunks it was before they were cut off, the newest ones */
+    struct gone gone[PLACE_GONE]; /* chunks it was before they were cut off, the newest ones */
     uint32_t n_gone;
     uint32_t n;
     struct {
@@ -119,8 +124,8 @@ void file_free(struct file *f);
 struct place *file_place(struct file *f, struct frame *fr, struct effects *fx);
 /* The same, if anything was ever asked about it; NULL otherwise. */
 struct place *file_place_known(struct file *f, uint32_t index);
-/* What was sent to this chunk of the place, and got no answer, has been cut off since: it came before that. */
-bool place_was_cut(const struct place *p, uint64_t chunk);
+/* What was sent to this chunk of the place, and got no answer, has been cut off since: it came before that. NULL: it has not. */
+const struct gone *place_was_cut(const struct place *p, uint64_t chunk);
 /* A write has ended: those who wait for it go on with the next turn. */
 void file_write_ended(struct file *f);
 /* It cannot be written there in this version. */

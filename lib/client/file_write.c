@@ -56,8 +56,9 @@ static void frame_run(struct task *t, struct effects *fx)
                "the file goes on in another chunk; whether this was appended before cannot be told");
         return;
     }
-    if (f->first && place_was_cut(p, f->chunk)) {
-        if (f->fate == FATE_TAKEN || f->hole > 0)
+    const struct gone *gone = f->first ? place_was_cut(p, f->chunk) : NULL;
+    if (gone) {
+        if (!gone->doubtful && (f->fate == FATE_TAKEN || f->hole > 0))
             frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
         else
             op_end(t->op, DFS_EUNKNOWN, "the file was made shorter, and whether this came before cannot be told");

@@ -87,7 +87,10 @@ static void tell(struct nm *nm, struct reply_to to, const struct meta_chunk_info
     reply.chunk_open_reply.size = meta_file_size(nm->meta, meta_open_chunk(nm->meta, c->chunk));
     (void)meta_chunk_index(nm->meta, c->chunk, &reply.chunk_open_reply.index);
     reply.chunk_open_reply.generation = meta_file_generation(nm->meta, meta_open_chunk(nm->meta, c->chunk));
-    reply.chunk_open_reply.cut = was != 0 && meta_chunk_get(nm->meta, was, &before) && before.removed;
+    if (was != 0 && !meta_chunk_get(nm->meta, was, &before))
+        reply.chunk_open_reply.cut = CHUNK_CUT_LONG_AGO;
+    else if (was != 0 && before.removed)
+        reply.chunk_open_reply.cut = CHUNK_CUT;
     fx_reply(fx, to, &reply, NULL);
 }
 

@@ -52,6 +52,8 @@ enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
 enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
 /* TRUNCATE: the chunk ends at offset, shorter or longer; length is 0. PUNCH: the range reads as zeros; nothing grows. */
+/* What became of the chunk that a place of a file was: removed, with all that was written to it; or not known any more. */
+enum chunk_cut { CHUNK_CUT = 1, CHUNK_CUT_LONG_AGO = 2 };
 /* WRITE_APPEND: where the chunk ends, which its head says; its crcs are those of the payload at offset 0. */
 enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2, WRITE_APPEND = 3 };
 #define CHUNK_LAST UINT32_MAX /* chunk_open: the one the file ends in */

@@ -67,7 +67,7 @@
     F(u32, chunk_size)                                                                                                 \
     L(replica, replicas, 16) /* the chain, head first */                                                               \
     F(u64, generation)       /* of the file */                                                                         \
-    F(u8, cut)               /* 1: the chunk it was has been cut off, with all that was written to it */               \
+    F(u8, cut)               /* enum chunk_cut, of the chunk it was; 0: it is there still, or never was */             \
     F(u32, index)                                                                                                      \
     F(u64, size)             /* of the file */
 

@@ -143,6 +143,32 @@ static void a_refusal_does_not_undo_an_earlier_try(void **state)
     fake_free(f);
 }
 
+/* Taken by one server; but the chunk is gone for so long that nobody knows whether it had that when it went. */
+static void what_went_with_a_chunk_long_ago_is_unknown(void **state)
+{
+    struct fake *f = fake_new();
+    struct msg m = {.type = MSG_TYPE_chunk_open_reply};
+    struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
+    (void)state;
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+    answer_open_chunk(f, 4);
+    fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_EUNKNOWN, "", "");
+    fake_sleep(f);
+    m.chunk_open_reply = (struct msg_chunk_open_reply){.chunk = 10,
+                                                       .version = 1,
+                                                       .chunk_size = 64 * MIB,
+                                                       .replicas = chain,
+                                                       .n_replicas = 1,
+                                                       .generation = 2,
+                                                       .cut = CHUNK_CUT_LONG_AGO};
+    fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_EUNKNOWN);
+    fake_free(f);
+}
+
 /* The head has looked before it did anything: there is nothing to be unsure of, and nothing wrong with the place. */
 static void what_was_damaged_on_its_way_is_sent_again(void **state)
 {
@@ -300,6 +326,7 @@ int main(void)
         cmocka_unit_test(a_read_of_an_open_file_names_it),
         cmocka_unit_test(a_write_sent_again_says_since_when),
         cmocka_unit_test(a_refusal_does_not_undo_an_earlier_try),
+        cmocka_unit_test(what_went_with_a_chunk_long_ago_is_unknown),
         cmocka_unit_test(what_was_damaged_on_its_way_is_sent_again),
         cmocka_unit_test(a_free_lock_takes_one_call),
         cmocka_unit_test(who_waits_asks_again_and_again),

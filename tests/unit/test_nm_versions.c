@@ -13,6 +13,13 @@ static void a_chunk_is_made_sealed_and_opened_again(void **state)
 
     opened(f, ask_open(f, 0)); /* another writer gets the same */
     assert_true(f->chunk == chunk && f->version == 1);
+    struct msg m = {.type = MSG_TYPE_chunk_open, .chunk_open = {.session = f->r.session, .handle = f->handle, .was = chunk}};
+    for (int gone = 0; gone < 2; gone++, m.chunk_open.was = 999) {
+        uint32_t again = rig_send(&f->r, &m);
+        rig_settle(&f->r);
+        opened(f, again);
+        assert_int_equal(f->r.answers[again].msg.chunk_open_reply.cut, gone ? CHUNK_CUT_LONG_AGO : 0);
+    }
     assert_true(chunk_info(f).open);
     close_file(f);
     moment(f);

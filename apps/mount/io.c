@@ -6,9 +6,6 @@
 
 #include "mount.h"
 
-/* For how long the library uses what it heard of a file's chunks. */
-#define LIBRARY_KEEPS_MS 1000u
-
 struct reading {
     struct waiter w;
     struct call *k;
@@ -38,7 +35,7 @@ static void read_now(struct waiter *w)
     struct call *k = s->k;
     uint64_t file = node_file(k->node, false);
     free(s);
-    if (k->m->opt.attr_ms < LIBRARY_KEEPS_MS)
+    if (k->m->opt.attr_ms < DFS_LAZY_MS)
         node_refresh(k->node); /* nothing is to be as old as that */
     call_read(k, file);
 }

@@ -297,7 +297,8 @@ void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 #define DFS_WRITE 256u      /* … to write to it; one of the two must be there */
 #define DFS_CREATE 512u     /* open: make it if it is not there; with DFS_EXCL only then */
 #define DFS_TRUNCATE 16384u /* open, to write: make it empty */
-#define DFS_LAZY 32768u     /* open: see there */
+#define DFS_LAZY 32768u     /* open: see there … */
+#define DFS_LAZY_MS 1000u   /* … for how long what was heard of such a file is used */
 #define DFS_WAIT 4096u      /* lock: wait for it */
 #define DFS_OWNER 8u        /* put: uid and gid of the options hold; otherwise the caller's own */
 
@@ -436,7 +437,7 @@ int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t le
  * stays, whatever happens to its names. It ends with the client, or with its session: when the NameServers were out of reach
  * for ten minutes, DFS_EBADF says that it is gone. */
 int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mode, dfs_cb cb, void *arg);
-/* With DFS_LAZY an open file is read as a mount reads it: what others change is seen after a second at the latest, or after
+/* With DFS_LAZY an open file is read as a mount reads it: what others change is seen after DFS_LAZY_MS at the latest, or after
  * dfs_refresh, since where the bytes are is remembered for so long. Opened only to be read, such a file costs no change at the
  * NameServer, unless it is open for longer than some milliseconds, locked, or about to lose its name by this client; until
  * then, if another client removes it, it can still be read for the reader's grace, and if another replaces its content, the new

@@ -19,7 +19,6 @@
 
 #define LAZY_BIT ((uint64_t)1 << 63) /* in numbers the NameServer has not given */
 #define LAZY_DELAY (20 * NS_PER_MS)
-#define RECENT_MAX (1 * NS_PER_SEC)
 
 /* --- where chunks are --- */
 
@@ -36,7 +35,7 @@ struct located *file_recent(struct file *f, uint32_t index)
     if (f->gone)
         return p;
     bool ours = p->asked > *touched(f->c, f->ino) && p->asked > f->fresh_after;
-    return ours && now - p->asked < RECENT_MAX ? p : NULL;
+    return ours && now - p->asked < DFS_LAZY_MS * NS_PER_MS ? p : NULL;
 }
 
 void file_lost(struct file *f)

@@ -99,7 +99,8 @@ timed_start() {
 memory() { sed -n 's/^VmRSS:[^0-9]*\([0-9]*\).*/\1/p' "/proc/$SS/status"; }
 drop_caches() { sync && echo 3 2>/dev/null >/proc/sys/vm/drop_caches; }
 
-"$BIN/dfs-nm" --data "$DIR/nm" --init --listen 127.0.0.1:0 --port-file "$DIR/nm.port" >"$DIR/nm.log" 2>&1 &
+# What is removed goes soon: by default it is kept for readers for ten minutes.
+"$BIN/dfs-nm" --data "$DIR/nm" --init --reader-grace 5s --listen 127.0.0.1:0 --port-file "$DIR/nm.port" >"$DIR/nm.log" 2>&1 &
 NM=$!
 until [ -s "$DIR/nm.port" ]; do sleep 0.02; done
 DFS_NM=127.0.0.1:$(sed 's/.*://' "$DIR/nm.port")
@@ -169,7 +170,7 @@ fi
 
 # Blocks written over at random places of one file, beside small files that are stored and removed, until TIMES as much was
 # written as is live. What is taken is du's, with what is preallocated; what is live is what the NameServer counts.
-taken() { du -k "$DIR/ss" | cut -f1; }
+taken() { du -k "$DIR/ss" 2>/dev/null | cut -f1; } # segments go meanwhile
 live() { awk -v b="$(status bytes)" 'BEGIN { printf "%d", b / 1024 }'; }
 if wants space; then
     "$BIN/dfs-bench" rand --size "${LIVE}m" --block 4k --read-percent 0 -c 8 --depth 8 --ops $((LIVE * 256 * TIMES)) --goal 1 \

@@ -93,6 +93,26 @@ mkdir "$M/many"
 [ "$(ls "$M/many" | wc -l)" = 2500 ] || fail "a listing of several pages"
 rm -r "$M/many"
 
+say "deep trees"
+(
+    cd "$M"
+    name=$(printf '%0100d' 0)
+    for i in $(seq 60); do # to a path longer than PATH_MAX, which find and rm go step by step
+        mkdir "$name"
+        cd -P "$name"
+    done
+    echo deep >file
+    [ "$(cat file)" = deep ] || fail "a file deep down"
+)
+[ "$(find "$M"/0* -type f | wc -l)" = 1 ] || fail "find in a deep tree"
+rm -r "$M"/0*
+deep=$M
+for i in $(seq 19); do deep=$deep/$(printf '%0200d' 0); done
+mkdir -p "$deep"
+echo long >"$deep/file"
+[ "$(cat "$deep/file")" = long ] || fail "a path of nearly PATH_MAX"
+rm -r "$M"/0*
+
 say "special files"
 mkfifo "$M/fifo"
 (echo through >"$M/fifo" &)

@@ -79,6 +79,8 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
         o = open_add(ss, r->chunk);
         o->copy = c->copy;
         o->disk = c->disk;
+        if (c->flags & CHUNK_FORGOT) /* what was copied is older than what has been written here since */
+            o->forgot = r->flags & RECORD_OPEN && r->version == c->version ? r->version - 1 : c->version;
     }
     if (o->copy != r->copy)
         return;
@@ -87,6 +89,15 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
     if (r->flags & RECORD_PART)
         known.session = 0; /* the same request would not fit it */
     open_note(ss, o, &known, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
+}
+
+/* Who wrote this is not known, up to its version. */
+static void note_copied(struct ss *ss, struct chunk *c, const struct record *r)
+{
+    struct open_chunk *o = open_find(ss, r->chunk);
+    c->flags |= CHUNK_FORGOT;
+    if (o && o->copy == r->copy)
+        o->forgot = (uint32_t)max_u64(o->forgot, r->version);
 }
 
 /* The index that has this chunk, or is to have it, as this folder holds it. */
@@ -149,7 +160,7 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
         c->flags = (uint8_t)((c->flags & ~CHUNK_OPEN) | (r->flags & RECORD_OPEN ? CHUNK_OPEN : 0));
     index_insert(&ss->index, c, &e);
     if (r->flags & RECORD_COPIED)
-        c->flags |= CHUNK_FORGOT;
+        note_copied(ss, c, r);
     if ((recent || r->flags & RECORD_OPEN) && index_for(rc, r->chunk) == &ss->index)
         note_writer(ss, c, r);
 }
@@ -385,8 +396,6 @@ static void settle_open(struct ss *ss)
         o->sequence = c->sequence;
         o->length = chunk_length(c);
         open_miss(o);
-        if (c->flags & CHUNK_FORGOT)
-            o->forgot = c->version;
     }
 }
 

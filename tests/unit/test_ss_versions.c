@@ -470,6 +470,28 @@ static void a_copy_writes_nothing_again_that_it_may_hold(void **state)
     }
 }
 
+/* … but what came to it later, in another version, is known after a start. */
+static void a_copy_knows_what_came_later(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(stamp(0, 1, SIZE, false), 0);
+    rig->version = 2;
+    rig_task(rig, 2, TASK_COPY, CHUNK, data, SIZE, "0");
+    rig_run(rig);
+    rig_pass(rig, 100 * NS_PER_MS);
+    assert_int_equal(stamp(2, UINT64_MAX, SIZE, true), 0);
+    rig->version = 3;
+    rig_send_write(rig, 2, 1, CHUNK, 0, other, SIZE / 2, 12, 1);
+    rig_run(rig);
+    rig_crash(rig, 2, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(stamp(2, UINT64_MAX, SIZE, true), 0);
+    rig->version = 4;
+    assert_int_equal(retry(1, 2), DFS_ENODATA);
+    assert_int_equal(retry(2, 3), 0);
+}
+
 /* B14: nor because its record was cleaned away, all of it or the part that was written over, before a restart. */
 static void what_was_cleaned_away_is_not_written_again(void **state)
 {
@@ -557,6 +579,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stamp_cuts, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_is_there_or_not, setup, teardown),
         cmocka_unit_test_setup_teardown(a_copy_writes_nothing_again_that_it_may_hold, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_copy_knows_what_came_later, setup, teardown),
         cmocka_unit_test_setup_teardown(what_was_cleaned_away_is_not_written_again, setup, teardown),
         cmocka_unit_test_setup_teardown(more_writers_than_are_remembered, setup, teardown),
     };

@@ -27,7 +27,6 @@ void address_print(const struct sockaddr *sa, char *out, size_t len)
     } else {
         const struct sockaddr_in *in4 = (const struct sockaddr_in *)(const void *)sa;
         uv_ip4_name(in4, host, sizeof host);
-        /* NOLINTNEXTLINE(clang-analyzer-core.CallAndMessage): accept4 has set it */
         snprintf(out, len, "%s:%u", host, ntohs(in4->sin_port));
     }
 }

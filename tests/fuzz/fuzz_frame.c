@@ -7,7 +7,7 @@
 #include "base/crc.h"
 #include "wire/frame.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+int LLVMFuzzerTestOneInput(const uint8_t *input, size_t input_size);
 
 struct outcome {
     uint32_t frames, crc;

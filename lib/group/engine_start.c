@@ -30,7 +30,7 @@ int engine_error(int rv)
 uint64_t engine_ms(const struct nm *nm) { return nm->now.mono / NS_PER_MS; }
 
 /* u8 version, u64 count, then for each server u64 id, its address with a NUL, u8 role. */
-bool engine_configuration_fine(const void *body, uint32_t len)
+static bool shape_fine(const void *body, uint32_t len)
 {
     const uint8_t *p = body, *end = p + len, *nul;
     uint64_t n;
@@ -55,12 +55,22 @@ int engine_decode(const void *body, uint32_t len, struct raft_configuration *con
     int err;
 
     raft_configuration_init(conf);
-    if (!engine_configuration_fine(body, len))
+    if (!shape_fine(body, len))
         return DFS_ECORRUPT;
     err = engine_error(raft_configuration_decode(&buf, conf));
     if (err != 0) /* raft has freed what it had made */
         raft_configuration_init(conf);
     return err;
+}
+
+bool engine_configuration_fine(const void *body, uint32_t len)
+{
+    struct raft_configuration conf;
+
+    if (engine_decode(body, len, &conf) != 0)
+        return false;
+    raft_configuration_close(&conf);
+    return true;
 }
 
 /* --- start and end --- */

@@ -309,16 +309,6 @@ static bool append_fine(const struct nm *nm, const struct msg_peer_append *a, ui
     return bytes == payload;
 }
 
-static bool configuration_fine(const struct buf *rec, uint32_t len)
-{
-    struct raft_configuration conf;
-
-    if (engine_decode(rec->data + LOG_RECORD_HEADER, len, &conf) != 0)
-        return false;
-    raft_configuration_close(&conf);
-    return true;
-}
-
 /* Copies the entries into records of their own; they go to the log as they are. */
 static bool unpack(const struct event *ev, struct buf **recs, struct raft_entry *entries)
 {
@@ -338,7 +328,7 @@ static bool unpack(const struct event *ev, struct buf **recs, struct raft_entry 
             .term = a->entries[i].term, .type = a->entries[i].type, .buf = {recs[i]->data + LOG_RECORD_HEADER, len}};
         if (crc32c(0, recs[i]->data + LOG_RECORD_HEADER, len) != a->entries[i].crc)
             return false;
-        if (a->entries[i].type == RAFT_CHANGE && !configuration_fine(recs[i], len))
+        if (a->entries[i].type == RAFT_CHANGE && !engine_configuration_fine(recs[i]->data + LOG_RECORD_HEADER, len))
             return false;
     }
     return true;

@@ -50,8 +50,10 @@ void dirs_changed(struct mount *m, uint64_t ino, int64_t ns)
     if (!d || d->ino != ino)
         return;
     d->changed = m->last_call;
-    if (!ns)
+    if (!ns) {
         d->until = 0;
+        return;
+    }
     if (d->attr.atime_ns == d->attr.mtime_ns) /* it has none of its own */
         d->attr.atime_ns = ns;
     d->attr.mtime_ns = d->attr.ctime_ns = ns;

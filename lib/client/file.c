@@ -19,8 +19,6 @@ struct file *file_find(struct client *c, uint64_t id)
     return NULL;
 }
 
-/* --- places --- */
-
 struct file *file_to_write(struct op *op)
 {
     struct file *f = file_find(op->c, op->req.file);
@@ -29,6 +27,8 @@ struct file *file_to_write(struct op *op)
     op_end(op, DFS_EBADF, "the file is not open for writing");
     return NULL;
 }
+
+/* --- places --- */
 
 static void build_open_chunk(struct rpc *r, struct msg *m, struct arena *a)
 {

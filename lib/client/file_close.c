@@ -15,7 +15,7 @@ static void build_touch(struct rpc *r, struct msg *m, struct arena *a)
 }
 
 /* What went wrong before is told once. */
-static void sync_end(struct op *op, struct file *f, int status, const struct event *ev)
+static void end_telling(struct op *op, struct file *f, int status, const struct event *ev)
 {
     int error = f ? f->error : 0;
     if (f)
@@ -37,7 +37,7 @@ static void on_touch(struct rpc *r, int status, const struct event *ev, struct e
         return;
     if (f && status == 0)
         f->dirty = false;
-    sync_end(op, f, status, ev);
+    end_telling(op, f, status, ev);
 }
 
 void file_write_ended(struct file *f)
@@ -53,7 +53,7 @@ void file_write_ended(struct file *f)
             op->rpc.t.wake = 0;
             list_push(&f->c->sleeping, &op->rpc.t.link);
         } else {
-            sync_end(op, f, 0, NULL);
+            end_telling(op, f, 0, NULL);
         }
     }
 }
@@ -105,15 +105,9 @@ static void on_close(struct rpc *r, int status, const struct event *ev, struct e
         op_fail_rpc(op, status, ev);
         return;
     }
-    int error = f ? f->error : 0;
+    end_telling(op, f, status, ev);
     if (f)
         file_free(f);
-    if (error)
-        op_end(op, error, "an earlier write failed: %s", dfs_strerror(error));
-    else if (status == 0)
-        op_end_ok(op);
-    else
-        op_fail_rpc(op, status, ev);
 }
 
 static bool in_use(const struct client *c, const struct file *f)

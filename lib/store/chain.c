@@ -338,10 +338,12 @@ static bool may_hide(const struct open_chunk *o, const struct extent *e, const s
 static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     const struct msg_chunk_write *m = &ev->msg->chunk_write;
-    const struct open_chunk *o = open_find(ss, m->chunk);
-    const struct chunk *c = index_find(&ss->index, m->chunk);
-    if (m->sequence != 0 || !m->first || !o || m->first > o->forgot)
+    if (m->sequence != 0 || !m->first)
         return false;
+    const struct open_chunk *o = open_find(ss, m->chunk);
+    if (!o || m->first > o->forgot)
+        return false;
+    const struct chunk *c = index_find(&ss->index, m->chunk);
     bool hidden = m->kind == WRITE_APPEND || !c;
     for (uint32_t i = c ? chunk_extent_at(c, m->offset) : 0; !hidden && i < c->n; i++) {
         struct extent e = chunk_extent(c, i);
@@ -401,14 +403,15 @@ void chain_request(struct ss *ss, const struct event *ev, struct effects *fx)
 
 static void fail_up(struct ss *ss, struct write *w, int err, struct str text, struct effects *fx)
 {
-    if (w->open && !w->open->broken && w->open->version == w->record.version) {
+    struct open_chunk *o = w->open && w->open->version == w->record.version ? w->open : NULL;
+    if (o && !o->broken) {
         struct chunk *c = index_find(&ss->index, w->record.chunk);
-        w->open->broken = true;
+        o->broken = true;
         if (c)
             c->flags |= CHUNK_BROKEN;
     }
-    if (w->open && w->open->version == w->record.version)
-        open_note_failed(w->open, &w->record);
+    if (o)
+        open_note_failed(o, &w->record);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_fail(fx, w->to[i], err, "%.*s", STR_ARG(text));
     w->n_to = 0;

@@ -43,17 +43,17 @@ enum server_state {
     SERVER_REMOVED = 6, /* for good; its id is never used again */
 };
 enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3, TASK_FENCE = 4, TASK_STAMP = 5 };
-#define TASK_OPEN 1u     /* STAMP: the version takes writes */
-#define TASK_CUT_OFF 2u  /* FENCE: nor is it read, as others go on without this copy; tells nothing of it */
+#define TASK_OPEN 1u      /* STAMP: the version takes writes */
+#define TASK_CUT_OFF 2u   /* FENCE: nor is it read, as others go on without this copy; tells nothing of it */
 #define RESULT_STEADY 1u  /* FENCE: was served without a break since its version began */
 #define RESULT_CUT_OFF 2u /* FENCE with TASK_CUT_OFF: it is */
-#define WRITE_MAPPED 1u  /* the chunk belongs to a file already */
+#define WRITE_MAPPED 1u   /* the chunk belongs to a file already */
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };
 enum health_status { HEALTH_GREEN = 0, HEALTH_YELLOW = 1, HEALTH_RED = 2 };
-/* TRUNCATE: the chunk ends at offset, shorter or longer; length is 0. PUNCH: the range reads as zeros; nothing grows. */
 /* What became of the chunk that a place of a file was: removed, with all that was written to it; or not known any more. */
 enum chunk_cut { CHUNK_CUT = 1, CHUNK_CUT_LONG_AGO = 2 };
+/* TRUNCATE: the chunk ends at offset, shorter or longer; length is 0. PUNCH: the range reads as zeros; nothing grows. */
 /* WRITE_APPEND: where the chunk ends, which its head says; its crcs are those of the payload at offset 0. */
 enum write_kind { WRITE_DATA = 0, WRITE_TRUNCATE = 1, WRITE_PUNCH = 2, WRITE_APPEND = 3 };
 #define CHUNK_LAST UINT32_MAX /* chunk_open: the one the file ends in */

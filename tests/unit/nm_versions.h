@@ -256,6 +256,15 @@ static inline void close_file(struct fixture *f)
     assert_int_equal(rig_call(&f->r, &m, NULL), 0);
 }
 
+/* A new file with one chunk that was written to, and closed: its chunk is about to be sealed. */
+static inline void start_closed(struct fixture **out, uint8_t goal)
+{
+    start(out, goal);
+    open_new(*out);
+    close_file(*out);
+    moment(*out);
+}
+
 static inline uint32_t give_up(struct fixture *f)
 {
     struct msg m = {.type = MSG_TYPE_give_up, .give_up = {.ino = f->ino}};

@@ -82,13 +82,35 @@ static void a_read_of_an_open_file_names_it(void **state)
     fake_free(f);
 }
 
-static void answer_open_chunk(struct fake *f, uint32_t version)
+static void answer_open_chunk_as(struct fake *f, struct msg_chunk_open_reply r)
 {
     struct msg m = {.type = MSG_TYPE_chunk_open_reply};
     struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
-    m.chunk_open_reply = (struct msg_chunk_open_reply){
-        .chunk = 9, .version = version, .chunk_size = 64 * MIB, .replicas = chain, .n_replicas = 1, .generation = 1};
+    r.chunk_size = 64 * MIB;
+    r.replicas = chain;
+    r.n_replicas = 1;
+    m.chunk_open_reply = r;
     fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+}
+
+static void answer_open_chunk(struct fake *f, uint32_t version)
+{
+    answer_open_chunk_as(f, (struct msg_chunk_open_reply){.chunk = 9, .version = version, .generation = 1});
+}
+
+/* The file was cut, and what is written to now is another chunk. */
+static void answer_another_chunk(struct fake *f, uint8_t cut)
+{
+    answer_open_chunk_as(f, (struct msg_chunk_open_reply){.chunk = 10, .version = 1, .generation = 2, .cut = cut});
+}
+
+/* A write is on its way, to version 4 of its chunk. */
+static void start_writing(struct fake *f)
+{
+    open_file(f);
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+    answer_open_chunk(f, 4);
 }
 
 /* B14: a write whose answer was lost says so when it is sent again, and may be told that nobody knows any more. */
@@ -96,10 +118,7 @@ static void a_write_sent_again_says_since_when(void **state)
 {
     struct fake *f = fake_new();
     (void)state;
-    open_file(f);
-    fake_start(f, (struct client_request){
-                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
-    answer_open_chunk(f, 4);
+    start_writing(f);
     struct fake_call *k = fake_find(f, MSG_TYPE_chunk_write);
     assert_int_equal(k->m.chunk_write.first, 0);
     uint64_t number = k->m.chunk_write.number;
@@ -123,21 +142,14 @@ static void a_write_sent_again_says_since_when(void **state)
 static void a_refusal_does_not_undo_an_earlier_try(void **state)
 {
     struct fake *f = fake_new();
-    struct msg m = {.type = MSG_TYPE_chunk_open_reply};
-    struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
     (void)state;
-    open_file(f);
-    fake_start(f, (struct client_request){
-                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
-    answer_open_chunk(f, 4);
+    start_writing(f);
     fake_break(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ECONNLOST);
     fake_sleep(f);
     answer_open_chunk(f, 6);
     fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ESTALE, "", "");
     fake_sleep(f);
-    m.chunk_open_reply = (struct msg_chunk_open_reply){
-        .chunk = 10, .version = 1, .chunk_size = 64 * MIB, .replicas = chain, .n_replicas = 1, .generation = 2, .cut = 1};
-    fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+    answer_another_chunk(f, CHUNK_CUT);
     assert_int_equal(f->ended, 1);
     assert_int_equal(f->status, DFS_EUNKNOWN);
     fake_free(f);
@@ -147,23 +159,11 @@ static void a_refusal_does_not_undo_an_earlier_try(void **state)
 static void what_went_with_a_chunk_long_ago_is_unknown(void **state)
 {
     struct fake *f = fake_new();
-    struct msg m = {.type = MSG_TYPE_chunk_open_reply};
-    struct wire_replica chain[] = {{.server = 1, .addr = STR("ss1:1")}};
     (void)state;
-    open_file(f);
-    fake_start(f, (struct client_request){
-                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
-    answer_open_chunk(f, 4);
+    start_writing(f);
     fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_EUNKNOWN, "", "");
     fake_sleep(f);
-    m.chunk_open_reply = (struct msg_chunk_open_reply){.chunk = 10,
-                                                       .version = 1,
-                                                       .chunk_size = 64 * MIB,
-                                                       .replicas = chain,
-                                                       .n_replicas = 1,
-                                                       .generation = 2,
-                                                       .cut = CHUNK_CUT_LONG_AGO};
-    fake_reply(f, fake_find(f, MSG_TYPE_chunk_open), &m, NULL);
+    answer_another_chunk(f, CHUNK_CUT_LONG_AGO);
     assert_int_equal(f->ended, 1);
     assert_int_equal(f->status, DFS_EUNKNOWN);
     fake_free(f);
@@ -175,10 +175,7 @@ static void what_was_damaged_on_its_way_is_sent_again(void **state)
     struct fake *f = fake_new();
     struct msg m = {.type = MSG_TYPE_chunk_write_reply};
     (void)state;
-    open_file(f);
-    fake_start(f, (struct client_request){
-                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
-    answer_open_chunk(f, 4);
+    start_writing(f);
     fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ECORRUPT, "", "");
     fake_sleep(f);
     struct fake_call *k = fake_find(f, MSG_TYPE_chunk_write);

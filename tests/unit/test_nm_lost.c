@@ -36,10 +36,7 @@ static void a_copy_that_is_gone_does_not_make_the_chunk_empty(void **state)
     (void)state;
     for (uint32_t i = 0; i < ARRAY_LEN(errors); i++) {
         struct fixture *f;
-        start(&f, 2);
-        open_new(f);
-        close_file(f);
-        moment(f);
+        start_closed(&f, 2);
         bad(f, f->chain[0], errors[i], 0);
         bad(f, f->chain[1], DFS_ENOCHUNK, 0);
         assert_true(chunk_info(f).open);
@@ -65,10 +62,7 @@ static void a_member_behind_the_map_never_wins(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 2);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 2);
     sealed_by_all(f);
     open_file(f, 2);
     uint32_t id = ask_open(f, 0);
@@ -97,10 +91,7 @@ static void a_disk_that_cannot_be_read_is_waited_for(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 2);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 2);
     bad(f, f->chain[0], DFS_EIO, 0);
     fenced(f, f->chain[1], 4, 0);
     assert_true(chunk_info(f).open);
@@ -123,10 +114,7 @@ static void a_disk_that_cannot_be_read_is_left_out(void **state)
     (void)state;
     for (int steady = 0; steady <= 1; steady++) {
         struct fixture *f;
-        start(&f, 2);
-        open_new(f);
-        close_file(f);
-        moment(f);
+        start_closed(&f, 2);
         bad(f, f->chain[0], DFS_EIO, 0);
         fenced(f, f->chain[1], 4, steady ? RESULT_STEADY : 0);
         if (!steady)

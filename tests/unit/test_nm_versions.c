@@ -49,10 +49,7 @@ static void nothing_written_leaves_a_hole(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 2);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 2);
     for (uint32_t i = 0; i < 2; i++) {
         assert_int_equal(told(f, f->chain[i]).kind, TASK_FENCE);
         tell(f, f->chain[i], (struct wire_task_result){.kind = TASK_FENCE, .version = 1, .flags = RESULT_STEADY});
@@ -108,10 +105,7 @@ static void a_member_that_has_less_is_left_out(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 3);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 3);
     fenced(f, f->chain[0], 4, RESULT_STEADY);
     fenced(f, f->chain[1], 5, RESULT_STEADY);
     fenced(f, f->chain[2], 5, RESULT_STEADY);
@@ -133,10 +127,7 @@ static void a_member_that_has_less_dies(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 2);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 2);
     fenced(f, f->chain[0], 4, RESULT_STEADY);
     fenced(f, f->chain[1], 5, RESULT_STEADY);
     stamped(f, f->chain[1], 5, 2, 0);
@@ -212,10 +203,7 @@ static void a_stamp_nobody_logged_is_gone_past(void **state)
 {
     struct fixture *f;
     (void)state;
-    start(&f, 2);
-    open_new(f);
-    close_file(f);
-    moment(f);
+    start_closed(&f, 2);
     sealed_by_all(f);
     open_file(f, 2);
     uint32_t id = ask_open(f, 0);

@@ -114,6 +114,17 @@ static void world_close(void)
     free(oracle);
 }
 
+/* The first server loses power: what it had acknowledged is there when it is back. */
+static void end_with_crash(uint32_t seed, enum crash_mode how)
+{
+    char why[256];
+    rig_crash(rig, 0, how);
+    assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
+    if (check_all(0))
+        fail_msg("seed %u loses acknowledged bytes", seed);
+    world_close();
+}
+
 /* Three rounds of load, each cut off after some steps; true if all acknowledged bytes survived each. */
 static bool survives(uint64_t seed, uint32_t steps, bool lying_disks, bool kill)
 {
@@ -191,12 +202,7 @@ static void writes_ahead_of_a_flush_survive_only_with_it(void **state)
             acked += rig->answers[sent[i].request].done && rig->answers[sent[i].request].status == 0;
             settle(&sent[i]);
         }
-        char why[256];
-        rig_crash(rig, 0, CRASH_RANDOM);
-        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
-        if (check_all(0))
-            fail_msg("seed %u loses acknowledged bytes", seed);
-        world_close();
+        end_with_crash(seed, CRASH_RANDOM);
     }
     print_message("%u ahead, %u acknowledged\n", ahead, acked);
     assert_true(ahead > 20 && acked > 200);
@@ -224,12 +230,7 @@ static void a_piece_that_found_no_room_fails_those_beside_it(void **state)
             refused += rig->answers[sent[i].request].status == DFS_ENOSPC;
             settle(&sent[i]);
         }
-        char why[256];
-        rig_crash(rig, 0, CRASH_DROP_ALL);
-        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
-        if (check_all(0))
-            fail_msg("seed %u loses acknowledged bytes", seed);
-        world_close();
+        end_with_crash(seed, CRASH_DROP_ALL);
     }
     print_message("%u refused\n", refused);
     assert_true(refused > 100);

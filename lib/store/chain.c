@@ -493,6 +493,8 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
     w->durable = !err;
     o->pending--;
     o->unsure = o->unsure || (err && o->version == w->record.version);
+    if (err == DFS_ENOSPC)
+        open_unnote(o, w);
     if (!err) {
         hold_chunk(ss, w);
     } else if (!w->answered) {

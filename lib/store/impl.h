@@ -408,6 +408,8 @@ struct open_chunk *open_find(struct ss *ss, uint64_t chunk);
 struct open_chunk *open_add(struct ss *ss, uint64_t chunk); /* may forget an idle one; NULL: all are busy */
 void open_forget(struct ss *ss, struct open_chunk *o);
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w);
+/* It did not come to be here: a retry is to be written. */
+void open_unnote(struct open_chunk *o, const struct write *w);
 /* A request of this session, whatever it was. */
 struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */

@@ -116,6 +116,13 @@ void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, stru
     list_push(&ss->open_lru, &o->lru);
 }
 
+void open_unnote(struct open_chunk *o, const struct write *w)
+{
+    for (uint32_t i = 0; i < o->n_recent; i++)
+        if (o->recent[i].write == w)
+            o->recent[i] = (struct recent){0};
+}
+
 uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a)
 {
     const struct chunk *c = index_find(&ss->index, chunk);

@@ -104,6 +104,10 @@ static void draw_range(struct editor *e)
     struct sim *s = sim_of(e);
     e->first = (uint32_t)sim_below(s, EDIT_CELLS);
     e->n = 1 + (uint32_t)sim_below(s, min_u64(EDIT_CELLS - e->first, sim_chance(s, 200) ? EDIT_CELLS : 4));
+    if (sim_chance(s, 200)) { /* all of it: StorageServers keep what is that large in segments of its own */
+        e->first = 0;
+        e->n = EDIT_CELLS;
+    }
 }
 
 static void fill_cells(struct editor *e)

@@ -10,7 +10,7 @@
 
 #define EDIT_FILES 2
 #define EDIT_CELLS 24
-#define EDIT_CELL 1500u /* no multiple of a block: blocks are shared by two */
+#define EDIT_CELL 3500u /* no multiple of a block: blocks are shared by two */
 #define EDITORS 4
 
 struct work;

@@ -82,11 +82,17 @@ static void fault_disk_error(struct cluster *c)
                  sim_chance(c->sim, 300));
 }
 
-/* No space for a while: what is there is read, what is new is refused, and it recovers by itself. */
+/* No space for a while, on one server or on all StorageServers: what is there is read, what is new is refused, and it recovers by
+ * itself. */
 static void fault_disk_full(struct cluster *c)
 {
-    struct node *n = sim_chance(c->sim, 400) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, cluster_n_servers(c))];
-    node_fill(n, 1 + sim_below(c->sim, 10 * NS_PER_SEC));
+    uint64_t ns = 1 + sim_below(c->sim, 10 * NS_PER_SEC);
+    if (sim_chance(c->sim, 300)) {
+        for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+            node_fill(cluster_ss(c, i), ns);
+        return;
+    }
+    node_fill(sim_chance(c->sim, 400) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, cluster_n_servers(c))], ns);
 }
 
 static void fault_clock(struct cluster *c) { node_set_clock(&c->nodes[sim_below(c->sim, cluster_n_servers(c))]); }

@@ -431,9 +431,13 @@ static void on_space(void *arg, uint64_t until, uint64_t unused)
 void node_fill(struct node *n, uint64_t ns)
 {
     struct sim *s = n->cluster->sim;
+    bool some = ns && n->kind == NODE_SS && sim_chance(s, 500); /* there is space, but not for another segment */
     n->full_until = ns ? s->now + ns : 0;
-    for (uint32_t i = 0; i < n->n_disks; i++)
-        memdisk_resize(n->disks[i], ns ? memdisk_used(n->disks[i]) + sim_below(s, MIB) : NODE_DISK_BYTES);
+    for (uint32_t i = 0; i < n->n_disks; i++) {
+        if (n->kind == NODE_SS)
+            memdisk_fail(n->disks[i], DISK_CREATE, some, DFS_ENOSPC, some);
+        memdisk_resize(n->disks[i], ns && !some ? memdisk_used(n->disks[i]) + sim_below(s, MIB) : NODE_DISK_BYTES);
+    }
     sim_note(s, n->name, ns ? "disk full" : "disk has space", ns, 0);
     if (ns)
         sim_plan(s, ns, on_space, n, n->full_until, 0);

@@ -88,6 +88,8 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
         a->handle = r->file;
     if (a->kind == OP_CLOSE || gone)
         a->handle = 0;
+    if (a->kind == OP_APPEND)
+        work_count_write(w, status, r);
     if (a->kind == OP_APPEND && status == 0) {
         struct added *k = &w->appended.records[a->record];
         k->end = sim_of(a)->now;

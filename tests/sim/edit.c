@@ -90,6 +90,8 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
         e->handle = 0;
     if (e->kind == OP_PWRITE || e->kind == OP_TRUNCATE || e->kind == OP_PUNCH)
         writes_end(e, status);
+    if (e->kind == OP_PWRITE || e->kind == OP_PUNCH)
+        work_count_write(w, status, r);
     if (e->kind == OP_GET && status == 0)
         check_cells(e);
     if (e->kind == OP_SEEK && (status == 0 || status == DFS_ENODATA))

@@ -108,6 +108,8 @@ void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim,
                             .ops = w->ops,
                             .failed_ops = w->failed_ops,
                             .unknown_ops = w->unknown_ops,
+                            .writes = w->writes,
+                            .undecided = w->undecided,
                             .crashes = c->crashes,
                             .cuts = c->cuts,
                             .snapshots = c->snapshots};

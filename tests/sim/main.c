@@ -21,7 +21,7 @@ struct options {
 };
 
 struct totals {
-    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, crashes, cuts, snapshots, steps, virtual_ns;
+    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, writes, undecided, crashes, cuts, snapshots, steps, virtual_ns;
 };
 
 static double seconds_since(const struct timespec *start)
@@ -39,6 +39,8 @@ static void add(struct totals *t, uint64_t seed, const struct history *h)
     t->ops += h->ops;
     t->failed_ops += h->failed_ops;
     t->unknown_ops += h->unknown_ops;
+    t->writes += h->writes;
+    t->undecided += h->undecided;
     t->crashes += h->crashes;
     t->cuts += h->cuts;
     t->snapshots += h->snapshots;
@@ -82,9 +84,10 @@ static int run_seeds(const struct options *o, enum sabotage sabotage)
     if (t.failed)
         printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
                sabotage ? sabotage_name(sabotage) : "");
-    printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64 " crashes, %" PRIu64
+    printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64
+           " writes in place (%" PRIu64 " undecided), %" PRIu64 " crashes, %" PRIu64
            " cuts, %" PRIu64 " snapshots, %" PRIu64 " events, %" PRIu64 " virtual s in %.1f s\n",
-           t.ops, t.failed_ops, t.unknown_ops, t.crashes, t.cuts, t.snapshots, t.steps,
+           t.ops, t.failed_ops, t.unknown_ops, t.writes, t.undecided, t.crashes, t.cuts, t.snapshots, t.steps,
            (uint64_t)(t.virtual_ns / NS_PER_SEC), seconds_since(&start));
     return t.failed || t.seeds == 0 ? 1 : 0;
 }

@@ -381,6 +381,13 @@ void work_close(struct work *w)
     free(w->tainted);
 }
 
+/* Not those whose time was over before anybody answered: there, nobody was asked long enough. */
+void work_count_write(struct work *w, int status, const struct dfs_result *r)
+{
+    w->writes++;
+    w->undecided += status == DFS_EUNKNOWN && r && strstr(r->error, "cannot be told");
+}
+
 bool work_done(const struct work *w)
 {
     if (!append_done(w))

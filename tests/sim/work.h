@@ -68,6 +68,7 @@ struct work {
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */
     uint32_t ops, failed_ops, unknown_ops;
+    uint32_t writes, undecided; /* in place; of which no server could tell whether they are there */
 };
 
 void work_init(struct work *w, struct cluster *c);
@@ -75,6 +76,8 @@ void work_close(struct work *w);
 /* Every actor does so many operations. */
 void work_start(struct work *w, uint32_t ops);
 bool work_done(const struct work *w);
+/* One more write in place has ended. */
+void work_count_write(struct work *w, int status, const struct dfs_result *r);
 
 /* Starts call->op on call->client; call->done comes later, once. */
 void call_start(struct call *call);

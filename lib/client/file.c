@@ -49,6 +49,8 @@ static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
         return false;
     if (m->cut && p->chunk && p->chunk != m->chunk)
         p->gone[p->n_gone++ % PLACE_GONE] = (struct gone){p->chunk, m->cut != CHUNK_CUT};
+    if (p->chunk != m->chunk || p->version != m->version)
+        p->sequence = 0;
     p->chunk = m->chunk;
     p->generation = m->generation;
     p->size = m->size;

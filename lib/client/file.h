@@ -28,6 +28,7 @@ struct place { /* where to write a chunk of a file */
     enum place_state state;
     uint64_t chunk;
     uint32_t version, failed;  /* failed: the version to be replaced */
+    uint32_t sequence;         /* of a write in this version that is known to be done; 0: none is */
     uint64_t generation, size; /* of the file, when this was told */
     uint32_t at;               /* index told: for CHUNK_LAST the chunk the file ends in */
     uint64_t full;             /* CHUNK_LAST: a chunk in which there was no room */
@@ -85,7 +86,7 @@ struct frame { /* of one write, within one chunk */
     uint32_t at;            /* index of the chunk it was last sent to */
     uint32_t version;       /* it was last sent in */
     enum frame_fate fate;
-    uint32_t first;             /* version of the chunk in which it may have been taken first; 0: it was not */
+    uint32_t first, after;      /* version of the chunk in which it may have been taken first, behind that sequence; 0: it was not */
     bool full;                  /* a server of its chunk had no space for it */
     uint64_t chunk, generation; /* to which chunk, 0: never; and the file's then */
     uint64_t number;

@@ -87,10 +87,12 @@ static void frame_run(struct task *t, struct effects *fx)
         .limit = f->append ? FILE_CHUNK : 0,
         .floor = f->append ? append_floor(f->write->file, p) : 0,
         .first = f->first,
+        .after = f->first ? f->after : 0,
     };
     for (uint32_t i = 1; i < p->n; i++)
         chain[i - 1] = (struct wire_replica){.server = p->chain[i].server, .addr = str_of(p->chain[i].addr)};
     struct payload payload = payload_of(slice_ref(f->data));
+    f->after = f->first ? f->after : p->sequence;
     f->version = p->version;
     f->chunk = p->chunk;
     f->at = p->at;
@@ -118,6 +120,14 @@ static enum frame_fate fate_of(int status)
     }
 }
 
+/* What is sent from now on comes behind it. One that was sent before may be answered with its place in an older version. */
+static void note_sequence(const struct frame *f, uint64_t sequence)
+{
+    struct place *p = file_place_known(f->write->file, f->index);
+    if (p && !f->first && p->chunk == f->chunk && p->version == f->version && sequence <= UINT32_MAX)
+        p->sequence = (uint32_t)max_u64(p->sequence, sequence);
+}
+
 static void frame_reply(struct task *t, const struct event *ev, struct effects *fx)
 {
     struct frame *f = CONTAINER_OF(t, struct frame, t);
@@ -126,6 +136,7 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     if (op->ended)
         return;
     if (ev->status == 0) {
+        note_sequence(f, ev->msg->chunk_write_reply.sequence);
         if (f->append)
             op->req.offset = op->result.offset = (uint64_t)f->at * FILE_CHUNK + ev->msg->chunk_write_reply.offset;
         frame_done(f, fx);

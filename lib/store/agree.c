@@ -130,6 +130,7 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
                                 .version = t->to,
                                 .chunk = t->chunk,
                                 .copy = c ? c->copy : ss->next_copy++,
+                                .number = c ? order_of(c->version, c->sequence) : 0,
                                 .offset = end};
     w->stamp = t;
     w->local_done = w->down_done = true;
@@ -147,7 +148,7 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool ope
         o = open ? open_add(ss, c->id) : NULL;
         if (!o)
             return; /* takes no writes then: the leader is asked for another version */
-        o->forgot = length > 0 ? c->version - 1 : 0;
+        o->forgot = length > 0 ? order_of(c->version, 0) : 0;
     }
     o->version = c->version;
     o->sequence = 0;

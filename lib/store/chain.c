@@ -318,11 +318,13 @@ static bool punches_nothing(struct ss *ss, const struct event *ev, struct open_c
     return true;
 }
 
-/* Whether that extent may have come over what a request sent since this version wrote: not if it is older, or the writer's own
- * before it. */
+/* If this request was taken when it was first sent, or later, it came behind this. */
+static uint64_t order_behind(const struct msg_chunk_write *m) { return order_of(m->first, m->after); }
+
+/* Whether that extent may have come over what the request wrote: not if it is older, or the writer's own before it. */
 static bool may_hide(const struct open_chunk *o, const struct extent *e, const struct msg_chunk_write *m)
 {
-    if (e->order < order_of(m->first, 0))
+    if (e->order <= order_behind(m))
         return false;
     for (uint32_t i = 0; i < o->n_recent; i++) {
         const struct recent *r = &o->recent[i];
@@ -333,7 +335,7 @@ static bool may_hide(const struct open_chunk *o, const struct extent *e, const s
 }
 
 /* One that may be here already, though nobody would know: a copy remembers less than those it was made of. What was first sent
- * in a later version than what was copied is known, if it came here. Otherwise it is either to be seen, or something else is in
+ * after what was copied is known, if it came here. Otherwise it is either to be seen, or something else is in
  * its place; with neither it is not here. */
 static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *fx)
 {
@@ -341,7 +343,7 @@ static bool may_be_here(struct ss *ss, const struct event *ev, struct effects *f
     if (m->sequence != 0 || !m->first)
         return false;
     const struct open_chunk *o = open_find(ss, m->chunk);
-    if (!o || m->first > o->forgot)
+    if (!o || order_behind(m) >= o->forgot)
         return false;
     const struct chunk *c = index_find(&ss->index, m->chunk);
     bool hidden = m->kind == WRITE_APPEND || !c;

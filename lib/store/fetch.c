@@ -304,7 +304,7 @@ static void writers_take(struct ss_task *t, const struct msg_chunk_read_reply *m
     free(t->writers);
     t->writers = xcalloc(m->n_writers + 1, sizeof *t->writers);
     t->n_writers = m->n_writers;
-    t->forgot = m->forgot;
+    t->forgot = order_of(m->forgot, m->forgot_at ? m->forgot_at : UINT32_MAX);
     if (m->n_writers)
         memcpy(t->writers, m->writers, m->n_writers * sizeof *t->writers);
 }

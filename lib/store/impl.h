@@ -257,7 +257,8 @@ struct ss_task {          /* one task of the leader's */
     uint32_t busy;     /* … and those of them that somebody works on */
     uint32_t sequence; /* of its last record */
     struct wire_writer *writers;
-    uint32_t n_writers, forgot, suspect;
+    uint64_t forgot;
+    uint32_t n_writers, suspect;
     int error;
 };
 
@@ -413,13 +414,15 @@ void open_unnote(struct open_chunk *o, const struct write *w);
 /* A request of this session, whatever it was. */
 struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
-/* After a start: cleaning gives up what was written over, and who wrote it. Each write of a version has a number, so that it shows
- * which versions lack some (but not if they are an old version's last ones). */
+/* At a start: what this stamp says of the version before the one it begins. */
+void open_note_begin(struct open_chunk *o, const struct record *r);
+/* When all records were noted: cleaning gives up what was written over, and who wrote it. Each write of a version has a number, and
+ * what begins a version says the last one before it, so it shows up to where some are missing. */
 void open_miss(struct open_chunk *o);
-/* The chunk's last writers, oldest first; in the arena. *forgot: up to this version, they are known in part only. */
-uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a);
+/* The chunk's last writers; in the arena. *forgot: as open_chunk.forgot. */
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint64_t *forgot, struct arena *a);
 /* A copy that was made knows whom its source knew, until it is restarted. It takes no writes before the next version begins. */
-void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint32_t forgot);
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint64_t forgot);
 void open_close(struct ss *ss);
 /* The bytes of that version: one that has begun and taken no write has those of the one before, perhaps still the map's. */
 bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version);

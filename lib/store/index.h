@@ -30,7 +30,6 @@ enum chunk_flags {
     CHUNK_DELETING = 4, /* a tombstone is being written */
     CHUNK_MANY = 8,     /* u.many holds */
     CHUNK_OPEN = 32,    /* its version takes writes: it is served only while open.c knows it */
-    CHUNK_FORGOT = 64,  /* found at start: it was copied, or chosen, and who wrote what of it before is known in part */
     CHUNK_TOUCHED = 16, /* u.one.segment holds a record of it, though it may own no byte */
 };
 

@@ -29,6 +29,7 @@ void open_forget(struct ss *ss, struct open_chunk *o)
     ss->n_open--;
     free(o->recent);
     free(o->failed);
+    free(o->begins);
     free(o);
 }
 
@@ -73,13 +74,32 @@ struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t num
     return NULL;
 }
 
-/* A place for one more: a free one, more room, or that of the oldest. */
-static struct recent *recent_place(struct open_chunk *o, uint64_t session)
+static uint64_t recent_order(const struct recent *k) { return order_of(k->version, k->sequence); }
+
+/* What has not been answered yet stays longest. */
+static bool goes_before(const struct recent *a, const struct recent *b)
+{
+    return !a->write == !b->write ? recent_order(a) < recent_order(b) : !a->write;
+}
+
+/* Forgets one. NULL: it would be this one. */
+static struct recent *recent_oldest(struct open_chunk *o, const struct recent *more)
+{
+    struct recent *oldest = NULL;
+    for (uint32_t i = 0; i < o->n_recent; i++)
+        if (goes_before(&o->recent[i], oldest ? oldest : more))
+            oldest = &o->recent[i];
+    o->forgot = max_u64(o->forgot, recent_order(oldest ? oldest : more));
+    return oldest;
+}
+
+/* A place for one more: a free one, more room, or that of the oldest. NULL: that would be this one. */
+static struct recent *recent_place(struct open_chunk *o, const struct recent *more)
 {
     struct recent *free_one = NULL;
     for (uint32_t i = 0; i < o->n_recent; i++) {
         struct recent *k = &o->recent[i];
-        if (k->session == session && k->number < o->seen && !k->write && o->n_recent > RECENT_WRITERS)
+        if (k->session == more->session && k->number < o->seen && !k->write && o->n_recent > RECENT_WRITERS)
             k->session = 0;
         if (!k->session && !free_one)
             free_one = k;
@@ -94,22 +114,26 @@ static struct recent *recent_place(struct open_chunk *o, uint64_t session)
         o->n_recent = n;
         return free_one;
     }
-    free_one = &o->recent[o->next_recent++ % RECENT_MAX];
-    o->forgot = o->version;
-    return free_one;
+    return recent_oldest(o, more);
+}
+
+static void recent_add(struct open_chunk *o, const struct recent *more)
+{
+    struct recent *place = more->session ? recent_place(o, more) : NULL;
+    if (place)
+        *place = *more;
 }
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
-    if (r->session)
-        *recent_place(o, r->session) = (struct recent){.session = r->session,
-                                                       .number = r->number,
-                                                       .offset = r->offset,
-                                                       .length = r->length,
-                                                       .kind = r->kind,
-                                                       .version = r->version,
-                                                       .sequence = (uint32_t)r->sequence,
-                                                       .write = w};
+    recent_add(o, &(struct recent){.session = r->session,
+                                   .number = r->number,
+                                   .offset = r->offset,
+                                   .length = r->length,
+                                   .kind = r->kind,
+                                   .version = r->version,
+                                   .sequence = (uint32_t)r->sequence,
+                                   .write = w});
     if (r->sequence > o->sequence)
         o->sequence = (uint32_t)r->sequence;
     list_remove(&o->lru);
@@ -123,7 +147,14 @@ void open_unnote(struct open_chunk *o, const struct write *w)
             o->recent[i] = (struct recent){0};
 }
 
-uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint32_t *forgot, struct arena *a)
+void open_note_begin(struct open_chunk *o, const struct record *r)
+{
+    if ((o->n_begins & (o->n_begins - 1)) == 0)
+        o->begins = xrealloc(o->begins, o->n_begins ? o->n_begins * 2 : 1, sizeof *o->begins);
+    o->begins[o->n_begins++] = (struct begin){r->version, r->number};
+}
+
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint64_t *forgot, struct arena *a)
 {
     const struct chunk *c = index_find(&ss->index, chunk);
     const struct open_chunk *o = open_find(ss, chunk);
@@ -132,39 +163,64 @@ uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, u
     for (uint32_t i = 0; v && i < o->n_recent; i++) {
         const struct recent *k = &o->recent[i];
         if (k->session)
-            v[n++] = (struct wire_writer){
-                .session = k->session, .number = k->number, .kind = k->kind, .offset = k->offset, .length = k->length};
+            v[n++] = (struct wire_writer){.session = k->session,
+                                          .number = k->number,
+                                          .kind = k->kind,
+                                          .offset = k->offset,
+                                          .length = k->length,
+                                          .version = k->version,
+                                          .sequence = k->sequence};
     }
     *out = v;
-    *forgot = v ? o->forgot : c ? c->version : 0;
+    *forgot = v ? o->forgot : c ? order_of(c->version, c->sequence) : 0;
     return n;
 }
 
 static int by_order(const void *a, const void *b)
 {
-    const struct recent *x = a, *y = b;
-    uint64_t i = order_of(x->version, x->sequence), j = order_of(y->version, y->sequence);
+    uint64_t i = recent_order(a), j = recent_order(b);
     return (i > j) - (i < j);
+}
+
+static int by_version(const void *a, const void *b)
+{
+    const struct begin *x = a, *y = b;
+    return (x->version > y->version) - (x->version < y->version);
+}
+
+/* The order in front of this one, if whatever has this one is known; 0: it is not. Both arrays are sorted; what is above is
+ * given up. */
+static uint64_t order_before(uint64_t at, const struct recent *v, uint32_t *n, const struct begin *b, uint32_t *n_begins)
+{
+    while (*n > 0 && recent_order(&v[*n - 1]) > at)
+        --*n;
+    if ((uint32_t)at > 0)
+        return *n > 0 && recent_order(&v[*n - 1]) == at ? at - 1 : 0;
+    while (*n_begins > 0 && order_of(b[*n_begins - 1].version, 0) > at)
+        --*n_begins;
+    if (*n_begins == 0 || order_of(b[*n_begins - 1].version, 0) != at)
+        return 0;
+    return b[*n_begins - 1].before < at ? b[*n_begins - 1].before : 0;
 }
 
 void open_miss(struct open_chunk *o)
 {
     struct recent *v = xcalloc(o->n_recent + 1, sizeof *v);
-    uint32_t n = 0, version = 0, last = 0;
+    uint32_t n = 0;
     for (uint32_t i = 0; i < o->n_recent; i++)
         if (o->recent[i].session)
             v[n++] = o->recent[i];
     qsort(v, n, sizeof *v, by_order);
-    for (uint32_t i = 0; i < n; i++) {
-        last = v[i].version == version ? last : 0;
-        version = v[i].version;
-        if (v[i].sequence > last + 1)
-            o->forgot = (uint32_t)max_u64(o->forgot, version);
-        last = v[i].sequence;
-    }
-    if (o->sequence > (version == o->version ? last : 0))
-        o->forgot = o->version;
+    if (o->n_begins)
+        qsort(o->begins, o->n_begins, sizeof *o->begins, by_version);
+    uint64_t at = order_of(o->version, o->sequence);
+    for (uint64_t before = at; before; before = order_before(at, v, &n, o->begins, &o->n_begins))
+        at = before;
+    o->forgot = at > order_of(1, 0) ? at : 0; /* nothing is older than the first version */
     free(v);
+    free(o->begins);
+    o->begins = NULL;
+    o->n_begins = 0;
 }
 
 /* What the copy before this one had was another history: one on a disk that failed, say. */
@@ -181,7 +237,7 @@ static struct open_chunk *open_anew(struct ss *ss, uint64_t chunk)
     return o;
 }
 
-void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint32_t forgot)
+void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint64_t forgot)
 {
     struct open_chunk *o = open_anew(ss, c->id);
     if (!o)
@@ -198,14 +254,14 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->n_failed = 0;
     o->forgot = forgot;
     o->seen = 0;
-    for (uint32_t i = 0; i < n; i++) {
-        struct record r = {.session = v[i].session,
-                           .number = v[i].number,
-                           .kind = v[i].kind,
-                           .offset = v[i].offset,
-                           .length = v[i].length};
-        open_note(ss, o, &r, NULL);
-    }
+    for (uint32_t i = 0; i < n; i++)
+        recent_add(o, &(struct recent){.session = v[i].session,
+                                       .number = v[i].number,
+                                       .offset = v[i].offset,
+                                       .length = v[i].length,
+                                       .kind = v[i].kind,
+                                       .version = v[i].version ? v[i].version : c->version,
+                                       .sequence = v[i].version ? v[i].sequence : 0});
 }
 
 bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version)

@@ -18,17 +18,22 @@ struct span {
     uint32_t from, to;
 };
 
+struct begin { /* of a version */
+    uint32_t version;
+    uint64_t before; /* order of the last record of the version before; 0: not known */
+};
+
 struct open_chunk { /* a chunk written not long ago */
     uint64_t id;
     struct list lru;
+    uint64_t forgot; /* up to here (order_of), who wrote what is known in part only: it was copied, or cleaned away before
+                      * a start, or there were too many */
     uint64_t copy;
     uint32_t version, sequence; /* last accepted */
     uint32_t length;            /* of the chunk once all accepted is done */
     uint32_t inflight;
     uint32_t pending; /* of those: not durable here yet */
     uint32_t lapse;   /* ss.lapses when it was opened */
-    uint32_t forgot;  /* up to this version, who wrote what is known in part only: it was copied, or cleaned away before a
-                       * start, or there were too many */
     uint8_t disk;
     bool broken;
     bool steady;           /* opened since the start: all that was ever accepted in this version is here */
@@ -38,7 +43,9 @@ struct open_chunk { /* a chunk written not long ago */
     struct span *failed;   /* owned; of those that failed further down: the next version may hold them, or not */
     uint32_t n_failed;
     struct recent *recent; /* owned; what has no session is free */
-    uint32_t n_recent, next_recent;
+    uint32_t n_recent;
+    struct begin *begins;  /* owned; after a start, until all was read */
+    uint32_t n_begins;
     uint64_t seen;           /* by whoever is noted next: its numbers below need not be remembered; 0: not known */
     struct open_chunk *next; /* with the same hash */
 };

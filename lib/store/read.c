@@ -252,6 +252,15 @@ static void zeros_crcs(const struct read *r, const struct piece *p, uint8_t *crc
     }
 }
 
+/* For a copy, whose server will know as much. An order whose sequence is 0 is told as all of the version before. */
+static void tell_writers(struct ss *ss, uint64_t chunk, struct msg_chunk_read_reply *m, struct arena *a)
+{
+    uint64_t forgot;
+    m->n_writers = open_writers(ss, chunk, &m->writers, &forgot, a);
+    m->forgot_at = (uint32_t)forgot;
+    m->forgot = (uint32_t)(forgot >> 32) - (forgot > 0 && m->forgot_at == 0);
+}
+
 static int reply_build(struct ss *ss, struct read *r, struct msg *reply, struct payload *payload, struct arena *a)
 {
     struct msg_chunk_read_reply *m = &reply->chunk_read_reply;
@@ -266,7 +275,7 @@ static int reply_build(struct ss *ss, struct read *r, struct msg *reply, struct 
         return DFS_ENOMEM;
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
     if (r->writers)
-        m->n_writers = open_writers(ss, r->chunk, &m->writers, &m->forgot, a);
+        tell_writers(ss, r->chunk, m, a);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
         const struct piece *p = &r->pieces[i];
         struct record rec = {0};

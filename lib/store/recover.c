@@ -72,6 +72,8 @@ static void on_file(void *arg, const char *name, uint64_t size)
 
 /* --- records --- */
 
+static bool begins_version(const struct record *r) { return r->kind == RECORD_TRUNCATE && r->sequence == 0; }
+
 static void note_writer(struct ss *ss, const struct chunk *c, const struct record *r)
 {
     struct open_chunk *o = open_find(ss, r->chunk);
@@ -79,25 +81,18 @@ static void note_writer(struct ss *ss, const struct chunk *c, const struct recor
         o = open_add(ss, r->chunk);
         o->copy = c->copy;
         o->disk = c->disk;
-        if (c->flags & CHUNK_FORGOT) /* what was copied is older than what has been written here since */
-            o->forgot = r->flags & RECORD_OPEN && r->version == c->version ? r->version - 1 : c->version;
     }
     if (o->copy != r->copy)
         return;
     o->version = c->version;
+    if (begins_version(r)) {
+        open_note_begin(o, r);
+        return;
+    }
     struct record known = *r;
     if (r->flags & RECORD_PART)
         known.session = 0; /* the same request would not fit it */
     open_note(ss, o, &known, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
-}
-
-/* Who wrote this is not known, up to its version. */
-static void note_copied(struct ss *ss, struct chunk *c, const struct record *r)
-{
-    struct open_chunk *o = open_find(ss, r->chunk);
-    c->flags |= CHUNK_FORGOT;
-    if (o && o->copy == r->copy)
-        o->forgot = (uint32_t)max_u64(o->forgot, r->version);
 }
 
 /* The index that has this chunk, or is to have it, as this folder holds it. */
@@ -159,9 +154,7 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     if (e.order >= order_of(c->version, c->sequence))
         c->flags = (uint8_t)((c->flags & ~CHUNK_OPEN) | (r->flags & RECORD_OPEN ? CHUNK_OPEN : 0));
     index_insert(&ss->index, c, &e);
-    if (r->flags & RECORD_COPIED)
-        note_copied(ss, c, r);
-    if ((recent || r->flags & RECORD_OPEN) && index_for(rc, r->chunk) == &ss->index)
+    if ((recent || r->flags & RECORD_OPEN || begins_version(r)) && index_for(rc, r->chunk) == &ss->index)
         note_writer(ss, c, r);
 }
 
@@ -260,7 +253,7 @@ static void settle_rival(struct recovery *rc, struct chunk *c)
     ss->stores[other->disk].chunks--;
     rc->st->chunks++;
     index_remove(&ss->index, other);
-    index_take(&ss->index, &rc->rivals, c)->flags |= CHUNK_FORGOT;
+    index_take(&ss->index, &rc->rivals, c);
     if (o)
         open_forget(ss, o);
 }

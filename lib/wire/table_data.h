@@ -24,7 +24,9 @@
     F(u64, seen)          /* numbers of this session below have their answers, and may be forgotten */                 \
     F(u32, limit)         /* WRITE_APPEND: where the chunk has to end, … */                                            \
     F(u32, floor)         /* … and where the record begins at the earliest */                                          \
-    F(u32, first)         /* version in which a try of this may have been taken before; 0: none was */
+    F(u32, first)         /* version in which a try of this may have been taken before; 0: none was */                 \
+    F(later, minor_1)                                                                                                  \
+    F(u32, after) /* a sequence of that version whose answer was here when that try was sent: it comes later; 0: none */
 #define MSG_chunk_write_reply(F, R, L)                                                                                 \
     F(u64, sequence)                                                                                                   \
     F(u32, offset) /* where it was written */
@@ -48,6 +50,8 @@
     F(u32, index)                                                                                                      \
     F(u64, size)                                                                                                       \
     L(writer, writers, 1024) /* READ_REPAIR */                                                                         \
-    F(u32, forgot)           /* up to this version, those are known in part only */
+    F(u32, forgot)           /* up to this version, those are known in part only … */                                 \
+    F(later, minor_1)                                                                                                  \
+    F(u32, forgot_at) /* … up to this sequence of it; 0: all of it */
 
 #endif

@@ -17,7 +17,10 @@
     F(u64, number)                                                                                                     \
     F(u8, kind) /* of the record */                                                                                    \
     F(u32, offset)                                                                                                     \
-    F(u32, length)
+    F(u32, length)                                                                                                     \
+    F(later, minor_1)                                                                                                  \
+    F(u32, version) /* it was accepted in; 0: not told */                                                              \
+    F(u32, sequence)
 
 /* Something the leader wants done with a chunk. Doing it twice does no harm. */
 #define REC_task(F, R, L)                                                                                              \

@@ -337,7 +337,8 @@ static void pieces_are_laid_over_each_other(void **state)
     struct wire_piece pieces[] = {{0, 4096}, {100, 300}, {8192, 4096}};
     uint32_t crcs[] = {crc32c(0, bytes, 4096), crc32c(0, bytes + 4096, 300), crc32c(0, bytes + 4396, 4096)};
     struct msg m = {.type = MSG_TYPE_chunk_read_reply};
-    m.chunk_read_reply = (struct msg_chunk_read_reply){12288, pieces, 3, {(const char *)crcs, sizeof crcs}, 0, 0, 0, NULL, 0, 0};
+    m.chunk_read_reply = (struct msg_chunk_read_reply){
+        .length = 12288, .pieces = pieces, .n_pieces = 3, .crcs = {(const char *)crcs, sizeof crcs}};
     f->map[0].crc = crc32c(0, s.data, s.size);
     /* the first locate was answered already: start again with the new checksum */
     fake_free(f);

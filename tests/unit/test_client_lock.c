@@ -138,6 +138,47 @@ static void a_write_sent_again_says_since_when(void **state)
     fake_free(f);
 }
 
+static void write_one(struct fake *f)
+{
+    fake_start(f, (struct client_request){
+                      .kind = OP_PWRITE, .file = HANDLE, .path = "", .value = "abc", .value_len = 3});
+}
+
+/* The answer is lost: it is sent again, in the next version. */
+static const struct msg_chunk_write *sent_again(struct fake *f, uint32_t version)
+{
+    fake_break(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ECONNLOST);
+    fake_sleep(f);
+    answer_open_chunk(f, version);
+    return &fake_find(f, MSG_TYPE_chunk_write)->m.chunk_write;
+}
+
+static void answer_write(struct fake *f, uint64_t sequence)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_write_reply};
+    m.chunk_write_reply.sequence = sequence;
+    fake_reply(f, fake_find(f, MSG_TYPE_chunk_write), &m, NULL);
+}
+
+/* … and behind what: what was known to be done when it was sent first. */
+static void a_write_sent_again_says_what_it_came_behind(void **state)
+{
+    struct fake *f = fake_new();
+    (void)state;
+    start_writing(f);
+    answer_write(f, 30);
+    write_one(f);
+    const struct msg_chunk_write *w = sent_again(f, 6);
+    assert_int_equal(w->first, 4);
+    assert_int_equal(w->after, 30);
+    answer_write(f, 31); /* where it was in version 4: says nothing of version 6 */
+    write_one(f);
+    w = sent_again(f, 7);
+    assert_int_equal(w->first, 6);
+    assert_int_equal(w->after, 0);
+    fake_free(f);
+}
+
 /* Taken perhaps, then refused elsewhere, and then the file was cut: the earlier try may have been before that. */
 static void a_refusal_does_not_undo_an_earlier_try(void **state)
 {
@@ -322,6 +363,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_read_of_an_open_file_names_it),
         cmocka_unit_test(a_write_sent_again_says_since_when),
+        cmocka_unit_test(a_write_sent_again_says_what_it_came_behind),
         cmocka_unit_test(a_refusal_does_not_undo_an_earlier_try),
         cmocka_unit_test(what_went_with_a_chunk_long_ago_is_unknown),
         cmocka_unit_test(what_was_damaged_on_its_way_is_sent_again),

@@ -93,6 +93,8 @@ static int parse(struct options *o, int argc, char **argv)
          "as --listen"},
         {"domain", 0, FLAG_STRING, &ss->domain, "NAME", "failure domain, such as rack1/host3", NULL},
         {"segment-size", 0, FLAG_SIZE, &ss->segment_size, "SIZE", "bytes in a segment file", "64m"},
+        {"repair-rate", 0, FLAG_SIZE, &ss->repair_rate, "SIZE",
+         "bytes a second copied from other servers, by repair or to balance, while clients use them or this one", "32m"},
         {"check", 0, FLAG_STRING, &o->check, "DIR", "read and verify all of a data folder; change nothing", NULL},
         {"dump", 0, FLAG_STRING, &o->dump, "DIR", "print the segments and records of a data folder", NULL},
         {"rebuild-index", 0, FLAG_STRING, &o->rebuild, "DIR", "write the summaries of a data folder's segments anew",

@@ -84,6 +84,7 @@ static int open_core(struct ss_server *s, const struct ss_options *o, char *why,
         .n_nameservers = o->n_nameservers,
         .relaxed = o->relaxed,
         .segment_size = o->segment_size,
+        .repair_rate = o->repair_rate,
     };
     int err = entropy_get(random, sizeof random);
     if (err) {

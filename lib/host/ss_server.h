@@ -21,6 +21,7 @@ struct ss_options {
     uint32_t max_conns;
     bool relaxed;
     uint64_t segment_size; /* 0: default */
+    uint64_t repair_rate;  /* bytes a second; 0: default */
 };
 
 struct ss_server;

@@ -8,18 +8,43 @@
  *   - a source fails, or its bytes do not fit: the next one is asked for this part and all that follow;
  *   - no source is left, the disk fails, the whole does not fit: what was appended is buried like any chunk.
  *
- * While others want the disks, few parts are under way at a time. */
+ * While others want the servers, less is fetched than could be (--repair-rate). */
 #include <stdlib.h>
 
 #include "base/crc.h"
 #include "store/impl.h"
 #include "wire/pieces.h"
 
-bool fetch_room(const struct ss *ss, uint64_t mono)
+/* --- how much --- */
+
+static bool is_busy(const struct ss *ss, uint64_t mono)
 {
-    bool busy = ss->foreground && mono < ss->foreground + FOREGROUND_LINGER;
-    uint64_t bytes = busy ? FETCH_BYTES_BUSY : FETCH_BYTES;
-    return ss->n_fetched < (busy ? FETCH_PARTS_BUSY : FETCH_PARTS) && ss->fetch_bytes < bytes;
+    return ss->cfg.repair_rate != UINT64_MAX && (lately(ss->foreground, mono) || lately(ss->source_busy, mono));
+}
+
+/* A token bucket that holds one tick's bytes: what was not used is gone, what was taken too much is owed. */
+static void budget_grow(struct ss *ss, uint64_t mono)
+{
+    int64_t share =
+        (int64_t)max_u64(1, min_u64(ss->cfg.repair_rate, CHUNK_LIMIT * 1024ULL) / (NS_PER_SEC / FETCH_TICK));
+    if (mono < ss->fetch_next)
+        return;
+    ss->fetch_next = mono + FETCH_TICK;
+    ss->fetch_budget = share + (ss->fetch_budget < 0 ? ss->fetch_budget : 0);
+}
+
+bool fetch_room(struct ss *ss, uint64_t mono)
+{
+    if (!is_busy(ss, mono))
+        return ss->n_fetched < FETCH_PARTS && ss->fetch_bytes < FETCH_BYTES;
+    budget_grow(ss, mono);
+    return ss->fetch_budget > 0 && ss->fetch_bytes < FETCH_BYTES_BUSY;
+}
+
+uint64_t fetch_wake(const struct ss *ss, uint64_t mono)
+{
+    bool waiting = !list_empty(&ss->parts_wanted) || !list_empty(&ss->tasks_waiting);
+    return waiting && is_busy(ss, mono) && ss->fetch_budget <= 0 ? ss->fetch_next : UINT64_MAX;
 }
 
 /* --- parts --- */
@@ -401,13 +426,32 @@ void fetch_event(struct ss *ss, const struct event *ev, struct effects *fx)
         return;
     if (!status && ev->msg->type != MSG_TYPE_chunk_read_reply)
         status = DFS_EPROTO;
+    if (!status && ev->msg->chunk_read_reply.busy)
+        ss->source_busy = ev->now.mono;
     part_answered(ss, p, status, status ? NULL : &ev->msg->chunk_read_reply, ev->payload, token_a(ev->token), fx);
+}
+
+/* To what is fetched at a time while others are busy; the rest is wanted next. */
+static void part_trim(struct ss *ss, struct part *p)
+{
+    if (p->length <= FETCH_PART_BUSY)
+        return;
+    struct part *rest = part_new(ss, p->task, p->offset + FETCH_PART_BUSY, p->length - FETCH_PART_BUSY, p->link.next);
+    list_push(p->wanted.next, &rest->wanted);
+    p->length = FETCH_PART_BUSY;
 }
 
 void fetch_pump(struct ss *ss, struct now now, struct effects *fx)
 {
-    while (!list_empty(&ss->parts_wanted) && fetch_room(ss, now.mono)) {
+    while (!list_empty(&ss->parts_wanted)) {
         struct part *p = CONTAINER_OF(list_first(&ss->parts_wanted), struct part, wanted);
+        bool awaited = p->task->kind == TASK_FENCE; /* by a writer */
+        if (!awaited && !fetch_room(ss, now.mono))
+            return;
+        if (!awaited && is_busy(ss, now.mono)) {
+            part_trim(ss, p);
+            ss->fetch_budget -= (int64_t)max_u64(p->length, FETCH_LEAST);
+        }
         list_remove(&p->wanted);
         p->task->busy++;
         ss->n_fetched++;
@@ -434,6 +478,6 @@ void fetch_start(struct ss *ss, struct ss_task *t, struct now now)
     t->source = t->sequence = t->undone = t->busy = 0;
     for (uint32_t at = 0; at < t->length; at += FETCH_PART) {
         struct part *p = part_new(ss, t, at, (uint32_t)min_u64(t->length - at, FETCH_PART), &t->parts);
-        list_push(&ss->parts_wanted, &p->wanted);
+        list_push(t->kind == TASK_FENCE ? ss->parts_wanted.next : &ss->parts_wanted, &p->wanted);
     }
 }

@@ -60,13 +60,18 @@
 #define TASKS_MAX 4096u
 #define RESULTS_MAX (2 * TASKS_MAX)
 #define RESULTS_PAGE 1024u
-/* What is fetched at a time, in parts of a frame: while the disks are ours, and while somebody else wants them. */
+/* What is fetched at a time, in parts of a frame. */
 #define FETCH_PART WIRE_PAYLOAD_MAX
 #define FETCH_BYTES (16u * 1024 * 1024)
 #define FETCH_PARTS 512u
-#define FETCH_BYTES_BUSY (1u * 1024 * 1024)
-#define FETCH_PARTS_BUSY 8u
 #define FETCH_TIMEOUT (10 * NS_PER_SEC)
+/* While somebody else wants this server or the one fetched from: smaller parts, and each FETCH_TICK as many bytes as the
+ * rate allows, so that few flushes serve many parts and none takes long. A small part counts as FETCH_LEAST. */
+#define FETCH_PART_BUSY (128u * 1024)
+#define FETCH_BYTES_BUSY (1u * 1024 * 1024)
+#define FETCH_TICK (4 * NS_PER_MS)
+#define FETCH_LEAST (13u * 1024)
+#define REPAIR_RATE (32 * MIB)
 #define FOREGROUND_LINGER (100 * NS_PER_MS)
 
 /* --- tokens: what an answer belongs to --- */
@@ -346,7 +351,11 @@ struct ss {
     struct list parts_wanted;
     uint32_t n_fetched; /* parts asked for or being written, and their bytes */
     uint64_t fetch_bytes;
-    uint64_t foreground; /* when somebody else's request came last */
+    uint64_t foreground;  /* when somebody else's request came last … */
+    uint64_t source_busy; /* … and when one that is fetched from last said that it has such */
+    uint64_t fetch_next;  /* when fetch_budget grows again */
+    int64_t fetch_budget; /* bytes that may still be asked for before */
+    uint64_t fetch_wake;  /* when tasks that wait for that go on */
     uint64_t stat_next;
     struct inventory *inventory; /* under way; NULL: none is */
     uint64_t inventory_run;      /* the last one begun */
@@ -505,7 +514,9 @@ void ss_task_end(struct ss *ss, struct ss_task *t, int err);
 /* fetch.c */
 /* Whether one more part may be asked for. */
 uint32_t crc_of_zeros(uint32_t length);
-bool fetch_room(const struct ss *ss, uint64_t mono);
+bool fetch_room(struct ss *ss, uint64_t mono);
+uint64_t fetch_wake(const struct ss *ss, uint64_t mono);
+static inline bool lately(uint64_t when, uint64_t mono) { return when && mono < when + FOREGROUND_LINGER; }
 /* Begins to read the chunk: from its sources, or (own) from here. */
 void fetch_start(struct ss *ss, struct ss_task *t, struct now now);
 void fetch_pump(struct ss *ss, struct now now, struct effects *fx);

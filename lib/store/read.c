@@ -37,6 +37,7 @@ struct read {
     uint32_t length; /* of the chunk */
     uint8_t disk;
     bool writers; /* are told: it is to be copied */
+    bool busy;    /* others than repair were here lately */
     int error;
     uint32_t waiting, bytes, budget;
     struct piece *pieces;
@@ -274,6 +275,7 @@ static int reply_build(struct ss *ss, struct read *r, struct msg *reply, struct 
     if (!crcs || !m->pieces)
         return DFS_ENOMEM;
     m->crcs = (struct str){(char *)crcs, 4 * n_crcs};
+    m->busy = r->busy;
     if (r->writers)
         tell_writers(ss, r->chunk, m, a);
     for (uint32_t i = 0; i < r->n_pieces; i++) {
@@ -374,6 +376,7 @@ static void read_start(struct ss *ss, const struct event *ev, const struct chunk
     struct read *r = read_new(ss, c, ev->msg->chunk_read.offset, ev->msg->chunk_read.length);
     r->to = ev->to;
     r->writers = ev->msg->chunk_read.flags & READ_REPAIR;
+    r->busy = r->writers && lately(ss->foreground, ev->now.mono);
     uint64_t on_disk = ss->stores[r->disk].read_bytes;
     if (!r->error && ss->n_reads > 1 && ss->read_bytes > INFLIGHT_READ_BYTES)
         r->error = DFS_EAGAIN;

@@ -84,6 +84,8 @@ static struct ss *ss_new(const struct ss_config *cfg, struct disk **disks, uint3
         ss->cfg.report_period = REPORT_PERIOD;
     if (!ss->cfg.scrub_rate)
         ss->cfg.scrub_rate = SCRUB_RATE;
+    if (!ss->cfg.repair_rate)
+        ss->cfg.repair_rate = REPAIR_RATE;
     rng_seed(&ss->rng, cfg->seed);
     index_init(&ss->index, &(struct index_hooks){.live = on_live, .gone = on_gone, .arg = ss});
     ss->segment_size[CLASS_SMALL] = bounded(cfg->segment_size, SEGMENT_SMALL_SIZE, SEGMENT_SMALL_MIN);

@@ -164,6 +164,7 @@ static bool is_urgent(uint8_t kind) { return kind == TASK_DROP || kind == TASK_F
 
 static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
 {
+    ss->fetch_wake = UINT64_MAX;
     if (ss->saved_epoch < ss->identity.epoch)
         return;
     fetch_pump(ss, now, fx);
@@ -176,6 +177,7 @@ static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
         task_start(ss, t, now);
         fetch_pump(ss, now, fx);
     }
+    ss->fetch_wake = fetch_wake(ss, now.mono);
 }
 
 /* --- taking on --- */
@@ -317,7 +319,7 @@ uint64_t ss_tasks_deadline(const struct ss *ss)
 {
     bool wants = !ss->tasks_calling[TASKS_ASK] || (ss->n_results && !ss->tasks_calling[TASKS_TELL]);
     bool can = ss->nm_state == NM_REGISTERED && ss->identity_saved && ss->cfg.n_nameservers;
-    return wants && can ? ss->tasks_next : UINT64_MAX;
+    return min_u64(ss->fetch_wake, wants && can ? ss->tasks_next : UINT64_MAX);
 }
 
 static void tasks_drop(struct ss *ss, struct list *tasks)

@@ -52,6 +52,7 @@
     L(writer, writers, 1024) /* READ_REPAIR */                                                                         \
     F(u32, forgot)           /* up to this version, those are known in part only … */                                 \
     F(later, minor_1)                                                                                                  \
-    F(u32, forgot_at) /* … up to this sequence of it; 0: all of it */
+    F(u32, forgot_at) /* … up to this sequence of it; 0: all of it */                                                  \
+    F(u8, busy)       /* READ_REPAIR: others read or write here */
 
 #endif

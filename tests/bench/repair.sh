@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # How fast lost copies are made again, and what others notice of it. One NameServer and three StorageServers on this machine,
 # goal 2; one StorageServer is killed. Small chunks: copies a second. Large ones: bytes a second, beside cp and sync of as
-# many bytes on the same disk. Foreground: p99 of small gets and puts before, and while a repair runs. Stall: the slowest
+# many bytes on the same disk. Foreground: p99 of small gets and puts before, and while a repair runs, of small chunks and of large ones. Stall: the slowest
 # operation of a load in the middle of which the server is killed.
 
 set -eu
@@ -13,14 +13,14 @@ Usage: sh tests/bench/repair.sh [OPTION]...
 
   --files N     small files of 4 KiB (default 60000)
   --large SIZE  bytes of large files, in MiB (default 1024)
-  --only WORDS  some of "small large foreground stall" (default all)
+  --only WORDS  some of "small large foreground beside_large stall" (default all)
   --dir DIR     where all servers keep their data (default build/repair; removed at the end)
   --bin DIR     the programs (default build/release/bin)
 HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-FILES=60000 LARGE=1024 ONLY="small large foreground stall" DIR=$ROOT/build/repair BIN=$ROOT/build/release/bin
+FILES=60000 LARGE=1024 ONLY="small large foreground beside_large stall" DIR=$ROOT/build/repair BIN=$ROOT/build/release/bin
 while [ $# -gt 0 ]; do
     case $1 in
         -h | --help) usage; exit 0 ;;
@@ -105,6 +105,7 @@ foreground() {
     for op in put get; do
         start
         "$BIN/dfs-bench" put --files "$FILES" --size 4k -c 32 >/dev/null
+        sync
         "$BIN/dfs-bench" $op --seconds 5 --size 4k -c 8 --json "$DIR/before" >/dev/null
         lose
         until [ "$(ms)" -ge "$begun" ]; do sleep 0.01; done
@@ -112,6 +113,19 @@ foreground() {
         echo "foreground: p99 of ${op}s $(field "$DIR/before" $op p99_us) us, while repairing $(field "$DIR/during" $op p99_us) us" \
             "($lost to $(number under_replicated) chunks left)"
     done
+}
+# Of gets of small files that are all there, while large ones are made again.
+beside_large() {
+    start
+    "$BIN/dfs-bench" put --files 2000 --size 4k -c 32 >/dev/null
+    "$BIN/dfs-bench" write --size "$((LARGE / 2))m" --files 4 -c 2 >/dev/null
+    sync
+    "$BIN/dfs-bench" get --seconds 5 --size 4k -c 8 --json "$DIR/before" >/dev/null
+    lose
+    sleep 2
+    "$BIN/dfs-bench" get --warmup 0.5 --seconds 3 --size 4k -c 8 --json "$DIR/during" >/dev/null
+    echo "beside_large: p99 of gets $(field "$DIR/before" get p99_us) us, while large chunks are repaired" \
+        "$(field "$DIR/during" get p99_us) us ($(number under_replicated) of $lost chunks left)"
 }
 stall() {
     for load in "mix -c 16" "rand -c 4 --depth 4 --size 64m"; do

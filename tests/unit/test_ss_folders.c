@@ -90,7 +90,7 @@ static void come_back(const uint8_t *bytes, uint32_t folder)
     uint32_t before = rig->n_done;
     rig_task(rig, SERVER, TASK_COPY, CHUNK, bytes, LONG, "0");
     rig_run(rig);
-    rig_pass(rig, 100 * NS_PER_MS);
+    rig_pass(rig, NS_PER_SEC);
     assert_int_equal(rig->n_done, before + 1);
     assert_int_equal(rig->done[before].error, 0);
     assert_int_equal(index_find(&rig->ss[SERVER]->index, CHUNK)->disk, folder);

@@ -386,45 +386,93 @@ static void damage_is_told_to_each_leader(void **state)
     assert_int_equal(rig->registers, 3); /* without registering again */
 }
 
-static uint32_t asked(int server)
+/* ms that server 1 takes for as many tasks, which have been given to it, while a client reads from `busy` (-1: none). */
+static uint64_t ms_for(uint32_t tasks, int busy)
 {
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < rig->n_mail; i++)
-        n += rig->mail[i].request && rig->mail[i].to == server && rig->mail[i].type == MSG_TYPE_chunk_read;
-    return n;
-}
-
-/* Most parts that are under way at a time. */
-static uint32_t most_asked(uint32_t chunks, bool busy)
-{
-    uint32_t most = 0, from = rig->n_done;
-    for (uint32_t i = 0; i < chunks; i++)
-        rig_task(rig, 1, TASK_COPY, 1000 + i, data + i, 3000, "0");
-    while (rig->n_done < from + chunks) {
-        if (busy && rig->n_answers < RIG_REQUESTS)
-            (void)rig_send_read(rig, 1, 1, 0, 100, back);
-        assert_true(rig_step(rig));
-        uint32_t n = asked(0);
-        most = n > most ? n : most;
+    uint64_t start = rig->now.mono;
+    uint32_t end = rig->n_done + tasks;
+    while (rig->n_done < end) {
+        if (busy >= 0)
+            assert_int_equal(rig_read(rig, (uint32_t)busy, 1, 0, 100, back, NULL), 0);
+        rig_pass(rig, NS_PER_MS);
     }
-    return most;
+    return (rig->now.mono - start) / NS_PER_MS;
 }
 
+static void drop(uint64_t chunk) { assert_int_equal(error_of(task(1, TASK_DROP, chunk, NULL, 0, "")), 0); }
+
+/* A client reads from this one; of server 0 the next part it is asked for tells so. */
+static void make_busy(int server)
+{
+    if (server < 0)
+        return;
+    assert_int_equal(rig_read(rig, (uint32_t)server, 1, 0, 100, back, NULL), 0);
+    rig_task(rig, 1, TASK_COPY, 2, data, 100, "0");
+    (void)ms_for(1, server);
+}
+
+static uint64_t ms_for_small(int busy)
+{
+    make_busy(busy);
+    for (uint32_t i = 0; i < 100; i++)
+        rig_task(rig, 1, TASK_COPY, 1000 + i, data + i, 3000, "0");
+    uint64_t ms = ms_for(100, busy);
+    for (uint32_t i = 0; i < 100; i++)
+        drop(1000 + i);
+    return ms;
+}
+
+static uint64_t ms_for_long(int busy)
+{
+    make_busy(busy);
+    rig_task(rig, 1, TASK_COPY, 5, data, LONG, "0");
+    uint64_t ms = ms_for(1, busy);
+    expect_chunk(1, 5, data, LONG);
+    drop(5);
+    return ms;
+}
+
+/* 32 MiB a second, and of small ones 13 KiB each, if others want the server that copies or the one copied from. */
 static void others_come_first(void **state)
 {
     (void)state;
     rig_start(rig);
+    assert_int_equal(rig_write(rig, 0, 1, 1, 0, data, 100), 0);
     assert_int_equal(rig_write(rig, 1, 1, 1, 0, data, 100), 0);
-    for (uint32_t i = 0; i < 300; i++)
+    assert_int_equal(rig_write(rig, 0, 1, 2, 0, data, 100), 0);
+    for (uint32_t i = 0; i < 100; i++)
         assert_int_equal(rig_write(rig, 0, 1, 1000 + i, 0, data + i, 3000), 0);
+    write_long(0, 5);
     rig_pass(rig, NS_PER_SEC);
-    uint32_t idle = most_asked(300, false);
-    for (uint32_t i = 0; i < 300; i++)
-        assert_int_equal(error_of(task(1, TASK_DROP, 1000 + i, NULL, 0, "")), 0);
+    assert_true(ms_for_small(-1) <= 2);
+    assert_true(ms_for_long(-1) <= 2);
+    for (int busy = 0; busy < 2; busy++) {
+        assert_in_range(ms_for_small(busy), 32, 48);
+        drop(2);
+        assert_in_range(ms_for_long(busy), 60, 80);
+        drop(2);
+    }
+}
+
+/* A writer waits for what a fence tells. */
+static void a_fence_does_not_wait_for_copies(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 1, 1, 1, 0, data, 100), 0);
+    write_long(0, 5);
+    write_long(1, 6);
+    rig_pass(rig, NS_PER_SEC);
     assert_int_equal(rig_read(rig, 1, 1, 0, 100, back, NULL), 0);
-    uint32_t few = most_asked(50, true);
-    assert_true(few <= 8);
-    assert_true(idle > 4 * few);
+    rig_task(rig, 1, TASK_COPY, 5, data, LONG, "0");
+    rig_run(rig);
+    assert_int_equal(rig->n_done, 0);
+    rig_agree(rig, 1, &(struct wire_task){.kind = TASK_FENCE, .chunk = 6, .version = 1});
+    rig_run(rig);
+    assert_int_equal(rig->n_done, 1);
+    assert_int_equal(rig->done[0].chunk, 6);
+    assert_int_equal(rig->done[0].error, 0);
+    assert_true(ms_for(1, 1) > 50);
 }
 
 int main(void)
@@ -447,6 +495,7 @@ int main(void)
         T(a_retired_disk_is_told_at_once),
         T(damage_is_told_to_each_leader),
         T(others_come_first),
+        T(a_fence_does_not_wait_for_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

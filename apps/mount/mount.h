@@ -57,6 +57,7 @@ struct call {
     struct copying *copying;
     bool plus, wants_write, interrupted;
     unsigned tries;
+    int error; /* errno that is told instead of the outcome */
     struct dfs_setattr set;
 };
 
@@ -87,7 +88,8 @@ struct node {
 struct handle {
     struct node *node;
     unsigned kind;   /* index into node.open */
-    uint64_t errors; /* of the node, that were told through this one or were before it */
+    uint64_t errors; /* of the node, that were told through this one or were before it … */
+    uint64_t warned; /* … or that a write was refused for */
 };
 
 /* Something that goes on when a node's extents in a range, or all, are durable (or lost: node.errors). */
@@ -213,6 +215,8 @@ uint64_t node_file(const struct node *n, bool write);
 static inline uint64_t handle_file(const struct handle *h) { return h->node->open[h->kind].file; }
 /* Takes note of whether the cluster has nothing of its content. */
 void node_is_empty(struct node *n, const struct dfs_attr *a);
+/* Something that was written is lost (errno): it is to be told, and the kernel's pages have it still. */
+void node_lost(struct node *n, int err);
 /* Reads from now on see what others have written up to now. */
 void node_refresh(const struct node *n);
 /* One use of node.open[kind] less; the last one closes it when everything is written. */

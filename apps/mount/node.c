@@ -25,6 +25,16 @@ static bool seen_same(struct mount *m, const struct dfs_attr *a)
     return same;
 }
 
+void node_lost(struct node *n, int err)
+{
+    struct seen *s = n->m->seen ? &n->m->seen[n->ino % SEEN_SLOTS] : NULL;
+    n->error = err;
+    n->errors++;
+    if (s && s->ino == n->ino)
+        s->ino = 0;
+    notices_add(n->m, n->ino);
+}
+
 struct node *node_find(const struct mount *m, uint64_t ino)
 {
     struct node *n;
@@ -154,7 +164,7 @@ static struct handle *handle_new(struct node *n, unsigned kind, uint64_t file)
     else if (file)
         close_file(n, file); /* two at the same time */
     o->users++;
-    *h = (struct handle){n, kind, n->errors};
+    *h = (struct handle){n, kind, n->errors, n->errors};
     return h;
 }
 

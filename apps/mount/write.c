@@ -36,6 +36,7 @@ struct extent {
 struct delayed { /* a write that waits for room */
     struct list link;
     struct node *node;
+    struct handle *handle; /* it is open as long as a write to it is under way */
     fuse_req_t req;
     int flags;
     uint64_t offset;
@@ -67,6 +68,16 @@ int handle_error(struct handle *h)
     if (h->errors == h->node->errors)
         return 0;
     h->errors = h->node->errors;
+    return h->node->error;
+}
+
+/* What is written behind what was lost may be of no use, and where there is no space it is lost as well: each error is
+ * told by one write, too. */
+static int handle_warning(struct handle *h)
+{
+    if (h->warned == h->node->errors || h->errors == h->node->errors)
+        return 0;
+    h->warned = h->node->errors;
     return h->node->error;
 }
 
@@ -113,10 +124,8 @@ static void extent_drop(struct extent *e, int status)
     n->n_extents--;
     n->in_flight--;
     n->changes++;
-    if (status != 0) {
-        n->error = errno_of(status);
-        n->errors++;
-    }
+    if (status != 0)
+        node_lost(n, errno_of(status));
     list_remove(&e->link);
     free(e->buf);
     free(e);
@@ -341,6 +350,15 @@ bool node_has_room(const struct node *n, size_t len)
     return n->n_extents < EXTENTS_MAX && (n->m->dirty == 0 || n->m->dirty + len <= n->m->opt.cache);
 }
 
+static void take_or_warn(struct handle *h, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len)
+{
+    int err = flags & (O_SYNC | O_DSYNC) ? 0 : handle_warning(h); /* those are told what became of each */
+    if (err)
+        fuse_reply_err(req, err);
+    else
+        node_take(h->node, req, flags, offset, p, len);
+}
+
 static void writers_run(struct mount *m)
 {
     while (!list_empty(&m->writers)) {
@@ -348,7 +366,7 @@ static void writers_run(struct mount *m)
         if (!node_has_room(d->node, d->len))
             return;
         list_remove(&d->link);
-        node_take(d->node, d->req, d->flags, d->offset, d->data, d->len);
+        take_or_warn(d->handle, d->req, d->flags, d->offset, d->data, d->len);
         node_unuse(d->node);
         free(d);
     }
@@ -365,11 +383,12 @@ void op_write_buf(fuse_req_t req, fuse_ino_t ino, struct fuse_bufvec *in, off_t 
         return;
     }
     if (list_empty(&m->writers) && node_has_room(n, len)) {
-        node_take(n, req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
+        take_or_warn(handle_of(fi), req, fi->flags, (uint64_t)off, in->buf[0].mem, len);
         return;
     }
     struct delayed *d = xcalloc(1, sizeof *d + len);
     d->node = n;
+    d->handle = handle_of(fi);
     d->req = req;
     d->flags = fi->flags;
     d->offset = (uint64_t)off;
@@ -414,7 +433,7 @@ static void on_time_told(struct call *k, int status, const struct dfs_result *r)
 {
     (void)r;
     k->node->changes++;
-    fuse_reply_err(k->req, call_errno(k, status));
+    fuse_reply_err(k->req, k->error ? k->error : call_errno(k, status));
     node_unuse(k->node);
     call_free(k);
 }
@@ -423,14 +442,14 @@ static void on_fsynced(struct waiter *w)
 {
     struct fsyncing *s = CONTAINER_OF(w, struct fsyncing, w);
     struct call *k = s->k;
-    int err = handle_error(s->handle);
     uint64_t file = node_file(k->node, true);
+    k->error = handle_error(s->handle);
     free(s);
-    if (!err && file) {
+    if (file) { /* also after an error, which the library knows too and would tell the next time */
         call_go(k, dfs_fsync(k->m->client, file, on_call, k));
         return;
     }
-    fuse_reply_err(k->req, err);
+    fuse_reply_err(k->req, k->error);
     node_unuse(k->node);
     call_free(k);
 }

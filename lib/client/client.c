@@ -95,6 +95,12 @@ void op_end_ok(struct op *op)
 
 bool op_overdue(const struct op *op) { return op->c->now.mono - op->progress >= op->c->cfg.timeout; }
 
+bool op_overdue_with(const struct op *op, int status)
+{
+    uint64_t most = status == DFS_ENOSPC ? min_u64(op->c->cfg.timeout, FULL_PATIENCE) : op->c->cfg.timeout;
+    return op->c->now.mono - op->progress >= most;
+}
+
 char *op_string(struct op *op, struct str s)
 {
     char *p = arena_alloc(&op->arena, 1, (size_t)s.len + 1);

@@ -70,17 +70,10 @@ static bool place_take(struct place *p, const struct msg_chunk_open_reply *m)
 /* What waits for this chunk cannot be written, or not yet. */
 static void place_refused(struct place *p, int status, const struct event *ev)
 {
-    bool again = dfs_err_may_retry(status);
     LIST_FOR_EACH (e, &p->waiting) {
         struct task *t = CONTAINER_OF(e, struct task, link);
         list_remove(&t->link);
-        if (again && !op_overdue(t->op))
-            task_sleep(t);
-        else if (again && CONTAINER_OF(t, struct frame, t)->full)
-            op_end(t->op, DFS_ENOSPC, "a server of chunk %u has no space left, and no other can take its place (dfs df)",
-                   p->index == CHUNK_LAST ? p->at : p->index);
-        else
-            op_fail_rpc(t->op, status, ev);
+        frame_refused(t, status, ev);
     }
 }
 
@@ -128,6 +121,7 @@ struct place *file_place(struct file *f, struct frame *fr, struct effects *fx)
     list_push(&p->waiting, &fr->t.link);
     if (p->state == PLACE_UNKNOWN) {
         p->state = PLACE_ASKING;
+        p->rpc.patience = place_is_full(p) ? FULL_PATIENCE : 0;
         rpc_start(&p->rpc, fx);
     }
     return NULL;

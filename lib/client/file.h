@@ -41,6 +41,8 @@ struct place { /* where to write a chunk of a file */
     } chain[MAX_REPLICAS];
     struct rpc rpc;
     struct list waiting; /* frames */
+    uint32_t refused;    /* the last version in which a server had no space, if nothing went well in a later one; 0: none … */
+    uint64_t refused_at; /* … and when this was last so */
 };
 
 struct file {
@@ -87,7 +89,6 @@ struct frame { /* of one write, within one chunk */
     uint32_t version;       /* it was last sent in */
     enum frame_fate fate;
     uint32_t first, after;      /* version of the chunk in which it may have been taken first, behind that sequence; 0: it was not */
-    bool full;                  /* a server of its chunk had no space for it */
     uint64_t chunk, generation; /* to which chunk, 0: never; and the file's then */
     uint64_t number;
     struct slice data;
@@ -121,6 +122,10 @@ struct file *file_find(struct client *c, uint64_t id);
 /* Of the op that opens it; id, handle and session are to be set. */
 struct file *file_new(struct op *op, const struct wire_attr *a);
 void file_free(struct file *f);
+/* The chunk a frame waits for cannot be written, or not yet. */
+void frame_refused(struct task *t, int status, const struct event *ev);
+/* A server of the chunk had no space a moment ago. */
+bool place_is_full(const struct place *p);
 /* The place of the frame's chunk if it is known; otherwise the frame runs again when it is. */
 struct place *file_place(struct file *f, struct frame *fr, struct effects *fx);
 /* The same, if anything was ever asked about it; NULL otherwise. */

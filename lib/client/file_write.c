@@ -15,12 +15,38 @@ static void frame_free(struct frame *f)
     free(f);
 }
 
+bool place_is_full(const struct place *p)
+{
+    return p->refused && p->file->c->now.mono - p->refused_at < 2 * FULL_PATIENCE;
+}
+
+/* Servers without space cannot take the chunk's next version either, and the NameServer asks to wait until they have: not
+ * long. 0: that is over. */
+static void place_refused_by_full(struct frame *fr, uint32_t version)
+{
+    struct place *p = file_place_known(fr->write->file, fr->index);
+    if (!p)
+        return;
+    p->refused = version;
+    p->refused_at = p->file->c->now.mono;
+    p->rpc.patience = version ? FULL_PATIENCE : 0;
+}
+
+/* It was written, which says nothing where others of the same version were refused. */
+static void place_accepted(struct frame *fr)
+{
+    const struct place *p = file_place_known(fr->write->file, fr->index);
+    if (p && p->refused && p->refused < fr->version)
+        place_refused_by_full(fr, 0);
+}
+
 /* It is durable where it was last sent, in that generation. */
 static void frame_done(struct frame *f, struct effects *fx)
 {
     struct pwrite *w = f->write;
     w->generation = max_u64(w->generation, f->generation);
     w->op->progress = w->op->c->now.mono;
+    place_accepted(f);
     frame_free(f);
     if (list_empty(&w->frames) && !file_punch_more(w, fx))
         file_commit(w->file, w);
@@ -128,6 +154,21 @@ static void note_sequence(const struct frame *f, uint64_t sequence)
         p->sequence = (uint32_t)max_u64(p->sequence, sequence);
 }
 
+static void end_full(const struct frame *f)
+{
+    op_end(f->write->op, DFS_ENOSPC, "no space left on the storage servers that hold chunk %u (dfs df)",
+           f->append ? f->at : f->index);
+}
+
+static void frame_gives_up(struct frame *f, const struct event *ev)
+{
+    struct str text = error_text(ev->status, ev);
+    if (ev->status == DFS_ENOSPC)
+        end_full(f);
+    else
+        op_end(f->write->op, ev->status, "chunk %u cannot be written: %.*s", f->append ? f->at : f->index, STR_ARG(text));
+}
+
 static void frame_reply(struct task *t, const struct event *ev, struct effects *fx)
 {
     struct frame *f = CONTAINER_OF(t, struct frame, t);
@@ -142,13 +183,15 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
         frame_done(f, fx);
         return;
     }
+    if (ev->status == DFS_ENOSPC)
+        place_refused_by_full(f, f->version);
+    else if (!ev->msg) /* a server that is silent may be back later, whatever others have said */
+        place_refused_by_full(f, 0);
     f->fate = fate_of(ev->status);
-    f->full = f->full || ev->status == DFS_ENOSPC;
     if (f->fate != FATE_REFUSED && !f->first)
         f->first = f->version;
-    if (op_overdue(op)) {
-        struct str text = error_text(ev->status, ev);
-        op_end(op, ev->status, "chunk %u cannot be written: %.*s", f->index, STR_ARG(text));
+    if (op_overdue_with(op, ev->status)) {
+        frame_gives_up(f, ev);
         return;
     }
     if (ev->status == DFS_ENODATA) {
@@ -167,6 +210,21 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY && ev->status != DFS_ECORRUPT)
         place_failed(file_place_known(w->file, f->index), f->version);
     task_sleep(t);
+}
+
+void frame_refused(struct task *t, int status, const struct event *ev)
+{
+    struct frame *f = CONTAINER_OF(t, struct frame, t);
+    struct place *p = file_place_known(f->write->file, f->index);
+    bool again = dfs_err_may_retry(status), full = place_is_full(p);
+    if (again && !op_overdue_with(t->op, full ? DFS_ENOSPC : status)) {
+        task_sleep(t);
+    } else if (again && full) {
+        p->refused_at = t->c->now.mono; /* nothing is known to have changed, for whoever comes next */
+        end_full(f);
+    } else {
+        op_fail_rpc(t->op, status, ev);
+    }
 }
 
 /* CRC32C of each block of the chunk's grid that the frame touches, of its own bytes only. */

@@ -24,6 +24,8 @@
 #define CLIENT_WINDOW (8u * 1024 * 1024)
 /* No NameServer ever answered us: give up sooner than the timeout, the address is probably wrong. */
 #define CLIENT_FIRST_CONTACT (5 * NS_PER_SEC)
+/* While StorageServers are full: some heartbeats, with which the NameServer hears who is. */
+#define FULL_PATIENCE (5 * NS_PER_SEC)
 #define BACKOFF_FIRST (20 * NS_PER_MS)
 #define BACKOFF_MAX (1 * NS_PER_SEC)
 /* While there may be a failover: between two looks for the leader, and how long one may take. */
@@ -69,6 +71,7 @@ struct rpc {
     uint64_t session, number;
     uint64_t behind;    /* it is not sent before these of client.tells were answered; 0: whenever */
     uint64_t since;     /* start, or last progress */
+    uint64_t patience;  /* ns; 0: as long as the client's timeout */
     uint64_t sent;      /* when the last call left */
     uint64_t nm_serial; /* which choice of NameServer it was sent to */
     uint32_t hops;      /* to another NameServer since it slept last */
@@ -213,6 +216,8 @@ void tasks_run(struct list *waiting, struct effects *fx);
 void op_end(struct op *op, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void op_end_ok(struct op *op);
 bool op_overdue(const struct op *op);         /* no progress for the timeout */
+/* The same when a StorageServer has just answered with this error: a full one is not asked for as long as one that is silent. */
+bool op_overdue_with(const struct op *op, int status);
 char *op_string(struct op *op, struct str s); /* NUL-terminated copy in the op's arena; NULL: ended with ENOMEM */
 /* Ends the op with an rpc's error, in a sentence that says whom it concerns. */
 void op_fail_rpc(struct op *op, int status, const struct event *ev);

@@ -9,7 +9,6 @@
 
 #include "client/put.h"
 
-#define FULL_PATIENCE (5 * NS_PER_SEC) /* some heartbeats, with which the NameServer hears who is full */
 
 static void chunk_run(struct task *t, struct effects *fx);
 static void frame_run(struct task *t, struct effects *fx);
@@ -87,19 +86,12 @@ static uint32_t failed_server(const struct put_chunk *k, const struct event *ev)
     return named ? named : k->grant->r[0].server;
 }
 
-/* A full server is not asked for as long as one that is silent: grants name those with space, as far as there are any. */
-static bool is_over(const struct op *op, int status)
-{
-    uint64_t most = status == DFS_ENOSPC ? min_u64(op->c->cfg.timeout, FULL_PATIENCE) : op->c->cfg.timeout;
-    return op->c->now.mono - op->progress >= most;
-}
-
 static void chunk_failed(struct put_chunk *k, const struct event *ev)
 {
     struct op *op = k->put->op;
     uint32_t server = failed_server(k, ev);
     suspect_add(op->c, server);
-    if (is_over(op, ev->status)) {
+    if (op_overdue_with(op, ev->status)) {
         struct str text = error_text(ev->status, ev);
         if (ev->status == DFS_ENOSPC)
             op_end(op, ev->status,

@@ -174,7 +174,7 @@ static void nm_rotate(struct rpc *r)
 static bool rpc_overdue(const struct rpc *r, int status)
 {
     const struct client *c = r->t.c;
-    uint64_t limit = c->cfg.timeout;
+    uint64_t limit = r->patience ? min_u64(r->patience, c->cfg.timeout) : c->cfg.timeout;
     if (!c->contacted && status == DFS_EUNREACH)
         limit = min_u64(limit, CLIENT_FIRST_CONTACT);
     return c->now.mono - r->since >= limit;

@@ -173,14 +173,11 @@ static void open_new(struct nm *nm, uint64_t ino, uint32_t index, uint64_t after
                      struct effects *fx)
 {
     uint16_t servers[META_MAX_REPLICAS];
-    uint32_t n = leader_place(nm, meta_file_goal(nm->meta, ino), servers);
+    uint32_t n = leader_place(nm, meta_file_goal(nm->meta, ino), agree_min_replicas(nm, ino), servers, ev->to, fx);
     struct agreement *a;
 
-    if (n < agree_min_replicas(nm, ino)) {
-        fx_fail(fx, ev->to, DFS_ENOSERVERS, "storage servers that are up and have space: %u, needed: %u (dfs health, dfs df)", n,
-                agree_min_replicas(nm, ino));
+    if (n == 0)
         return;
-    }
     if (nm->lead.next_serial >= meta_reserved(nm->meta)) {
         fx_fail(fx, ev->to, DFS_EAGAIN, "more chunk ids are being reserved");
         return;

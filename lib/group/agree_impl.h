@@ -17,6 +17,7 @@ struct member {
     uint64_t sequence;
     bool steady;
     bool unsure;     /* bad: its disk does not tell what is there, for now or for good */
+    bool full;       /* bad: it has no space for that */
     bool given_up;   /* an administrator says that it will not come back */
     bool out;        /* the next version is without it: it has to be cut off first */
     uint64_t ask_at; /* mono ns: not before */

@@ -268,7 +268,7 @@ bool agree_start_open(struct nm *nm, struct agreement *a, const struct meta_chun
 /* All that were asked have answered: those that could not are left out, as long as enough remain. */
 static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
 {
-    uint32_t ok = 0, staying = 0;
+    uint32_t ok = 0, staying = 0, full = 0;
 
     for (uint32_t i = 0; i < a->n; i++) {
         struct member *m = &a->m[i];
@@ -279,6 +279,7 @@ static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
             return;
         staying += !m->out;
         ok += !m->out && m->state == MEMBER_OK;
+        full += !m->out && m->state == MEMBER_BAD && m->full;
     }
     if (a->seal && ok < staying) { /* who held it a moment ago does not any more: who does? */
         struct meta_chunk_info c;
@@ -286,7 +287,10 @@ static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
         if (meta_chunk_of(nm->meta, a->place.ino, (uint32_t)a->place.index, &c))
             agree_start_seal(nm, a, &c);
     } else if (!a->seal && ok < agree_min_replicas(nm, a->place.ino)) {
-        agree_give_up(nm, a, DFS_ENOSERVERS, "too few servers hold this chunk to write to it", fx);
+        if (ok + full >= agree_min_replicas(nm, a->place.ino))
+            agree_give_up(nm, a, DFS_ENOSPC, "storage servers that hold this chunk have no space left (dfs df)", fx);
+        else
+            agree_give_up(nm, a, DFS_ENOSERVERS, "too few servers hold this chunk to write to it", fx);
     } else {
         agree_propose(nm, a);
     }
@@ -372,6 +376,7 @@ static void stamp_told(struct nm *nm, struct agreement *a, struct member *m, con
         m->state = err == DFS_EUNREACH ? MEMBER_GONE : MEMBER_IDLE;
     } else {
         m->state = MEMBER_BAD;
+        m->full = err == DFS_ENOSPC;
     }
 }
 

@@ -162,27 +162,6 @@ static int grant_chunk(struct nm *nm, struct placement *p, uint32_t copies, uint
     return err;
 }
 
-uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REPLICAS])
-{
-    const struct msg_grant none = {.goal = goal};
-    struct placement p;
-    uint32_t n = 0;
-
-    arena_reset(&nm->arena);
-    if (find_candidates(nm, &none, &p) != 0)
-        return 0;
-    for (; n < goal; n++) {
-        struct candidate *c = pick(nm, &p);
-
-        if (c == NULL)
-            break;
-        c->taken = true;
-        c->live->granted++;
-        servers[n] = (uint16_t)c->server->id;
-    }
-    return n;
-}
-
 static void refuse(struct effects *fx, struct reply_to to, const struct placement *p, uint32_t needed, uint32_t known)
 {
     if (p->n + p->full >= needed)
@@ -197,6 +176,34 @@ static void refuse(struct effects *fx, struct reply_to to, const struct placemen
                     ? "%u of %u storage servers up, %u of them just failed, at least %u needed (dfs health)"
                     : "%u of %u storage servers up%.0u, at least %u needed (dfs health)",
                 p->up, known, p->avoided, needed);
+}
+
+uint32_t leader_place(struct nm *nm, uint8_t goal, uint32_t needed, uint16_t servers[META_MAX_REPLICAS],
+                      struct reply_to to, struct effects *fx)
+{
+    const struct msg_grant none = {.goal = goal};
+    struct placement p;
+    uint32_t n = 0;
+
+    arena_reset(&nm->arena);
+    if (find_candidates(nm, &none, &p) != 0) {
+        fx_fail(fx, to, DFS_ENOMEM, "there is no memory to look for storage servers");
+        return 0;
+    }
+    if (p.n < needed) {
+        refuse(fx, to, &p, needed, meta_n_servers(nm->meta));
+        return 0;
+    }
+    for (; n < goal; n++) {
+        struct candidate *c = pick(nm, &p);
+
+        if (c == NULL)
+            break;
+        c->taken = true;
+        c->live->granted++;
+        servers[n] = (uint16_t)c->server->id;
+    }
+    return n;
 }
 
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx)

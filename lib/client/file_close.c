@@ -49,8 +49,9 @@ void file_write_ended(struct file *f)
         if (op->ended || op->sync_after >= below)
             continue;
         list_remove(e);
-        if (f->dirty && !f->error) {
+        if (f->dirty) { /* whatever failed: what is there may have changed */
             op->rpc.t.wake = 0;
+            op->rpc.patience = f->error ? FULL_PATIENCE : 0;
             list_push(&f->c->sleeping, &op->rpc.t.link);
         } else {
             end_telling(op, f, 0, NULL);

@@ -67,6 +67,12 @@ static uint32_t append_floor(const struct file *f, const struct place *p)
     return size > start ? (uint32_t)min_u64(size - start, FILE_CHUNK) : 0;
 }
 
+static void end_full(const struct frame *f)
+{
+    op_end(f->write->op, DFS_ENOSPC, "no space left on the storage servers that hold chunk %u (dfs df)",
+           f->append ? f->at : f->index);
+}
+
 static void frame_run(struct task *t, struct effects *fx)
 {
     struct frame *f = CONTAINER_OF(t, struct frame, t);
@@ -77,6 +83,10 @@ static void frame_run(struct task *t, struct effects *fx)
     const struct place *p = file_place(f->write->file, f, fx);
     if (!p)
         return;
+    if (f->over) {
+        end_full(f);
+        return;
+    }
     if (f->append && f->first && f->chunk != p->chunk) {
         op_end(t->op, DFS_EUNKNOWN,
                "the file goes on in another chunk; whether this was appended before cannot be told");
@@ -154,19 +164,17 @@ static void note_sequence(const struct frame *f, uint64_t sequence)
         p->sequence = (uint32_t)max_u64(p->sequence, sequence);
 }
 
-static void end_full(const struct frame *f)
-{
-    op_end(f->write->op, DFS_ENOSPC, "no space left on the storage servers that hold chunk %u (dfs df)",
-           f->append ? f->at : f->index);
-}
-
-static void frame_gives_up(struct frame *f, const struct event *ev)
+/* Where servers are full some of them may have it all the same: with the end of the chunk's version that is settled, and then told. */
+static void frame_gives_up(struct frame *f, struct place *p, const struct event *ev, struct effects *fx)
 {
     struct str text = error_text(ev->status, ev);
-    if (ev->status == DFS_ENOSPC)
-        end_full(f);
-    else
-        op_end(f->write->op, ev->status, "chunk %u cannot be written: %.*s", f->append ? f->at : f->index, STR_ARG(text));
+    f->over = p && place_is_full(p);
+    if (f->over) {
+        place_failed(p, f->version);
+        frame_run(&f->t, fx);
+        return;
+    }
+    op_end(f->write->op, ev->status, "chunk %u cannot be written: %.*s", f->append ? f->at : f->index, STR_ARG(text));
 }
 
 static void frame_reply(struct task *t, const struct event *ev, struct effects *fx)
@@ -190,8 +198,10 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     f->fate = fate_of(ev->status);
     if (f->fate != FATE_REFUSED && !f->first)
         f->first = f->version;
-    if (op_overdue_with(op, ev->status)) {
-        frame_gives_up(f, ev);
+    struct place *p = file_place_known(w->file, f->index);
+    bool full = p && place_is_full(p) && dfs_err_may_retry(ev->status);
+    if (op_overdue_with(op, full ? DFS_ENOSPC : ev->status)) {
+        frame_gives_up(f, p, ev, fx);
         return;
     }
     if (ev->status == DFS_ENODATA) {
@@ -200,7 +210,6 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
     }
     if (f->append && ev->status == DFS_EFBIG) {
         f->first = 0; /* it is not in this chunk, or its head would know */
-        struct place *p = file_place_known(w->file, f->index);
         if (p)
             p->full = f->chunk;
         place_failed(p, f->version);
@@ -208,7 +217,7 @@ static void frame_reply(struct task *t, const struct event *ev, struct effects *
         return;
     }
     if (ev->status != DFS_EAGAIN && ev->status != DFS_EBUSY && ev->status != DFS_ECORRUPT)
-        place_failed(file_place_known(w->file, f->index), f->version);
+        place_failed(p, f->version);
     task_sleep(t);
 }
 
@@ -316,6 +325,7 @@ void file_write_free(struct op *op)
     list_remove(&w->of_file);
     if (op->status && !w->file->error)
         w->file->error = op->status;
+    w->file->dirty = w->file->dirty || op->status; /* some of it may be there */
     file_write_ended(w->file);
     free(w);
     op->pwrite = NULL;

@@ -24,7 +24,8 @@
 #define CLIENT_WINDOW (8u * 1024 * 1024)
 /* No NameServer ever answered us: give up sooner than the timeout, the address is probably wrong. */
 #define CLIENT_FIRST_CONTACT (5 * NS_PER_SEC)
-/* While StorageServers are full: some heartbeats, with which the NameServer hears who is. */
+/* While StorageServers are full: some heartbeats, with which the NameServer hears who is. And for what else is to be told before an
+ * error is. */
 #define FULL_PATIENCE (5 * NS_PER_SEC)
 #define BACKOFF_FIRST (20 * NS_PER_MS)
 #define BACKOFF_MAX (1 * NS_PER_SEC)

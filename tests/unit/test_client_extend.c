@@ -184,6 +184,31 @@ static void full_servers_are_not_asked_for_long(void **state)
     }
 }
 
+/* One of them may have it, and readers see it once the chunk's version has ended, in whatever way. So that ends before the error is
+ * told, and the file's time moves after it: who has kept what was there before looks again. */
+static void what_full_servers_have_of_it_is_settled_first(void **state)
+{
+    struct fake *f = fake_with_empty_file();
+    uint16_t last = 0;
+    (void)state;
+    write_part(f, 0);
+    while (f->ended < 1) {
+        last = fake_next(f) ? fake_next(f)->m.type : last;
+        refuse_next(f, 0);
+    }
+    assert_int_equal(f->status, DFS_ENOSPC);
+    assert_int_equal(last, MSG_TYPE_chunk_open);
+    fake_start(f, (struct client_request){.kind = OP_FSYNC, .file = HANDLE});
+    fake_sleep(f);
+    struct fake_call *k = fake_find(f, MSG_TYPE_extend);
+    struct msg m = {.type = MSG_TYPE_extend_reply};
+    assert_int_equal(k->m.extend.size, 0);
+    fake_reply(f, k, &m, NULL);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_ENOSPC); /* the write's */
+    fake_free(f);
+}
+
 /* Servers that were full once may be gone today, and back in a moment. */
 static void what_was_full_once_is_waited_for(void **state)
 {
@@ -211,6 +236,7 @@ int main(void)
         cmocka_unit_test(what_nobody_waits_for_any_more_is_not_committed),
         cmocka_unit_test(a_full_disk_is_named),
         cmocka_unit_test(full_servers_are_not_asked_for_long),
+        cmocka_unit_test(what_full_servers_have_of_it_is_settled_first),
         cmocka_unit_test(what_was_full_once_is_waited_for),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

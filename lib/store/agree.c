@@ -130,7 +130,6 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
                                 .version = t->to,
                                 .chunk = t->chunk,
                                 .copy = c ? c->copy : ss->next_copy++,
-                                .number = c ? order_of(c->version, c->sequence) : 0,
                                 .offset = end};
     w->stamp = t;
     w->local_done = w->down_done = true;
@@ -138,6 +137,8 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
     list_remove(&t->link);
     list_push(&ss->tasks_running, &t->link);
     append_queue(ss, w);
+    if (c)
+        open_keep(ss, c, t->to, 0); /* behind the stamp: on a full disk that needs no more room for it */
 }
 
 /* Who wrote what in the version before is remembered: a request may be repeated in this one (B14). */

@@ -477,6 +477,10 @@ void chain_local(struct ss *ss, struct write *w, int err, struct effects *fx)
         write_free(ss, w);
         return;
     }
+    if (w->record.kind == RECORD_WRITER) { /* missed if need be */
+        write_free(ss, w);
+        return;
+    }
     if (w->record.kind == RECORD_DELETE) {
         orders_done(ss, w, err);
         write_free(ss, w);

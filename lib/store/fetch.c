@@ -162,6 +162,7 @@ static void fetch_show(struct ss *ss, struct ss_task *t)
                                           .order = order_of(r->version, r->sequence)});
     }
     open_take_writers(ss, c, t->writers, t->n_writers, t->forgot);
+    open_keep(ss, c, c->version, c->sequence);
 }
 
 static void fetch_finish(struct ss *ss, struct ss_task *t, struct effects *fx)

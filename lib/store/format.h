@@ -32,6 +32,7 @@ enum record_kind {
     RECORD_TRUNCATE = 3, /* the chunk ends at `offset`: a hole from there on */
     RECORD_SEAL = 4,     /* the segment ends at `durable`; its summary follows */
     RECORD_PUNCH = 5,    /* the range is a hole */
+    RECORD_WRITER = 6,   /* a request that was there when this version began; with no session: that these are all */
 };
 
 /* The version this record belongs to takes writes, and did not begin with a grant. */
@@ -40,6 +41,10 @@ enum record_kind {
 #define RECORD_COPIED 2u
 /* A part of what was written, moved; the rest had been written over. */
 #define RECORD_PART 4u
+/* Of a RECORD_WRITER: `flags` is the kind of the request's own record, and how many versions ago that was. */
+#define WRITER_KIND 7u
+#define WRITER_AGO_SHIFT 3
+#define WRITER_AGO_MAX 31u /* or more */
 
 /* Whose folder it is. Two slots in the file, written in turn; the valid one with the higher `writes` counts. */
 struct identity {

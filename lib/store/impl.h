@@ -423,12 +423,15 @@ void open_unnote(struct open_chunk *o, const struct write *w);
 /* A request of this session, whatever it was. */
 struct recent *open_request(struct open_chunk *o, uint64_t session, uint64_t number);
 struct recent *open_recent(struct open_chunk *o, const struct record *r); /* the same request, or NULL */
-/* At a start: what this stamp says of the version before the one it begins. */
-void open_note_begin(struct open_chunk *o, const struct record *r);
+/* A RECORD_WRITER that is found at a start. */
+void open_note_told(struct open_chunk *o, const struct record *r);
 /* When all records were noted: cleaning gives up what was written over, and who wrote it. Each write of a version has a number, and
- * what begins a version says the last one before it, so it shows up to where some are missing. */
+ * what came before is told of with its begin (open_keep), so it shows if some are missing. */
 void open_miss(struct open_chunk *o);
-/* The chunk's last writers; in the arena. *forgot: as open_chunk.forgot. */
+/* Puts the writers that may come again on the disk, for a start, as of this version and write: those of its own records, dead ones
+ * among them, may be cleaned away. Nobody waits for it. */
+void open_keep(struct ss *ss, const struct chunk *c, uint32_t version, uint64_t sequence);
+/* The chunk's last writers that may come again, the oldest first; in the arena. *forgot: as open_chunk.forgot. */
 uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint64_t *forgot, struct arena *a);
 /* A copy that was made knows whom its source knew, until it is restarted. It takes no writes before the next version begins. */
 void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_writer *v, uint32_t n, uint64_t forgot);

@@ -29,7 +29,6 @@ void open_forget(struct ss *ss, struct open_chunk *o)
     ss->n_open--;
     free(o->recent);
     free(o->failed);
-    free(o->begins);
     free(o);
 }
 
@@ -82,13 +81,16 @@ static bool goes_before(const struct recent *a, const struct recent *b)
     return !a->write == !b->write ? recent_order(a) < recent_order(b) : !a->write;
 }
 
-/* Forgets one. NULL: it would be this one. */
+/* Forgets one. NULL: it would be this one. At a start they come in about the order in which they were written. */
 static struct recent *recent_oldest(struct open_chunk *o, const struct recent *more)
 {
-    struct recent *oldest = NULL;
-    for (uint32_t i = 0; i < o->n_recent; i++)
-        if (goes_before(&o->recent[i], oldest ? oldest : more))
-            oldest = &o->recent[i];
+    struct recent *oldest = o->seen ? NULL : &o->recent[o->next_recent++ % RECENT_MAX];
+    if (!oldest || !goes_before(oldest, more)) {
+        oldest = NULL;
+        for (uint32_t i = 0; i < o->n_recent; i++)
+            if (goes_before(&o->recent[i], oldest ? oldest : more))
+                oldest = &o->recent[i];
+    }
     o->forgot = max_u64(o->forgot, recent_order(oldest ? oldest : more));
     return oldest;
 }
@@ -106,15 +108,14 @@ static struct recent *recent_place(struct open_chunk *o, const struct recent *mo
     }
     if (free_one)
         return free_one;
-    if (o->n_recent < RECENT_MAX) {
-        uint32_t n = o->n_recent ? 2 * o->n_recent : RECENT_WRITERS / 4;
-        o->recent = xrealloc(o->recent, n, sizeof *o->recent);
-        memset(o->recent + o->n_recent, 0, (n - o->n_recent) * sizeof *o->recent);
-        free_one = &o->recent[o->n_recent];
-        o->n_recent = n;
-        return free_one;
-    }
-    return recent_oldest(o, more);
+    if (o->n_recent == RECENT_MAX)
+        return recent_oldest(o, more);
+    uint32_t n = o->n_recent ? 2 * o->n_recent : RECENT_WRITERS / 4;
+    o->recent = xrealloc(o->recent, n, sizeof *o->recent);
+    memset(o->recent + o->n_recent, 0, (n - o->n_recent) * sizeof *o->recent);
+    free_one = &o->recent[o->n_recent];
+    o->n_recent = n;
+    return free_one;
 }
 
 static void recent_add(struct open_chunk *o, const struct recent *more)
@@ -126,8 +127,12 @@ static void recent_add(struct open_chunk *o, const struct recent *more)
 
 void open_note(struct ss *ss, struct open_chunk *o, const struct record *r, struct write *w)
 {
+    struct recent *known = o->told.seen ? open_request(o, r->session, r->number) : NULL; /* it is told of */
+    if (known)
+        known->session = 0;
     recent_add(o, &(struct recent){.session = r->session,
                                    .number = r->number,
+                                   .seen = o->seen,
                                    .offset = r->offset,
                                    .length = r->length,
                                    .kind = r->kind,
@@ -147,33 +152,44 @@ void open_unnote(struct open_chunk *o, const struct write *w)
             o->recent[i] = (struct recent){0};
 }
 
-void open_note_begin(struct open_chunk *o, const struct record *r)
+void open_note_told(struct open_chunk *o, const struct record *r)
 {
-    if ((o->n_begins & (o->n_begins - 1)) == 0)
-        o->begins = xrealloc(o->begins, o->n_begins ? o->n_begins * 2 : 1, sizeof *o->begins);
-    o->begins[o->n_begins++] = (struct begin){r->version, r->number};
+    struct told *t = &o->told;
+    uint64_t until = order_of(r->version, r->sequence);
+    if (!r->session) {
+        if (until >= t->until)
+            *t = (struct told){until, min_u64(r->number, until), r->length, t->version, t->seen};
+        return;
+    }
+    if (r->version > t->version) {
+        t->version = r->version;
+        t->seen = 0;
+    }
+    t->seen += r->version == t->version;
+    if (!open_request(o, r->session, r->number))
+        recent_add(o, &(struct recent){.session = r->session,
+                                       .number = r->number,
+                                       .offset = r->offset,
+                                       .length = r->length,
+                                       .kind = r->flags & WRITER_KIND,
+                                       .version = r->version - (uint32_t)min_u64(r->flags >> WRITER_AGO_SHIFT, r->version),
+                                       .sequence = (uint32_t)r->sequence});
 }
 
-uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint64_t *forgot, struct arena *a)
+static struct recent *recent_list(const struct open_chunk *o, uint32_t *n)
 {
-    const struct chunk *c = index_find(&ss->index, chunk);
-    const struct open_chunk *o = open_find(ss, chunk);
-    struct wire_writer *v = o ? arena_alloc(a, o->n_recent, sizeof *v) : NULL;
-    uint32_t n = 0;
-    for (uint32_t i = 0; v && i < o->n_recent; i++) {
-        const struct recent *k = &o->recent[i];
-        if (k->session)
-            v[n++] = (struct wire_writer){.session = k->session,
-                                          .number = k->number,
-                                          .kind = k->kind,
-                                          .offset = k->offset,
-                                          .length = k->length,
-                                          .version = k->version,
-                                          .sequence = k->sequence};
-    }
-    *out = v;
-    *forgot = v ? o->forgot : c ? order_of(c->version, c->sequence) : 0;
-    return n;
+    struct recent *v = xcalloc(o->n_recent + 1, sizeof *v);
+    *n = 0;
+    for (uint32_t i = 0; i < o->n_recent; i++)
+        if (o->recent[i].session)
+            v[(*n)++] = o->recent[i];
+    return v;
+}
+
+static int by_session(const void *a, const void *b)
+{
+    uint64_t i = ((const struct recent *)a)->session, j = ((const struct recent *)b)->session;
+    return (i > j) - (i < j);
 }
 
 static int by_order(const void *a, const void *b)
@@ -182,45 +198,105 @@ static int by_order(const void *a, const void *b)
     return (i > j) - (i < j);
 }
 
-static int by_version(const void *a, const void *b)
+/* Without those that have their answers; the oldest first. */
+static uint32_t may_be_repeated(struct recent *v, uint32_t n)
 {
-    const struct begin *x = a, *y = b;
-    return (x->version > y->version) - (x->version < y->version);
+    uint32_t kept = 0;
+    qsort(v, n, sizeof *v, by_session);
+    for (uint32_t i = 0, next; i < n; i = next) {
+        uint64_t seen = 0;
+        for (next = i; next < n && v[next].session == v[i].session; next++)
+            seen = max_u64(seen, v[next].seen);
+        for (uint32_t k = i; k < next; k++)
+            if (v[k].number >= seen)
+                v[kept++] = v[k];
+    }
+    qsort(v, kept, sizeof *v, by_order);
+    return kept;
 }
 
-/* The order in front of this one, if whatever has this one is known; 0: it is not. Both arrays are sorted; what is above is
- * given up. */
-static uint64_t order_before(uint64_t at, const struct recent *v, uint32_t *n, const struct begin *b, uint32_t *n_begins)
+uint32_t open_writers(struct ss *ss, uint64_t chunk, struct wire_writer **out, uint64_t *forgot, struct arena *a)
 {
-    while (*n > 0 && recent_order(&v[*n - 1]) > at)
-        --*n;
-    if ((uint32_t)at > 0)
-        return *n > 0 && recent_order(&v[*n - 1]) == at ? at - 1 : 0;
-    while (*n_begins > 0 && order_of(b[*n_begins - 1].version, 0) > at)
-        --*n_begins;
-    if (*n_begins == 0 || order_of(b[*n_begins - 1].version, 0) != at)
+    const struct chunk *c = index_find(&ss->index, chunk);
+    const struct open_chunk *o = open_find(ss, chunk);
+    struct wire_writer *told = o ? arena_alloc(a, o->n_recent, sizeof *told) : NULL;
+    *out = told;
+    *forgot = told ? o->forgot : c ? order_of(c->version, c->sequence) : 0;
+    if (!told)
         return 0;
-    return b[*n_begins - 1].before < at ? b[*n_begins - 1].before : 0;
+    uint32_t n;
+    struct recent *v = recent_list(o, &n);
+    n = may_be_repeated(v, n);
+    for (uint32_t i = 0; i < n; i++)
+        told[i] = (struct wire_writer){.session = v[i].session,
+                                       .number = v[i].number,
+                                       .kind = v[i].kind,
+                                       .offset = v[i].offset,
+                                       .length = v[i].length,
+                                       .version = v[i].version,
+                                       .sequence = v[i].sequence};
+    free(v);
+    return n;
+}
+
+/* Down to the last write that is not known: v is sorted, and loses those above. */
+static uint64_t known_down_from(uint64_t at, const struct recent *v, uint32_t *n)
+{
+    for (; (uint32_t)at > 0 && *n > 0 && recent_order(&v[*n - 1]) >= at; --*n)
+        at -= recent_order(&v[*n - 1]) == at;
+    return at;
 }
 
 void open_miss(struct open_chunk *o)
 {
-    struct recent *v = xcalloc(o->n_recent + 1, sizeof *v);
-    uint32_t n = 0;
-    for (uint32_t i = 0; i < o->n_recent; i++)
-        if (o->recent[i].session)
-            v[n++] = o->recent[i];
+    const struct told *t = &o->told;
+    uint32_t n;
+    struct recent *v = recent_list(o, &n);
     qsort(v, n, sizeof *v, by_order);
-    if (o->n_begins)
-        qsort(o->begins, o->n_begins, sizeof *o->begins, by_version);
-    uint64_t at = order_of(o->version, o->sequence);
-    for (uint64_t before = at; before; before = order_before(at, v, &n, o->begins, &o->n_begins))
-        at = before;
-    o->forgot = at > order_of(1, 0) ? at : 0; /* nothing is older than the first version */
+    uint64_t at = known_down_from(order_of(o->version, o->sequence), v, &n);
+    if (at <= t->until && t->forgot < at && t->n == (t->version == t->until >> 32 ? t->seen : 0))
+        at = known_down_from(t->forgot, v, &n);
+    if (at > order_of(1, 0)) /* nothing is older than the first version */
+        o->forgot = max_u64(o->forgot, at);
+    o->told = (struct told){0};
     free(v);
-    free(o->begins);
-    o->begins = NULL;
-    o->n_begins = 0;
+}
+
+static void keep_record(struct ss *ss, const struct chunk *c, struct record r)
+{
+    struct write *w = write_new(ss, c->disk, CLASS_SMALL);
+    w->record = r;
+    w->record.kind = RECORD_WRITER;
+    w->record.chunk = c->id;
+    w->record.copy = c->copy;
+    append_queue(ss, w);
+}
+
+void open_keep(struct ss *ss, const struct chunk *c, uint32_t version, uint64_t sequence)
+{
+    const struct open_chunk *o = open_find(ss, c->id);
+    uint32_t n;
+    if (!o)
+        return;
+    struct recent *v = recent_list(o, &n);
+    n = may_be_repeated(v, n);
+    uint32_t left_out = n > RECENT_WRITERS ? n - RECENT_WRITERS : 0;
+    for (uint32_t i = left_out; i < n; i++) {
+        uint32_t ago = (uint32_t)min_u64(version - v[i].version, WRITER_AGO_MAX);
+        keep_record(ss, c,
+                    (struct record){.flags = (uint8_t)(v[i].kind | ago << WRITER_AGO_SHIFT),
+                                    .version = version,
+                                    .sequence = v[i].sequence,
+                                    .session = v[i].session,
+                                    .number = v[i].number,
+                                    .offset = v[i].offset,
+                                    .length = v[i].length});
+    }
+    uint64_t forgot = left_out ? max_u64(o->forgot, recent_order(&v[left_out - 1])) : o->forgot;
+    keep_record(ss, c,
+                (struct record){
+                    .version = version, .sequence = sequence, .number = forgot, .length = n - left_out});
+    free(v);
 }
 
 /* What the copy before this one had was another history: one on a disk that failed, say. */
@@ -241,7 +317,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
 {
     struct open_chunk *o = open_anew(ss, c->id);
     if (!o)
-        o = n ? open_add(ss, c->id) : NULL;
+        o = n || forgot < order_of(c->version, 0) ? open_add(ss, c->id) : NULL;
     if (!o)
         return;
     o->version = c->version;

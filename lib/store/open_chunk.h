@@ -9,6 +9,7 @@ struct write;
 
 struct recent { /* a writer's request on an open chunk */
     uint64_t session, number;
+    uint64_t seen; /* by its session then: its numbers below are not repeated; 0: not known */
     uint32_t offset, length, version, sequence;
     struct write *write; /* while under way */
     uint8_t kind;        /* enum record_kind */
@@ -18,9 +19,10 @@ struct span {
     uint32_t from, to;
 };
 
-struct begin { /* of a version */
-    uint32_t version;
-    uint64_t before; /* order of the last record of the version before; 0: not known */
+struct told { /* found at a start: the last table of writers */
+    uint64_t until, forgot; /* what it says: all up to the first are in it, but for those up to the second; … */
+    uint32_t n;             /* … how many it has … */
+    uint32_t version, seen; /* … and how many were seen, of which version */
 };
 
 struct open_chunk { /* a chunk written not long ago */
@@ -43,9 +45,8 @@ struct open_chunk { /* a chunk written not long ago */
     struct span *failed;   /* owned; of those that failed further down: the next version may hold them, or not */
     uint32_t n_failed;
     struct recent *recent; /* owned; what has no session is free */
-    uint32_t n_recent;
-    struct begin *begins;  /* owned; after a start, until all was read */
-    uint32_t n_begins;
+    uint32_t n_recent, next_recent;
+    struct told told;        /* until all records were noted */
     uint64_t seen;           /* by whoever is noted next: its numbers below need not be remembered; 0: not known */
     struct open_chunk *next; /* with the same hash */
 };

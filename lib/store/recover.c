@@ -72,27 +72,32 @@ static void on_file(void *arg, const char *name, uint64_t size)
 
 /* --- records --- */
 
-static bool begins_version(const struct record *r) { return r->kind == RECORD_TRUNCATE && r->sequence == 0; }
-
-static void note_writer(struct ss *ss, const struct chunk *c, const struct record *r)
+/* Records of a chunk come in any order: those of its newest copy count. NULL: it is of an older one. */
+static struct open_chunk *open_of(struct recovery *rc, const struct record *r)
 {
-    struct open_chunk *o = open_find(ss, r->chunk);
-    if (!o) {
-        o = open_add(ss, r->chunk);
-        o->copy = c->copy;
-        o->disk = c->disk;
+    struct open_chunk *o = open_find(rc->ss, r->chunk);
+    if (o && o->copy < r->copy) {
+        open_forget(rc->ss, o);
+        o = NULL;
     }
-    if (o->copy != r->copy)
+    if (!o) {
+        o = open_add(rc->ss, r->chunk);
+        o->copy = r->copy;
+        o->disk = rc->st->number;
+    }
+    return o->copy == r->copy ? o : NULL;
+}
+
+static void note_writer(struct recovery *rc, const struct chunk *c, const struct record *r)
+{
+    struct open_chunk *o = open_of(rc, r);
+    if (!o)
         return;
     o->version = c->version;
-    if (begins_version(r)) {
-        open_note_begin(o, r);
-        return;
-    }
     struct record known = *r;
     if (r->flags & RECORD_PART)
         known.session = 0; /* the same request would not fit it */
-    open_note(ss, o, &known, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
+    open_note(rc->ss, o, &known, NULL); /* of whatever version: a request may be repeated in a later one (B14) */
 }
 
 /* The index that has this chunk, or is to have it, as this folder holds it. */
@@ -114,9 +119,9 @@ static void drop_copy(struct recovery *rc, struct chunk *c)
     for (uint32_t i = 0; i < n; i++)
         found_add(&rc->strays, c->id, c->copy, touched[i]);
     rc->st->chunks -= ix != &rc->rivals;
-    index_remove(ix, c);
-    if (o)
+    if (o && o->copy <= c->copy)
         open_forget(rc->ss, o);
+    index_remove(ix, c);
 }
 
 static struct chunk *chunk_for(struct recovery *rc, const struct record *r, struct segment *s)
@@ -138,12 +143,22 @@ static struct chunk *chunk_for(struct recovery *rc, const struct record *r, stru
     return c;
 }
 
+/* Its chunk may show only later. */
+static void note_told(struct recovery *rc, const struct record *r)
+{
+    struct open_chunk *o = index_for(rc, r->chunk) == &rc->ss->index ? open_of(rc, r) : NULL;
+    if (o)
+        open_note_told(o, r);
+}
+
 static void on_record(struct recovery *rc, struct segment *s, const struct record *r, bool recent)
 {
     struct ss *ss = rc->ss;
     ss->next_copy = max_u64(ss->next_copy, r->copy + 1);
     if (r->kind == RECORD_DELETE)
         found_add(&rc->tombs, r->chunk, r->copy, s->slot);
+    if (r->kind == RECORD_WRITER)
+        note_told(rc, r);
     struct extent e = record_extent(r, s->slot);
     if ((r->kind != RECORD_DATA && !record_is_hole(r)) || !e.rec_len)
         return;
@@ -154,8 +169,8 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
     if (e.order >= order_of(c->version, c->sequence))
         c->flags = (uint8_t)((c->flags & ~CHUNK_OPEN) | (r->flags & RECORD_OPEN ? CHUNK_OPEN : 0));
     index_insert(&ss->index, c, &e);
-    if ((recent || r->flags & RECORD_OPEN || begins_version(r)) && index_for(rc, r->chunk) == &ss->index)
-        note_writer(ss, c, r);
+    if ((recent || r->flags & RECORD_OPEN) && index_for(rc, r->chunk) == &ss->index)
+        note_writer(rc, c, r);
 }
 
 /* --- tombstones --- */

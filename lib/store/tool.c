@@ -80,6 +80,8 @@ static const char *kind_name(uint8_t kind)
         return "punch";
     case RECORD_SEAL:
         return "seal";
+    case RECORD_WRITER:
+        return "writer";
     default:
         return "unknown";
     }

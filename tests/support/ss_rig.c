@@ -566,6 +566,7 @@ uint32_t rig_send_write(struct rig *r, uint32_t first, uint32_t n, uint64_t chun
                                 .limit = r->append,
                                 .first = r->first,
                                 .after = r->after,
+                                .seen = r->seen,
                                 .crcs = {(char *)crcs, 4 * n_crcs}};
     uint32_t cut = len / 3; /* two parts, as a real frame may have */
     struct payload p = {{slice_copy(data, cut), slice_copy((const uint8_t *)data + cut, len - cut)}};

@@ -79,6 +79,7 @@ struct rig {
     uint32_t n_done;
     uint32_t append; /* writes are appends in a chunk of this size; 0: they are not */
     uint32_t first;  /* version in which writes say they may have been taken before; 0: in none */
+    uint64_t seen;   /* what writes say of their session: numbers below have their answers */
     uint32_t after;  /* … and the sequence they say they came behind */
     uint64_t task_number;
     struct {

@@ -110,6 +110,7 @@ void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim,
                             .unknown_ops = w->unknown_ops,
                             .writes = w->writes,
                             .undecided = w->undecided,
+                            .cut = w->cut,
                             .crashes = c->crashes,
                             .cuts = c->cuts,
                             .snapshots = c->snapshots};

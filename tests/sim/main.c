@@ -14,14 +14,14 @@
 #define DEFAULT_SEEDS 100
 
 struct options {
-    uint64_t seed, count, seconds;
+    uint64_t seed, count, seconds, undecided;
     const char *sabotage, *without;
     struct trim trim;
     bool list, trace, every_sabotage, twice, minimize, longer, help;
 };
 
 struct totals {
-    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, writes, undecided, crashes, cuts, snapshots, steps, virtual_ns;
+    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, writes, undecided, cut, crashes, cuts, snapshots, steps, virtual_ns;
 };
 
 static double seconds_since(const struct timespec *start)
@@ -41,6 +41,7 @@ static void add(struct totals *t, uint64_t seed, const struct history *h)
     t->unknown_ops += h->unknown_ops;
     t->writes += h->writes;
     t->undecided += h->undecided;
+    t->cut += h->cut;
     t->crashes += h->crashes;
     t->cuts += h->cuts;
     t->snapshots += h->snapshots;
@@ -85,11 +86,14 @@ static int run_seeds(const struct options *o, enum sabotage sabotage)
         printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
                sabotage ? sabotage_name(sabotage) : "");
     printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64
-           " writes in place (%" PRIu64 " undecided), %" PRIu64 " crashes, %" PRIu64
+           " writes in place (%" PRIu64 " undecided, %" PRIu64 " cut off), %" PRIu64 " crashes, %" PRIu64
            " cuts, %" PRIu64 " snapshots, %" PRIu64 " events, %" PRIu64 " virtual s in %.1f s\n",
-           t.ops, t.failed_ops, t.unknown_ops, t.writes, t.undecided, t.crashes, t.cuts, t.snapshots, t.steps,
+           t.ops, t.failed_ops, t.unknown_ops, t.writes, t.undecided, t.cut, t.crashes, t.cuts, t.snapshots, t.steps,
            (uint64_t)(t.virtual_ns / NS_PER_SEC), seconds_since(&start));
-    return t.failed || t.seeds == 0 ? 1 : 0;
+    bool many = o->undecided < UINT64_MAX && t.undecided * 10000 > o->undecided * t.writes;
+    if (many)
+        printf("sim: too many writes in place were undecided\n");
+    return t.failed || t.seeds == 0 || many ? 1 : 0;
 }
 
 /* The simulator's own test: whatever is broken on purpose must be noticed. */
@@ -132,11 +136,13 @@ static void print_help(const struct flag *table)
 
 int main(int argc, char **argv)
 {
-    struct options o = {.trim = TRIM_NONE};
+    struct options o = {.trim = TRIM_NONE, .undecided = UINT64_MAX};
     const struct flag table[] = {
         {"seed", 0, FLAG_U64, &o.seed, "S", "the first seed", "1"},
         {"count", 0, FLAG_U64, &o.count, "N", "how many seeds, one after the other", "1 with --seed, else 100"},
         {"seconds", 0, FLAG_U64, &o.seconds, "N", "start no further seed after so long", NULL},
+        {"undecided", 0, FLAG_U64, &o.undecided, "N",
+         "fail if of 10000 writes in place more than N ended so: no server knew any more whether they are there", NULL},
         {"sabotage", 0, FLAG_STRING, &o.sabotage, "NAME",
          "break the system on purpose: the run must fail, within 40 seeds", NULL},
         {"list-sabotages", 0, FLAG_SWITCH, &o.list, NULL, "name them", NULL},

@@ -385,7 +385,10 @@ void work_close(struct work *w)
 void work_count_write(struct work *w, int status, const struct dfs_result *r)
 {
     w->writes++;
-    w->undecided += status == DFS_EUNKNOWN && r && strstr(r->error, "cannot be told");
+    bool asked = status == DFS_EUNKNOWN && r && strstr(r->error, "cannot be told");
+    bool cut = asked && strstr(r->error, "shorter");
+    w->cut += cut;
+    w->undecided += asked && !cut;
 }
 
 bool work_done(const struct work *w)

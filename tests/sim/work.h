@@ -68,7 +68,8 @@ struct work {
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */
     uint32_t ops, failed_ops, unknown_ops;
-    uint32_t writes, undecided; /* in place; of which no server could tell whether they are there */
+    uint32_t writes, undecided; /* in place; of which no server knew any more whether they are there, … */
+    uint32_t cut;               /* … or whether they came before the file was made shorter */
 };
 
 void work_init(struct work *w, struct cluster *c);

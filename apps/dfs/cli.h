@@ -35,6 +35,8 @@ struct options {
 struct progress {
     uv_timer_t timer;
     bool on, shown;              /* shown: a line stands on the terminal */
+    bool terminal, told;         /* told: what is waited for, where there is none */
+    uint64_t moved, moved_at;    /* what is below, together, and when it was another number; 0: not looked at yet */
     uint64_t started;            /* ns */
     uint64_t bytes, total;       /* total 0: not known */
     uint64_t files, total_files; /* likewise */

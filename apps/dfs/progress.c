@@ -7,6 +7,10 @@
 
 #define PERIOD_MS 200
 #define PATIENCE_NS (1 * NS_PER_SEC) /* short transfers show nothing */
+/* Nothing moves for so long: on a terminal, and without one, it is said what is waited for. */
+#define STALL_NS (3 * NS_PER_SEC)
+#define STALL_TOLD_NS (8 * NS_PER_SEC)
+#define TROUBLE_MS 15000 /* a call that gets no answer is given up after ten seconds */
 #define BAR 20u
 #define BAR_COLUMNS 80u /* a narrower terminal has no room for it */
 
@@ -49,6 +53,41 @@ static void time_left(char out[32], double seconds)
         snprintf(out, 32, "%u:%02u", (unsigned)(s / 60), (unsigned)(s % 60));
 }
 
+/* Seconds since anything moved; 0: that is not long ago. */
+static unsigned stalled(struct progress *p, uint64_t now)
+{
+    uint64_t moved = p->bytes + p->files + p->skipped + p->failed;
+    if (moved != p->moved || !p->moved_at) {
+        p->moved = moved;
+        p->moved_at = now;
+        p->told = false;
+    }
+    return now - p->moved_at < STALL_NS ? 0 : (unsigned)((now - p->moved_at) / NS_PER_SEC);
+}
+
+static void show(struct progress *p, const char *line)
+{
+    fprintf(stderr, "\r\033[K%.*s", (int)terminal_columns() - 1, line);
+    fflush(stderr);
+    p->shown = true;
+}
+
+/* False: it is not known what is waited for, or nothing is. */
+static bool show_wait(struct cli *cli, unsigned seconds)
+{
+    struct progress *p = &cli->progress;
+    const char *why = seconds ? dfs_trouble(cli->client, TROUBLE_MS) : NULL;
+    char line[512];
+    if (!why)
+        return false;
+    snprintf(line, sizeof line, "waiting for %s, %u s", why, seconds);
+    if (p->terminal)
+        show(p, line);
+    else if (!p->told && seconds >= STALL_TOLD_NS / NS_PER_SEC)
+        p->told = fprintf(stderr, "dfs: %s: %s\n", cli->verb->name, line) > 0;
+    return true;
+}
+
 static void on_tick(uv_timer_t *t)
 {
     struct cli *cli = t->data;
@@ -57,7 +96,7 @@ static void on_tick(uv_timer_t *t)
     double rate = rate_now(p, now);
     char size[32], whole[32], speed[32], left[32], graph[BAR + 1], line[256];
     int n = 0;
-    if (now - p->started < PATIENCE_NS)
+    if (show_wait(cli, stalled(p, now)) || !p->terminal || now - p->started < PATIENCE_NS)
         return;
     text_size(p->bytes, size);
     text_size((uint64_t)rate, speed);
@@ -77,9 +116,7 @@ static void on_tick(uv_timer_t *t)
                  p->total_files);
     else if (p->files)
         snprintf(line + n, sizeof line - (size_t)n, "  %" PRIu64 " files", p->files);
-    fprintf(stderr, "\r\033[K%.*s", (int)terminal_columns() - 1, line);
-    fflush(stderr);
-    p->shown = true;
+    show(p, line);
 }
 
 void progress_start(struct cli *cli, uint64_t total)
@@ -88,8 +125,8 @@ void progress_start(struct cli *cli, uint64_t total)
     p->started = uv_hrtime();
     p->bytes = p->files = p->skipped = p->removed = p->failed = p->total_files = p->n_samples = 0;
     p->total = total;
-    if (!isatty(STDERR_FILENO))
-        return;
+    p->moved_at = 0;
+    p->terminal = isatty(STDERR_FILENO);
     p->on = true;
     p->timer.data = cli;
     uv_timer_start(&p->timer, on_tick, PERIOD_MS, PERIOD_MS);

@@ -273,6 +273,9 @@ void dfs_cancel(struct dfs_client *c, uint64_t call);
  * DFS_EUNKNOWN. 0: no deadline, as at first. It is in addition to dfs_options.timeout_ms, which starts anew with every
  * progress. */
 void dfs_set_deadline(struct dfs_client *c, uint64_t call, uint64_t ms);
+/* For who wonders why nothing goes on: which server did not answer, or asked to wait, within the last so many ms, and why:
+ * "10.0.0.2:7101 (cannot be reached)". It, or another one, is asked again. NULL: there was none. Valid until the loop's next turn. */
+const char *dfs_trouble(const struct dfs_client *c, uint64_t ms);
 /* A source whose read(), or a sink whose write(), returned DFS_EAGAIN is asked again at once, not after its pause. */
 void dfs_resume(struct dfs_client *c, uint64_t call);
 

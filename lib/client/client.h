@@ -123,6 +123,8 @@ uint32_t client_active(const struct client *c); /* operations not ended */
 /* The number of the operation client_start queued last. The calls below do nothing if it has ended; they take effect with
  * the next client_turn, which the host must arrange. */
 uint64_t client_last(const struct client *c);
+/* What made a call be tried again within so many ns before now; NULL: nothing. Borrowed until the next event. */
+const char *client_trouble(const struct client *c, uint64_t now, uint64_t ns);
 void client_cancel(struct client *c, uint64_t number);
 void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
 void client_resume(struct client *c, uint64_t number);

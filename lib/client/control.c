@@ -20,6 +20,11 @@ static struct op *op_find(struct client *c, uint64_t number)
 
 uint64_t client_last(const struct client *c) { return c->last_op; }
 
+const char *client_trouble(const struct client *c, uint64_t now, uint64_t ns)
+{
+    return c->trouble.at && now - min_u64(now, c->trouble.at) <= ns ? c->trouble.text : NULL;
+}
+
 void client_cancel(struct client *c, uint64_t number)
 {
     struct op *op = op_find(c, number);

@@ -133,6 +133,7 @@ struct pool {
 struct slot {
     struct task *task; /* NULL: nobody waits any more */
     uint32_t serial, next_free;
+    char addr[CLIENT_ADDR_MAX]; /* where the call went */
 };
 
 #define CLIENT_SUSPICIONS 16u
@@ -197,6 +198,10 @@ struct client {
     uint32_t shift_block[4][256]; /* what 4096 zero bytes do to each value of each byte of a CRC (crc.c) */
     struct slot *slots;
     uint32_t n_slots, free_slot;
+    struct {
+        uint64_t at; /* 0: never */
+        char text[CLIENT_ADDR_MAX + 160];
+    } trouble; /* the last answer after which a call is made again */
 };
 
 /* --- task.c --- */

@@ -1,18 +1,19 @@
 /* SPDX-License-Identifier: MIT */
 /* Tasks: calls outstanding, and sleeping before the next try. */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "client/internal.h"
 
 #define NO_SLOT UINT32_MAX
 
-static uint64_t slot_take(struct client *c, struct task *t)
+static uint64_t slot_take(struct client *c, struct task *t, const char *addr)
 {
     if (c->free_slot == NO_SLOT) {
         uint32_t n = c->n_slots ? c->n_slots * 2 : 16;
         c->slots = xrealloc(c->slots, n, sizeof *c->slots);
         for (uint32_t i = c->n_slots; i < n; i++)
-            c->slots[i] = (struct slot){NULL, 0, i + 1 < n ? i + 1 : NO_SLOT};
+            c->slots[i] = (struct slot){.next_free = i + 1 < n ? i + 1 : NO_SLOT};
         c->free_slot = c->n_slots;
         c->n_slots = n;
     }
@@ -20,6 +21,7 @@ static uint64_t slot_take(struct client *c, struct task *t)
     c->free_slot = c->slots[i].next_free;
     c->slots[i].task = t;
     c->slots[i].serial++;
+    memcpy(c->slots[i].addr, addr, min_u64(strlen(addr) + 1, sizeof c->slots[i].addr - 1)); /* its last byte stays 0 */
     return (uint64_t)c->slots[i].serial << 32 | (i + 1);
 }
 
@@ -49,7 +51,7 @@ void task_send(struct task *t, const char *addr, const struct msg *m, struct pay
                struct effects *fx)
 {
     assert(t->token == 0);
-    t->token = slot_take(t->c, t);
+    t->token = slot_take(t->c, t, addr);
     fx_call(fx, addr, m, payload, t->token, timeout);
 }
 
@@ -77,12 +79,21 @@ void task_stop(struct task *t)
     }
 }
 
+static void note_trouble(struct client *c, const char *addr, const struct event *ev)
+{
+    struct str text = error_text(ev->status, ev);
+    c->trouble.at = c->now.mono;
+    snprintf(c->trouble.text, sizeof c->trouble.text, "%s (%.*s)", addr, STR_ARG(text));
+}
+
 void tasks_reply(struct client *c, const struct event *ev, struct effects *fx)
 {
     struct slot *s = slot_find(c, ev->token);
     if (!s)
         return;
     struct task *t = s->task;
+    if (t && dfs_err_may_retry(ev->status))
+        note_trouble(c, s->addr, ev);
     slot_give(c, s);
     if (!t)
         return;

@@ -249,6 +249,11 @@ void dfs_set_deadline(struct dfs_client *c, uint64_t call, uint64_t ms)
     turn_soon(c);
 }
 
+const char *dfs_trouble(const struct dfs_client *c, uint64_t ms)
+{
+    return c->core ? client_trouble(c->core, now_sample().mono, ms * NS_PER_MS) : NULL;
+}
+
 void dfs_resume(struct dfs_client *c, uint64_t call)
 {
     if (!c->core)

@@ -77,6 +77,21 @@ dfs put -rc "$T/tree/." /tree
 dfs get -r /tree "$T/back"
 same_tree "$T/tree" "$T/back" "after going on"
 
+say "what is waited for is said once, also where there is no terminal"
+kill_ss 1
+kill_ss 2
+"$DFS_BIN/dfs" get /tree/a/0 "$T/late" 2>"$T/err" &
+get=$!
+JOBS=$get
+wait_for 25 "dfs get to say so" grep -qx "dfs: get: waiting for 127.0.0.1:[0-9]* (cannot be reached), [0-9]* s" "$T/err"
+start_ss 1
+start_ss 2
+wait $get || fail "dfs get does not go on"
+JOBS=""
+cmp "$T/late" "$T/tree/a/0"
+[ "$(wc -l <"$T/err")" = 1 ] || fail "$(cat "$T/err")"
+wait_up 2
+
 [ $tight = yes ] || { say "SKIPPED: full servers (no tmpfs can be mounted here: needs root)"; pass; }
 say "full"
 head -c 80000000 /dev/urandom >"$T/large"

@@ -94,7 +94,7 @@ static void frame_run(struct task *t, struct effects *fx)
     }
     const struct gone *gone = f->first ? place_was_cut(p, f->chunk) : NULL;
     if (gone) {
-        if (!gone->doubtful && (f->fate == FATE_TAKEN || f->hole > 0))
+        if (!gone->doubtful && f->fate == FATE_TAKEN)
             frame_done(f, fx); /* it came before the file was made shorter, which took all of it */
         else
             op_end(t->op, DFS_EUNKNOWN, "the file was made shorter, and whether this came before cannot be told");

@@ -29,21 +29,24 @@ static struct fake *fake_with_file(void)
     return f;
 }
 
-static void open_chunk(struct fake *f, uint32_t index)
+static void open_chunk_as(struct fake *f, uint32_t index, uint64_t chunk, uint8_t cut)
 {
     struct fake_call *k = fake_find(f, MSG_TYPE_chunk_open);
     struct msg m = {.type = MSG_TYPE_chunk_open_reply};
     assert_int_equal(k->m.chunk_open.index, index);
-    m.chunk_open_reply = (struct msg_chunk_open_reply){.chunk = 100 + index,
+    m.chunk_open_reply = (struct msg_chunk_open_reply){.chunk = chunk,
                                                        .version = 2,
                                                        .chunk_size = f->chunk_size,
                                                        .replicas = f->replicas,
                                                        .n_replicas = 2,
                                                        .generation = 3,
                                                        .index = index,
-                                                       .size = f->size};
+                                                       .size = f->size,
+                                                       .cut = cut};
     fake_reply(f, k, &m, NULL);
 }
+
+static void open_chunk(struct fake *f, uint32_t index) { open_chunk_as(f, index, 100 + index, 0); }
 
 /* The punch that is under way, which must be of this range. */
 static struct fake_call *punch_of(struct fake *f, uint64_t chunk, uint32_t offset, uint32_t length)
@@ -208,6 +211,23 @@ static void a_size_only_grows(void **state)
     fake_free(f);
 }
 
+/* What was sent and not answered may have been sent too late already, to a chunk that had been cut off: then what has been written in
+ * its place is still to be punched. */
+static void a_punch_that_raced_with_a_cut_is_unknown(void **state)
+{
+    (void)state;
+    struct fake *f = fake_with_file();
+    fake_start(f, (struct client_request){.kind = OP_PUNCH, .file = HANDLE, .offset = CHUNK, .length = 100});
+    fake_locate(f, fake_find(f, MSG_TYPE_locate));
+    open_chunk(f, 1);
+    fake_break(f, punch_of(f, 101, 0, 100), DFS_ECONNLOST);
+    fake_sleep(f);
+    open_chunk_as(f, 1, 201, CHUNK_CUT);
+    assert_int_equal(f->ended, 1);
+    assert_int_equal(f->status, DFS_EUNKNOWN);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -216,6 +236,7 @@ int main(void)
         cmocka_unit_test(data_and_holes_are_found),
         cmocka_unit_test(a_map_that_makes_no_sense_is_another_servers_turn),
         cmocka_unit_test(a_size_only_grows),
+        cmocka_unit_test(a_punch_that_raced_with_a_cut_is_unknown),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -35,6 +35,8 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
     struct open_chunk *o = open_find(ss, t->chunk);
     if (o)
         show_durable(ss, o);
+    if (o && o->unsure)
+        t->told |= RESULT_GAP;
     if (!c || c->flags & CHUNK_DELETING) {
         ss_task_end(ss, t, DFS_ENOCHUNK);
     } else if (ss->stores[c->disk].failed) {

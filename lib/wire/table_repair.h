@@ -45,7 +45,7 @@
     F(u32, length)                                                                                                     \
     F(u32, crc)                                                                                                        \
     F(u32, suspect) /* a server that gave bytes which did not fit their checksums; 0: none */                          \
-    F(u8, flags)    /* RESULT_STEADY */
+    F(u8, flags)    /* RESULT_… */
 
 /* --- StorageServer to NameServer --- */
 

@@ -259,6 +259,18 @@ static bool must_queue(struct meta *m, uint64_t ino, const struct lock *want)
     return l != NULL && l->waiting > 0 && one_comes_first(m, l, tickets_of(m, ino, l), l->waiting, want);
 }
 
+/* Whoever has asked for the whole file in another way since: its client may have given up the earlier request, and not have
+ * been heard. What the later one lets go (queue) is not held again before it, or who waits for that would wait for both. */
+static bool asked_again(const struct meta *m, const uint64_t *later, uint32_t n, const struct lock *want)
+{
+    for (uint32_t i = 0; i < n && want->space == LOCK_FILE; i++) {
+        const struct lock_wait *w = waiting_at(m, later[i]);
+        if (w != NULL && w->lock.space == LOCK_FILE && same_owner(&w->lock, want))
+            return true;
+    }
+    return false;
+}
+
 /* Something of this file was given up, or somebody waits no more. */
 static void grant_waiting(struct meta *m, uint64_t ino)
 {
@@ -270,7 +282,8 @@ static void grant_waiting(struct meta *m, uint64_t ino)
         if (first_conflict(m, ino, &want) != NULL || one_comes_first(m, find(m, ino), tickets, i, &want))
             continue;
         wait_remove(m, tickets[i]);
-        take(m, ino, &want);
+        if (!asked_again(m, tickets + i + 1, n - i - 1, &want))
+            take(m, ino, &want);
     }
 }
 

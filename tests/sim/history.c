@@ -34,7 +34,10 @@ static bool boot(struct work *w)
         if (!c->latecomer || i != c->n_names - 1)
             node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
-    if (up && call_wait(w, &w->own, OP_MKDIR, "/shared") != 0)
+    int err = up ? call_wait(w, &w->own, OP_MKDIR, "/shared") : 0;
+    if (err == DFS_EUNKNOWN) /* the only NameServer may have lost power over its first snapshot */
+        err = call_wait(w, &w->own, OP_MKDIR, "/shared") == DFS_EEXIST ? 0 : w->own.status;
+    if (err)
         sim_fail(c->sim, "mkdir /shared in a new cluster: %s", dfs_errname(w->own.status));
     return !c->sim->failed;
 }

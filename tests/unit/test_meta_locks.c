@@ -153,6 +153,35 @@ static void who_asks_later_waits_behind(void **state)
     }
 }
 
+/* A request that its client no longer knows of does not keep the others out when its turn comes. */
+static void who_asked_again_does_not_hold_the_earlier(void **state)
+{
+    (void)state;
+    struct two t;
+    struct world *w = &t.w;
+    uint64_t lost, alone, shared, again;
+    two_start(&t);
+    struct client c = client_open(w, 3), d = client_open(w, 4);
+    uint64_t hc = 0, hd = 0;
+    assert_int_equal(f_open(w, &c, ROOT_INO, "/f", OPEN_WRITE, &hc), 0);
+    assert_int_equal(f_open(w, &d, ROOT_INO, "/f", OPEN_WRITE, &hd), 0);
+    assert_int_equal(f_lock(w, &d, hd, 4, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, 0, NULL), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &lost), 0);
+    assert_int_equal(f_lock(w, &t.b, t.hb, 2, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &alone), 0);
+    assert_int_equal(f_lock(w, &c, hc, 3, LOCK_FILE, LOCK_SHARED, 0, UINT64_MAX, LOCK_WAIT, &shared), 0);
+    assert_int_equal(f_lock(w, &t.a, t.ha, 1, LOCK_FILE, LOCK_EXCLUSIVE, 0, UINT64_MAX, LOCK_WAIT, &again), 0);
+    assert_int_equal(f_unlock(w, &d, hd, 4, LOCK_FILE, 0, UINT64_MAX), 0);
+    assert_false(meta_lock_waits(w->m, t.b.session, alone));
+    verify(w);
+    assert_int_equal(f_unlock(w, &t.b, t.hb, 2, LOCK_FILE, 0, UINT64_MAX), 0);
+    assert_false(meta_lock_waits(w->m, c.session, shared));
+    assert_true(meta_lock_waits(w->m, t.a.session, again));
+    assert_int_equal(f_unlock(w, &c, hc, 3, LOCK_FILE, 0, UINT64_MAX), 0);
+    assert_false(meta_lock_waits(w->m, t.a.session, again));
+    verify(w);
+    world_stop(w);
+}
+
 /* A place in a queue can be part of a circle, too: then it is given up. */
 static void a_circle_through_a_queue_is_none(void **state)
 {
@@ -342,6 +371,7 @@ int main(void)
         cmocka_unit_test(giving_up_takes_only_what_is_waited_for),
         cmocka_unit_test(locks_that_make_no_sense_are_refused),
         cmocka_unit_test(who_asks_later_waits_behind),
+        cmocka_unit_test(who_asked_again_does_not_hold_the_earlier),
         cmocka_unit_test(a_circle_through_a_queue_is_none),
         cmocka_unit_test(locks_of_a_writer_outlive_its_session),
         cmocka_unit_test(who_only_reads_leaves_no_locks_behind),

@@ -25,20 +25,24 @@ static bool is_busy(const struct ss *ss, uint64_t mono)
 /* A token bucket that holds one tick's bytes: what was not used is gone, what was taken too much is owed. */
 static void budget_grow(struct ss *ss, uint64_t mono)
 {
-    int64_t share =
-        (int64_t)max_u64(1, min_u64(ss->cfg.repair_rate, CHUNK_LIMIT * 1024ULL) / (NS_PER_SEC / FETCH_TICK));
+    int64_t share = (int64_t)(ss->cfg.repair_rate / (NS_PER_SEC / FETCH_TICK)) + 1;
     if (mono < ss->fetch_next)
         return;
     ss->fetch_next = mono + FETCH_TICK;
     ss->fetch_budget = share + (ss->fetch_budget < 0 ? ss->fetch_budget : 0);
 }
 
+static bool window_open(const struct ss *ss, uint64_t bytes)
+{
+    return ss->n_fetched < FETCH_PARTS && ss->fetch_bytes < bytes;
+}
+
 bool fetch_room(struct ss *ss, uint64_t mono)
 {
     if (!is_busy(ss, mono))
-        return ss->n_fetched < FETCH_PARTS && ss->fetch_bytes < FETCH_BYTES;
+        return window_open(ss, FETCH_BYTES);
     budget_grow(ss, mono);
-    return ss->fetch_budget > 0 && ss->fetch_bytes < FETCH_BYTES_BUSY;
+    return ss->fetch_budget > 0 && window_open(ss, FETCH_BYTES_BUSY);
 }
 
 uint64_t fetch_wake(const struct ss *ss, uint64_t mono)
@@ -447,7 +451,7 @@ void fetch_pump(struct ss *ss, struct now now, struct effects *fx)
     while (!list_empty(&ss->parts_wanted)) {
         struct part *p = CONTAINER_OF(list_first(&ss->parts_wanted), struct part, wanted);
         bool awaited = p->task->kind == TASK_FENCE; /* by a writer */
-        if (!awaited && !fetch_room(ss, now.mono))
+        if (!(awaited ? window_open(ss, FETCH_BYTES) : fetch_room(ss, now.mono)))
             return;
         if (!awaited && is_busy(ss, now.mono)) {
             part_trim(ss, p);
@@ -477,8 +481,9 @@ void fetch_start(struct ss *ss, struct ss_task *t, struct now now)
     ss->next_copy += !t->own;
     t->disk = st ? st->number : 0;
     t->source = t->sequence = t->undone = t->busy = 0;
+    struct list *before = t->kind == TASK_FENCE ? ss->parts_wanted.next : &ss->parts_wanted;
     for (uint32_t at = 0; at < t->length; at += FETCH_PART) {
         struct part *p = part_new(ss, t, at, (uint32_t)min_u64(t->length - at, FETCH_PART), &t->parts);
-        list_push(t->kind == TASK_FENCE ? ss->parts_wanted.next : &ss->parts_wanted, &p->wanted);
+        list_push(before, &p->wanted);
     }
 }

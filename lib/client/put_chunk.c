@@ -9,7 +9,6 @@
 
 #include "client/put.h"
 
-
 static void chunk_run(struct task *t, struct effects *fx);
 static void frame_run(struct task *t, struct effects *fx);
 static void frame_reply(struct task *t, const struct event *ev, struct effects *fx);

@@ -515,8 +515,8 @@ void ss_task_cleared(struct ss *ss, struct ss_task *t, int err);
 void ss_task_end(struct ss *ss, struct ss_task *t, int err);
 
 /* fetch.c */
-/* Whether one more part may be asked for. */
 uint32_t crc_of_zeros(uint32_t length);
+/* Whether one more part of a copy may be asked for; and, if only the rate forbids it, when that is over. */
 bool fetch_room(struct ss *ss, uint64_t mono);
 uint64_t fetch_wake(const struct ss *ss, uint64_t mono);
 static inline bool lately(uint64_t when, uint64_t mono) { return when && mono < when + FOREGROUND_LINGER; }

@@ -25,14 +25,13 @@ struct ss_config {
     uint64_t incarnation;      /* random per start */
     uint64_t seed;
     bool relaxed;
-    bool rebuild;          /* reads all records at start, and believes no summary */
-    bool forget_appends;   /* sabotage, for tests: one that is repeated is done again */
-    bool keep_cut;         /* sabotage, for tests: a truncate cuts nothing off */
-    bool trust_copies;     /* sabotage, for tests: what is fetched from others is not verified */
-    uint64_t segment_size; /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
-    uint64_t scrub_rate;   /* bytes a second that scrub reads in each folder; 0: 16 MiB; UINT64_MAX: no limit */
-    uint64_t
-        repair_rate; /* bytes a second fetched from others while somebody uses them or us; 0: 32 MiB; UINT64_MAX: no limit */
+    bool rebuild;           /* reads all records at start, and believes no summary */
+    bool forget_appends;    /* sabotage, for tests: one that is repeated is done again */
+    bool keep_cut;          /* sabotage, for tests: a truncate cuts nothing off */
+    bool trust_copies;      /* sabotage, for tests: what is fetched from others is not verified */
+    uint64_t segment_size;  /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
+    uint64_t scrub_rate;    /* bytes a second that scrub reads in each folder; 0: 16 MiB; UINT64_MAX: no limit */
+    uint64_t repair_rate;   /* bytes a second fetched while clients use us or the source; 0: 32 MiB; UINT64_MAX: no limit */
     uint64_t report_period; /* ns between full reports of the chunks held; 0: 10 min */
 };
 

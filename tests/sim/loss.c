@@ -15,45 +15,13 @@
 /* When all that were not lost for good are back: an administrator looks at what waits for others (CONSISTENCY B11). */
 #define GIVE_UP_AFTER (20 * NS_PER_SEC)
 #define GIVE_UP_EVERY NS_PER_SEC
-#define FILES_MAX 512u
-
-struct files {
-    char name[FILES_MAX][DISK_NAME_MAX + 1];
-    uint64_t size[FILES_MAX];
-    uint32_t n;
-};
-
-static void on_file(void *arg, const char *name, uint64_t size)
-{
-    struct files *f = arg;
-    if (f->n == FILES_MAX)
-        return;
-    snprintf(f->name[f->n], sizeof f->name[0], "%s", name);
-    f->size[f->n++] = size;
-}
 
 static struct disk *disk_copy(struct cluster *c, struct disk *from)
 {
     struct disk *to = memdisk_new(sim_below(c->sim, UINT64_MAX), NODE_DISK_BYTES);
-    struct files *f = xcalloc(1, sizeof *f);
-    uint8_t *bytes = xcalloc(1, 64 * KIB);
-    int err = from->ops->list(from, on_file, f);
-    for (uint32_t i = 0; i < f->n && !err; i++) {
-        for (uint64_t at = 0; at < f->size[i] && !err; at += 64 * KIB) {
-            size_t got = 0;
-            err = from->ops->read(from, f->name[i], at, bytes, 64 * KIB, &got);
-            if (!err)
-                err = to->ops->write(to, f->name[i], at, bytes, got);
-        }
-        if (!err)
-            err = to->ops->sync(to, f->name[i]);
-    }
-    if (!err)
-        err = to->ops->sync(to, NULL);
+    int err = memdisk_copy(from, to);
     if (err)
         sim_fail(c->sim, "a disk cannot be copied: %s", dfs_errname(err));
-    free(bytes);
-    free(f);
     return to;
 }
 

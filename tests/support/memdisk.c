@@ -486,6 +486,28 @@ void memdisk_free(struct disk *disk)
     free(d);
 }
 
+struct copying {
+    struct disk *from, *to;
+    int err;
+};
+
+static void copy_file(void *arg, const char *name, uint64_t size)
+{
+    struct copying *c = arg;
+    const uint8_t *bytes = memdisk_peek(c->from, name, &size);
+    if (!c->err)
+        c->err = c->to->ops->write(c->to, name, 0, bytes, size); /* makes an empty one, too */
+    if (!c->err)
+        c->err = c->to->ops->sync(c->to, name);
+}
+
+int memdisk_copy(struct disk *from, struct disk *to)
+{
+    struct copying c = {.from = from, .to = to};
+    c.err = from->ops->list(from, copy_file, &c);
+    return c.err ? c.err : to->ops->sync(to, NULL);
+}
+
 uint32_t memdisk_pending(const struct disk *disk) { return CONTAINER_OF(disk, const struct memdisk, base)->n_pending; }
 
 struct disk_op *memdisk_complete(struct disk *disk, uint32_t i)

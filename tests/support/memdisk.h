@@ -19,6 +19,8 @@ struct memdisk;
 /* What submitted operations are handed to when the caller completes them. */
 struct disk *memdisk_new(uint64_t seed, uint64_t capacity);
 void memdisk_free(struct disk *d);
+/* Puts each file there is in `from` into `to`, which is empty, and makes it durable. */
+int memdisk_copy(struct disk *from, struct disk *to) MUST_USE;
 
 /* Operations submitted and not completed. */
 uint32_t memdisk_pending(const struct disk *d);

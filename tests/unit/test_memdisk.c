@@ -342,6 +342,20 @@ static void test_listing_truncating_and_meddling(void **state)
     memdisk_free(d);
 }
 
+static void test_a_copy_has_every_file_for_good(void **state)
+{
+    struct disk *d = memdisk_new(1, MIB), *copy = memdisk_new(2, MIB);
+    (void)state;
+    assert_int_equal(write_text(d, "one", "hello"), 0);
+    assert_int_equal(write_text(d, "empty", ""), 0);
+    assert_int_equal(memdisk_copy(d, copy), 0);
+    memdisk_free(d);
+    memdisk_crash(copy, CRASH_DROP_ALL);
+    assert_true(holds(copy, "one", "hello"));
+    assert_true(holds(copy, "empty", ""));
+    memdisk_free(copy);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -358,6 +372,7 @@ int main(void)
         cmocka_unit_test(test_after_a_failed_flush_the_next_one_lies),
         cmocka_unit_test(test_a_full_disk_refuses_and_punching_makes_room),
         cmocka_unit_test(test_listing_truncating_and_meddling),
+        cmocka_unit_test(test_a_copy_has_every_file_for_good),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

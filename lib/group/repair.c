@@ -8,7 +8,7 @@
 #include "group/group.h"
 #include "group/health.h"
 
-/* How long a chunk is left alone after a failure, doubled each time. */
+/* How long a chunk is left alone after a failure, doubled each time; where a writer waits for it, not doubled. */
 #define HOLD_FIRST (1 * NS_PER_SEC)
 #define HOLD_MOST (64 * NS_PER_SEC)
 #define HOLD_MOVE (10 * NS_PER_SEC)
@@ -68,6 +68,7 @@ static void hold_after_failure(struct nm *nm, uint64_t chunk)
 
     if (h == NULL)
         return;
+    h->failed = nm->now.mono;
     h->until = nm->now.mono + min_u64(HOLD_FIRST << (h->tries < 8 ? h->tries : 8), HOLD_MOST);
     h->tries++;
 }
@@ -111,8 +112,10 @@ bool repair_now(struct nm *nm, const struct meta_chunk_info *c)
     const struct repair_hold *h = hold_find(nm, c->chunk);
     struct meta_placement p;
 
-    if (h != NULL && nm->now.mono < h->until)
-        return h->tries == 0;
+    if (h != NULL && nm->now.mono < h->until && h->tries == 0)
+        return true;
+    if (h != NULL && h->tries > 0 && nm->now.mono < h->failed + HOLD_FIRST)
+        return false;
     if (tasks_find_kind(nm, c->chunk, 0, TASK_COPY) != NULL)
         return true;
     if (!meta_placement_get(nm->meta, c->placement, &p) || p.live >= p.goal)

@@ -43,8 +43,9 @@ enum repair_reason {
 
 struct repair_hold { /* nothing is done about this chunk for now */
     uint64_t chunk;
-    uint64_t until; /* mono ns */
-    uint32_t tries; /* that failed; 0: a move is being logged */
+    uint64_t until;  /* mono ns */
+    uint64_t failed; /* mono ns: the last of these */
+    uint32_t tries;  /* that failed; 0: a move is being logged */
     UT_hash_handle hh;
 };
 
@@ -103,7 +104,8 @@ void repair_forget(struct nm *nm);
 void repair_turn(struct nm *nm, struct effects *fx);
 uint64_t repair_deadline(const struct nm *nm);
 /* Somebody waits to write to this sealed chunk, and too few servers that stay are up for it: it gets its copies now, without
- * the grace, and before what is drained. False: there is nothing to wait for, since no copy can be made. */
+ * the grace, before what is drained, and a second after copying it failed, however often it did. False: there is nothing to
+ * wait for, since no copy can be made. */
 bool repair_now(struct nm *nm, const struct meta_chunk_info *c) MUST_USE;
 /* A chunk was sealed: while it was open, nothing could be done about it. */
 void repair_sealed(struct nm *nm, const struct meta_chunk_info *c);

@@ -96,21 +96,27 @@ static uint64_t open_to_write(const char *path)
     return reply->open_reply.handle;
 }
 
+/* Whether the chunk may be written to. */
+static bool is_opened(uint64_t handle)
+{
+    struct msg m = {.type = MSG_TYPE_chunk_open};
+    uint32_t id;
+
+    m.chunk_open = (struct msg_chunk_open){.session = k->r->session, .handle = handle};
+    id = rig_send(k->r, &m);
+    for (uint32_t i = 0; i < 40 && k->r->answers[id].times == 0; i++)
+        cluster_pass(k, NS_PER_SEC / 20);
+    assert_int_equal(k->r->answers[id].times, 1);
+    assert_true(k->r->answers[id].err == 0 || k->r->answers[id].err == DFS_ENOSERVERS);
+    return k->r->answers[id].err == 0;
+}
+
 /* Asks until the chunk may be written to; how often it was refused. */
 static uint32_t open_chunk(uint64_t handle)
 {
-    struct msg m = {.type = MSG_TYPE_chunk_open};
-
-    m.chunk_open = (struct msg_chunk_open){.session = k->r->session, .handle = handle};
     for (uint32_t refused = 0; refused < 20; refused++) {
-        uint32_t id = rig_send(k->r, &m);
-
-        for (uint32_t i = 0; i < 40 && k->r->answers[id].times == 0; i++)
-            cluster_pass(k, NS_PER_SEC / 20);
-        assert_int_equal(k->r->answers[id].times, 1);
-        if (k->r->answers[id].err == 0)
+        if (is_opened(handle))
             return refused;
-        assert_int_equal(k->r->answers[id].err, DFS_ENOSERVERS);
         cluster_pass(k, NS_PER_SEC / 4);
     }
     fail_msg("the chunk is not opened");
@@ -148,6 +154,36 @@ static void a_writer_does_not_wait_for_the_grace(void **state)
     cluster_pass(k, 20 * NS_PER_SEC);
     assert_int_equal(all_copies(), 1);
     cluster_expect_whole(k);
+}
+
+/* What failed many times is tried seldom, but once a second for as long as a writer waits. */
+static void a_writer_does_not_wait_for_copies_that_failed(void **state)
+{
+    struct meta_placement p;
+    uint64_t handle;
+    uint32_t tried;
+
+    cluster_open(k, *state, 3);
+    cluster_file(k);
+    p = placement_of(k, k->chunks[0]);
+    k->fakes[p.servers[1]].up = false;
+    for (uint32_t id = 1; id <= 3; id++)
+        k->fakes[id].copy_error = DFS_EUNREACH;
+    cluster_pass(k, 60 * NS_PER_SEC);
+    tried = all_copies();
+    assert_true(tried >= 3 && tried <= 8);
+    cluster_pass(k, 4 * NS_PER_SEC);
+    assert_int_equal(all_copies(), tried);
+    handle = open_to_write("f0");
+    for (uint32_t i = 0; i < 12; i++) {
+        assert_false(is_opened(handle));
+        cluster_pass(k, NS_PER_SEC / 4);
+    }
+    assert_true(all_copies() >= tried + 2 && all_copies() <= tried + 4);
+    for (uint32_t id = 1; id <= 3; id++)
+        k->fakes[id].copy_error = 0;
+    assert_true(open_chunk(handle) <= 8);
+    assert_int_equal(placement_of(k, k->chunks[0]).live, 2);
 }
 
 /* A chunk that is open for as long as somebody likes does not keep its server from being drained; its writer waits for one
@@ -432,6 +468,7 @@ int main(void)
         T(one_back_within_the_grace_costs_nothing),
         T(a_writer_does_not_wait_for_the_grace),
         T(a_writer_does_not_wait_for_the_grace),
+        T(a_writer_does_not_wait_for_copies_that_failed),
         T(a_writer_is_moved_from_a_server_that_is_drained),
         T(a_writer_stays_where_there_is_no_other_place),
         T(one_back_too_late_gives_up_its_copies),

@@ -19,7 +19,6 @@
 
 void leader_init(struct leader *l, uint64_t seed)
 {
-    memset(l, 0, sizeof *l);
     cut_init(&l->cuts);
     rng_seed(&l->rng, seed);
     watches_init(&l->watches);

@@ -81,7 +81,7 @@ struct leader {
     struct watches watches;
 };
 
-void leader_init(struct leader *l, uint64_t seed);
+void leader_init(struct leader *l, uint64_t seed); /* *l is all zeroes */
 void leader_close(struct nm *nm);
 /* We lead; nothing of ours was applied yet. */
 void leader_compare_clocks(struct nm *nm);

@@ -15,6 +15,7 @@
 
 #define FEED_NUMBERS 64u
 #define FEED_TOKENS 8u
+#define FEED_CALLS 64u
 
 struct feed {
     const uint8_t *p;
@@ -26,6 +27,15 @@ struct feed {
         uint32_t len;
     } tokens[FEED_TOKENS];
     uint32_t n_tokens;
+};
+
+/* Calls of the core that were not answered yet. */
+struct feed_calls {
+    struct feed_call {
+        uint64_t token;
+        uint16_t type;
+    } v[FEED_CALLS];
+    uint32_t n;
 };
 
 static inline void must(bool fine, const char *what)
@@ -172,6 +182,28 @@ static inline void feed_answer(struct feed *f, const struct effect *e, struct ms
     must(msg_decode(e->type, slice_data(e->frame) + FRAME_HEADER, e->frame.len - FRAME_HEADER, m, a) == 0,
          "an answer does not decode");
     feed_learn(f, wire_desc_of(e->type), msg_body(m));
+}
+
+static inline struct feed_call feed_take_call(struct feed_calls *calls, uint32_t which)
+{
+    struct feed_call c = calls->v[which % calls->n];
+    calls->n--;
+    calls->v[which % (calls->n + 1)] = calls->v[calls->n];
+    return c;
+}
+
+/* What comes of a call: an answer or an error with any content, or nothing. m and a are to live as long as the event. */
+static inline struct event feed_outcome(struct feed *f, struct feed_call c, struct msg *m, struct arena *a)
+{
+    uint8_t how = feed_u8(f);
+    struct event ev = {.kind = EV_REPLY, .token = c.token};
+    if (how % 4 == 0 || !feed_message(f, how < 240 ? c.type | MSG_REPLY_BIT : MSG_TYPE_error, m, a)) {
+        ev.status = how < 128 ? DFS_ETIMEDOUT : DFS_EUNREACH;
+        return ev;
+    }
+    ev.status = m->type == MSG_TYPE_error ? wire_error_from(m->error.code) : 0;
+    ev.msg = m;
+    return ev;
 }
 
 #endif

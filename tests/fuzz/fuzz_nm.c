@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* A lone NameServer core under any sequence of requests, from any mixture of clients and servers, while time passes, disk operations
- * complete in any order or fail, and the process restarts. Each request is answered at most once; at the end the tables
+/* A NameServer core that began alone, under any sequence of requests, from any mixture of clients and servers, and of answers
+ * to its own calls, while time passes, disk operations complete in any order or fail, and the process restarts. Each request is answered at most once; at the end the tables
  * hold together, and a start from the disk gives the same state to the byte. */
+#include "base/crc.h"
 #include "feed.h"
 #include "group/nm.h"
 #include "meta/meta.h"
@@ -10,7 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REQUESTS_MAX 256u
-#define STARTS_MAX 6u /* most of the time goes into them */
+#define STARTS_MAX 6u /* most of the time goes into them, */
+#define PASSES_MAX 8u /* and into these */
 #define STATE_MAX (8u * 1024 * 1024)
 
 struct run {
@@ -21,7 +23,8 @@ struct run {
     struct now now;
     struct effects fx;
     bool answered[REQUESTS_MAX], snapshot_due, fatal;
-    uint32_t requests, starts;
+    uint32_t requests, starts, passes;
+    struct feed_calls calls;
     int snapshot_status;
 };
 
@@ -47,6 +50,9 @@ static void carry_out(struct run *r)
         } else if (e->kind == EFF_SNAPSHOT) {
             r->snapshot_status = nm_write_snapshot(r->nm, r->disk);
             r->snapshot_due = true;
+        } else if (e->kind == EFF_CALL) {
+            if (r->calls.n < FEED_CALLS)
+                r->calls.v[r->calls.n++] = (struct feed_call){e->token, e->type};
         } else if (e->kind == EFF_FATAL) {
             r->fatal = true;
         }
@@ -93,9 +99,9 @@ static void settle(struct run *r)
 
 static void pass(struct run *r, uint64_t ns)
 {
-    for (uint32_t i = 0; i < 5 && !r->fatal; i++) {
-        r->now.mono += ns / 5;
-        r->now.wall += (int64_t)(ns / 5);
+    for (uint32_t i = 0; i < 3 && !r->fatal; i++) {
+        r->now.mono += ns / 3;
+        r->now.wall += (int64_t)(ns / 3);
         settle(r);
     }
 }
@@ -106,6 +112,7 @@ static void open_nm(struct run *r, bool init)
     r->cfg.init = init;
     r->fatal = r->snapshot_due = false;
     r->starts++;
+    r->calls.n = 0;
     if (nm_open(&r->cfg, r->disk, r->now, &r->nm, why, sizeof why) != 0)
         must(false, why);
     for (uint32_t i = 0; i < 20 && !nm_serving(r->nm) && !r->fatal; i++)
@@ -144,6 +151,27 @@ static void request(struct run *r, uint16_t type)
     arena_close(&b);
 }
 
+static void answer(struct run *r, uint32_t which)
+{
+    struct msg m;
+    struct arena a;
+    struct payload payload = {0};
+    if (r->calls.n == 0)
+        return;
+    arena_init(&a, WIRE_ARENA_MAX);
+    struct event ev = feed_outcome(&r->feed, feed_take_call(&r->calls, which), &m, &a);
+    if (ev.msg && m.type == MSG_TYPE_snapshot_fetch_reply) { /* its checksum is right more often than not */
+        uint32_t len = (uint32_t)min_u64(feed_u8(&r->feed), r->feed.len);
+        payload = payload_of(slice_copy(r->feed.p, len));
+        if (len % 4 != 0)
+            m.snapshot_fetch_reply.crc = crc32c(0, r->feed.p, len);
+        ev.payload = &payload;
+    }
+    give(r, ev);
+    payload_drop(&payload);
+    arena_close(&a);
+}
+
 static void one_step(struct run *r)
 {
     size_t n;
@@ -157,8 +185,10 @@ static void one_step(struct run *r)
         (void)complete(r, c);
     else if (c < 230)
         turn(r);
+    else if (c < 240)
+        r->passes++ < PASSES_MAX ? pass(r, NS_PER_SEC << (c % 10)) : turn(r);
     else if (c < 245)
-        pass(r, NS_PER_SEC << (c % 10));
+        answer(r, c);
     else if (c < 250)
         memdisk_fail(r->disk, DISK_WRITE + c % 3, 1 + c % 4, DFS_EIO, false);
     else
@@ -190,7 +220,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                 .uuid_lo = 4,
                                 .seed = 5,
                                 .snapshot_log_bytes = 16 * KIB,
-                                .log_segment_bytes = 16 * KIB};
+                                .log_segment_bytes = 4 * KIB};
     fx_init(&r->fx);
     open_nm(r, true);
     while (r->feed.len > 0 && r->starts < STARTS_MAX) {

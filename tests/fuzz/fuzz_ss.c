@@ -11,14 +11,8 @@
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 #define REQUESTS_MAX 256u
-#define CALLS_MAX 64u
 #define DISKS 2u
 #define WRITE_MAX 20000u
-
-struct call {
-    uint64_t token;
-    uint16_t type;
-};
 
 struct run {
     struct feed feed;
@@ -28,8 +22,7 @@ struct run {
     struct effects fx;
     bool answered[REQUESTS_MAX], map[REQUESTS_MAX], fatal, faults;
     uint32_t requests, incarnation;
-    struct call calls[CALLS_MAX];
-    uint32_t n_calls;
+    struct feed_calls calls;
 };
 
 static void give(struct run *r, struct event ev);
@@ -80,8 +73,8 @@ static void carry_out(struct run *r)
         if (e->kind == EFF_REPLY) {
             on_reply(r, e);
         } else if (e->kind == EFF_CALL) {
-            must(r->n_calls < CALLS_MAX, "it calls without an end");
-            r->calls[r->n_calls++] = (struct call){e->token, e->type};
+            must(r->calls.n < FEED_CALLS, "it calls without an end");
+            r->calls.v[r->calls.n++] = (struct feed_call){e->token, e->type};
         } else if (e->kind == EFF_DISK) {
             struct disk *d = r->disks[e->op->disk];
             d->ops->submit(d, e->op);
@@ -123,52 +116,39 @@ static bool complete(struct run *r, uint32_t which)
 
 /* --- what it is told --- */
 
-static struct call take_call(struct run *r, uint32_t which)
+static void answer(struct run *r, struct event ev)
 {
-    struct call c = r->calls[which % r->n_calls];
-    r->n_calls--;
-    r->calls[which % (r->n_calls + 1)] = r->calls[r->n_calls];
-    return c;
-}
-
-static void answer(struct run *r, struct call c, const struct msg *m, int status, struct payload *payload)
-{
-    struct slice head = m ? feed_encode(m) : (struct slice){0};
-    give(r, (struct event){
-                .kind = EV_REPLY, .token = c.token, .status = status, .msg = m, .head = head, .payload = payload});
-    slice_drop(&head);
+    ev.head = ev.msg ? feed_encode(ev.msg) : (struct slice){0};
+    give(r, ev);
+    slice_drop(&ev.head);
 }
 
 static void answer_any(struct run *r, uint32_t which)
 {
     struct msg m;
     struct arena a;
-    if (r->n_calls == 0)
+    if (r->calls.n == 0)
         return;
-    struct call c = take_call(r, which);
     arena_init(&a, WIRE_ARENA_MAX);
-    if (feed_u8(&r->feed) % 4 == 0 || !feed_message(&r->feed, c.type | MSG_REPLY_BIT, &m, &a))
-        answer(r, c, NULL, which % 2 ? DFS_ETIMEDOUT : DFS_EUNREACH, NULL);
-    else
-        answer(r, c, &m, 0, NULL);
+    answer(r, feed_outcome(&r->feed, feed_take_call(&r->calls, which), &m, &a));
     arena_close(&a);
 }
 
 /* As a NameServer that means well does. */
 static void answer_well(struct run *r)
 {
-    for (uint32_t i = r->n_calls; i-- > 0;) {
-        struct msg m = {.type = r->calls[i].type | MSG_REPLY_BIT};
-        if (r->calls[i].type == MSG_TYPE_ss_register)
+    for (uint32_t i = r->calls.n; i-- > 0;) {
+        struct msg m = {.type = r->calls.v[i].type | MSG_REPLY_BIT};
+        if (r->calls.v[i].type == MSG_TYPE_ss_register)
             m.ss_register_reply = (struct msg_ss_register_reply){
                 .server = 1, .epoch = 5, .cluster_hi = 7, .cluster_lo = 8, .heartbeat_ms = 250, .lease_ms = 60000};
-        else if (r->calls[i].type == MSG_TYPE_heartbeat)
+        else if (r->calls.v[i].type == MSG_TYPE_heartbeat)
             m.heartbeat_reply = (struct msg_heartbeat_reply){.epoch = 5, .lease_ms = 60000};
-        else if (r->calls[i].type == MSG_TYPE_report)
+        else if (r->calls.v[i].type == MSG_TYPE_report)
             m.report_reply.epoch = 5;
         else
             continue;
-        answer(r, take_call(r, i), &m, 0, NULL);
+        answer(r, (struct event){.kind = EV_REPLY, .token = feed_take_call(&r->calls, i).token, .msg = &m});
     }
 }
 
@@ -191,7 +171,7 @@ static void open_ss(struct run *r)
                             .incarnation = ++r->incarnation,
                             .seed = r->incarnation,
                             .segment_size = 1};
-    r->n_calls = 0;
+    r->calls.n = 0;
     r->fatal = false;
     int err = ss_open(&cfg, r->disks, DISKS, r->now, &r->ss, why, sizeof why);
     must(err == 0 || r->faults, why);
@@ -323,7 +303,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     settle(r);
     answer_well(r);
     settle(r);
-    while (r->feed.len > 0 && r->ss && r->n_calls < CALLS_MAX / 2) {
+    while (r->feed.len > 0 && r->ss && r->calls.n < FEED_CALLS / 2) {
         one_step(r);
         if (r->fatal)
             restart(r, true);

@@ -53,7 +53,7 @@ function(dfs_public_library)
     set_target_properties(libdfs_shared PROPERTIES VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR}
         LINK_DEPENDS ${exports})
     target_link_options(libdfs_shared PRIVATE -Wl,--version-script=${exports})
-    if(NOT DFS_SANITIZE AND NOT DFS_TSAN)
+    if(NOT DFS_SANITIZE AND NOT DFS_TSAN AND NOT DFS_FUZZ)
         target_link_options(libdfs_shared PRIVATE -Wl,--no-undefined)
     endif()
     install(DIRECTORY ${CMAKE_SOURCE_DIR}/include/dfs DESTINATION ${CMAKE_INSTALL_INCLUDEDIR})

@@ -12,10 +12,12 @@
 #include "base/crc.h"
 #include "base/log.h"
 #include "group/group.h"
+#include "wire/codec.h"
 
 /* On its way to one member; beyond, messages with entries are dropped. */
 #define QUEUE_BYTES_MAX (8u * 1024 * 1024)
 #define CALL_TIMEOUT NS_PER_SEC
+#define COUNT_MAX (1ULL << 48) /* of terms, of entries */
 /* Without a word from a leader for so long, others hold an election. */
 #define ELECTION_MAX (600 * NS_PER_MS)
 #define ENTRIES_MAX 64u /* table.h */
@@ -279,6 +281,18 @@ static int check_sender(struct nm *nm, const struct wire_peer *w, const char **w
     return 0;
 }
 
+/* Terms and indexes no cluster gets to. Raft counts on from what it hears, also over the end: a start in term 0 would follow. */
+static bool counts_fine(const struct msg *m)
+{
+    const struct wire_desc *d = wire_desc_of(m->type);
+    const struct wire_field *f = d->fields();
+
+    for (uint32_t i = 0; i < d->n_fields; i++, f++)
+        if (f->kind == WIRE_KIND_u64 && *(const uint64_t *)((const uint8_t *)msg_body(m) + f->offset) > COUNT_MAX)
+            return false;
+    return true;
+}
+
 static void receive(struct nm *nm, struct peer *p, struct raft_message *r, struct effects *fx)
 {
     struct raft_event ev = {.type = RAFT_RECEIVE};
@@ -487,6 +501,10 @@ void peers_request(struct nm *nm, const struct event *ev, struct effects *fx)
     if (err == 0 && ev->msg->type == MSG_TYPE_peer_append && !append_fine(nm, &ev->msg->peer_append, payload)) {
         err = DFS_EPROTO;
         why = "these entries make no sense here";
+    }
+    if (err == 0 && !counts_fine(ev->msg)) {
+        err = DFS_EPROTO;
+        why = "no cluster has a term or an index as high as this";
     }
     if (err != 0) {
         fx_log(fx, LOG_WARN, "nm.peer_refused", "peer=%s id=%u type=%s error=%s why=\"%s\"", ev->peer, w->from,

@@ -307,6 +307,33 @@ static void test_strangers_are_refused(void **state)
     group_free(g);
 }
 
+/* Raft would count on from it, over the end: in term 0 this NameServer would not have started again. */
+static void test_a_term_beyond_all_counting_is_refused(void **state)
+{
+    struct group *g = three();
+    const struct meta_member *first = meta_member_by_id(nm_meta(g->m[0].nm), 1);
+    struct msg m = {.type = MSG_TYPE_peer_vote};
+
+    (void)state;
+    m.peer_vote = (struct msg_peer_vote){.peer = {.from = 1,
+                                                  .to = 3,
+                                                  .uuid_hi = first->uuid_hi,
+                                                  .uuid_lo = first->uuid_lo,
+                                                  .addr = str_of(g->m[0].address)},
+                                         .term = UINT64_MAX,
+                                         .disrupt = 1};
+    assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), DFS_EPROTO);
+    m.peer_vote.term = 1;
+    m.peer_vote.last_index = (1ULL << 48) + 1;
+    assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), DFS_EPROTO);
+    group_kill(g, 2);
+    group_start(g, 2, false, false);
+    fill(g, 0, "a", 1);
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, 2);
+    group_free(g);
+}
+
 /* Two of three are left: one has the newest log, the other, which missed some of it, the higher term. */
 static void test_the_newest_log_learns_of_a_higher_term(void **state)
 {
@@ -507,6 +534,7 @@ int main(void)
         cmocka_unit_test(test_one_that_is_removed_stays_out),
         cmocka_unit_test(test_a_wiped_folder_is_no_member),
         cmocka_unit_test(test_strangers_are_refused),
+        cmocka_unit_test(test_a_term_beyond_all_counting_is_refused),
         cmocka_unit_test(test_entries_below_a_snapshot_are_no_news),
         cmocka_unit_test(test_the_newest_log_learns_of_a_higher_term),
         cmocka_unit_test(test_a_clock_ahead_of_the_last_leaders_empties_no_trash),

@@ -4,13 +4,6 @@
 #include <errno.h>
 #include <sys/random.h>
 
-uint64_t mix64(uint64_t x)
-{
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
-
 void rng_seed(struct rng *r, uint64_t seed)
 {
     for (size_t i = 0; i < ARRAY_LEN(r->s); i++) {
@@ -38,14 +31,12 @@ uint64_t rng_next(struct rng *r)
 
 uint64_t rng_below(struct rng *r, uint64_t n)
 {
-    uint64_t unfair, x;
+    uint64_t x = rng_next(r);
 
     assert(n > 0);
-    /* The lowest 2^64 mod n values would make the small remainders likelier. */
-    unfair = (0 - n) % n;
-    do
+    /* The lowest 2^64 mod n values would make the small remainders likelier. Few are below n, so that is seldom divided out. */
+    while (x < n && x < (0 - n) % n)
         x = rng_next(r);
-    while (x < unfair);
     return x % n;
 }
 

@@ -164,7 +164,7 @@ void append_init(struct work *w)
     for (uint32_t i = 0; i < APPENDERS; i++)
         w->appenders[i] = (struct appender){.work = w,
                                             .client = cluster_client(w->cluster, i % w->cluster->swarm.clients),
-                                            .buf = xcalloc(1, APPEND_FILE)};
+                                            .buf = xrealloc(NULL, 1, APPEND_FILE)};
 }
 
 void append_start(struct work *w, uint32_t ops)

@@ -17,12 +17,42 @@ void net_init(struct net *net, struct cluster *c)
     arena_init(&net->arena, WIRE_ARENA_MAX);
 }
 
+/* --- connections --- */
+
+static void conns_add(struct conn_list *l, struct conn *c)
+{
+    if (l->n == l->cap) {
+        l->cap = l->cap ? 2 * l->cap : 32;
+        l->v = xrealloc(l->v, l->cap, sizeof(struct conn *));
+    }
+    l->v[l->n++] = c;
+}
+
+/* Where the connection with this id is, or would be. */
+static uint32_t conns_seek(const struct conn_list *l, uint64_t id)
+{
+    uint32_t from = 0, to = l->n;
+    while (from < to) {
+        uint32_t middle = (from + to) / 2;
+        if (l->v[middle]->id < id)
+            from = middle + 1;
+        else
+            to = middle;
+    }
+    return from;
+}
+
+static void conns_remove(struct conn_list *l, const struct conn *c)
+{
+    uint32_t i = conns_seek(l, c->id);
+    if (i < l->n && l->v[i] == c)
+        memmove(&l->v[i], &l->v[i + 1], (--l->n - i) * sizeof(struct conn *));
+}
+
 static struct conn *conn_find(const struct net *net, uint64_t id)
 {
-    for (uint32_t i = 0; i < net->n; i++)
-        if (net->conns[i]->id == id)
-            return net->conns[i];
-    return NULL;
+    uint32_t i = conns_seek(&net->all, id);
+    return i < net->all.n && net->all.v[i]->id == id ? net->all.v[i] : NULL;
 }
 
 static void conn_free(struct conn *c)
@@ -39,19 +69,19 @@ static void conn_release(struct net *net, struct conn *c)
 {
     if (c->end[0].link || c->end[1].link)
         return;
-    for (uint32_t i = 0; i < net->n; i++)
-        if (net->conns[i] == c) {
-            memmove(&net->conns[i], &net->conns[i + 1], (--net->n - i) * sizeof(struct conn *));
-            break;
-        }
+    conns_remove(&net->all, c);
+    conns_remove(&c->end[0].node->conns, c);
+    conns_remove(&c->end[1].node->conns, c);
     conn_free(c);
 }
 
 void net_close(struct net *net)
 {
-    for (uint32_t i = 0; i < net->n; i++)
-        conn_free(net->conns[i]);
-    free(net->conns);
+    for (uint32_t i = 0; i < net->all.n; i++)
+        conn_free(net->all.v[i]);
+    free(net->all.v);
+    for (uint32_t i = 0; i < net->cluster->n_nodes; i++)
+        free(net->cluster->nodes[i].conns.v);
     arena_close(&net->arena);
 }
 
@@ -119,6 +149,16 @@ static void end_gave_up(struct net *net, struct conn *c, int side)
     end_close(net, c, side);
 }
 
+static void end_take(struct conn_end *e, const uint8_t *p, uint32_t len)
+{
+    if (e->in_len + len > e->in_cap) {
+        e->in_cap = (uint32_t)max_u64(e->in_len + len, min_u64(max_u64(2 * (uint64_t)e->in_cap, 4096), PIPE_MAX));
+        e->in = xrealloc(e->in, 1, e->in_cap);
+    }
+    memcpy(e->in + e->in_len, p, len);
+    e->in_len += len;
+}
+
 static void end_pump(struct net *net, struct conn *c, int side)
 {
     struct conn_end *e = &c->end[side], *peer = &c->end[!side];
@@ -133,9 +173,7 @@ static void end_pump(struct net *net, struct conn *c, int side)
             uint32_t len = out[i].len;
             if (peer->link) {
                 len = (uint32_t)min_u64(len, PIPE_MAX - peer->in_len);
-                peer->in = peer->in ? peer->in : xrealloc(NULL, 1, PIPE_MAX);
-                memcpy(peer->in + peer->in_len, slice_data(out[i]), len);
-                peer->in_len += len;
+                end_take(peer, slice_data(out[i]), len);
             }
             taken += len;
             if (len < out[i].len)
@@ -255,8 +293,8 @@ static struct node *node_at(struct cluster *cl, struct str address)
 
 static struct conn *conn_to(struct net *net, struct node *from, struct node *to)
 {
-    for (uint32_t i = 0; i < net->n; i++) {
-        struct conn *c = net->conns[i];
+    for (uint32_t i = 0; i < from->conns.n; i++) {
+        struct conn *c = from->conns.v[i];
         if (c->end[0].node == from && c->end[1].node == to && c->end[0].link &&
             link_state(c->end[0].link) != LINK_FAILED)
             return c;
@@ -266,11 +304,10 @@ static struct conn *conn_to(struct net *net, struct node *from, struct node *to)
     c->end[0].node = from;
     c->end[1].node = to;
     c->end[0].link = link_new(&from->self, false, sim_of(net)->now);
-    if (net->n == net->cap) {
-        net->cap = net->cap ? 2 * net->cap : 32;
-        net->conns = xrealloc(net->conns, net->cap, sizeof(struct conn *));
-    }
-    net->conns[net->n++] = c;
+    conns_add(&net->all, c);
+    conns_add(&from->conns, c);
+    if (to != from)
+        conns_add(&to->conns, c);
     sim_plan(sim_of(net), some_delay(net), on_connect, net, c->id, 0);
     return c;
 }
@@ -301,16 +338,16 @@ void net_reply(struct net *net, struct node *from, struct effect *e)
 
 void net_flush(struct net *net, struct node *n)
 {
-    for (uint32_t i = 0; i < net->n; i++)
+    for (uint32_t i = 0; i < n->conns.n; i++)
         for (int side = 0; side < 2; side++)
-            if (net->conns[i]->end[side].node == n)
-                end_pump(net, net->conns[i], side);
+            if (n->conns.v[i]->end[side].node == n)
+                end_pump(net, n->conns.v[i], side);
 }
 
 void net_expire(struct net *net, struct node *n)
 {
-    for (uint32_t i = 0; i < net->n;) {
-        struct conn *c = net->conns[i];
+    for (uint32_t i = 0; i < n->conns.n;) {
+        struct conn *c = n->conns.v[i];
         for (int side = 0; side < 2; side++) {
             struct conn_end *e = &c->end[side];
             if (e->node != n || !e->link || link_deadline(e->link) > sim_of(net)->now)
@@ -322,17 +359,17 @@ void net_expire(struct net *net, struct node *n)
                 break;
             }
         }
-        if (i < net->n && net->conns[i] == c)
+        if (i < n->conns.n && n->conns.v[i] == c)
             i++;
     }
 }
 
-uint64_t net_deadline(const struct net *net, const struct node *n)
+uint64_t net_deadline(const struct node *n)
 {
     uint64_t first = UINT64_MAX;
-    for (uint32_t i = 0; i < net->n; i++)
+    for (uint32_t i = 0; i < n->conns.n; i++)
         for (int side = 0; side < 2; side++) {
-            const struct conn_end *e = &net->conns[i]->end[side];
+            const struct conn_end *e = &n->conns.v[i]->end[side];
             if (e->node == n && e->link)
                 first = min_u64(first, link_deadline(e->link));
         }
@@ -341,8 +378,8 @@ uint64_t net_deadline(const struct net *net, const struct node *n)
 
 void net_forget(struct net *net, struct node *n, uint64_t notice)
 {
-    for (uint32_t i = net->n; i-- > 0;) {
-        struct conn *c = net->conns[i];
+    for (uint32_t i = n->conns.n; i-- > 0;) {
+        struct conn *c = n->conns.v[i];
         for (int side = 0; side < 2; side++)
             if (c->end[side].node == n && c->end[side].link) {
                 end_break(net, c, !side, DFS_ECONNLOST, sim_below(sim_of(net), notice));
@@ -354,7 +391,7 @@ void net_forget(struct net *net, struct node *n, uint64_t notice)
 
 static struct conn *some_conn(const struct net *net)
 {
-    return net->n ? net->conns[sim_below(sim_of(net), net->n)] : NULL;
+    return net->all.n ? net->all.v[sim_below(sim_of(net), net->all.n)] : NULL;
 }
 
 bool net_cut(struct net *net)

@@ -14,7 +14,7 @@ struct conn_end {
     struct node *node;
     struct link *link; /* NULL: closed at this end */
     uint8_t *in;       /* bytes on their way to this end */
-    uint32_t in_len;
+    uint32_t in_len, in_cap;
     uint64_t stalled_until;
     bool planned; /* a delivery is */
 };
@@ -26,10 +26,14 @@ struct conn {
     bool altered; /* a byte was changed: the ends may well complain */
 };
 
+struct conn_list { /* the oldest first */
+    struct conn **v;
+    uint32_t n, cap;
+};
+
 struct net {
     struct cluster *cluster;
-    struct conn **conns; /* those with a link at either end */
-    uint32_t n, cap;
+    struct conn_list all; /* those with a link at either end */
     uint64_t next_id;
     uint32_t alter_at_least; /* the next delivery of so many bytes has one changed; 0: none has */
     uint32_t altered;
@@ -46,7 +50,7 @@ void net_reply(struct net *net, struct node *from, struct effect *e);
 void net_flush(struct net *net, struct node *n);
 /* Ends calls of n whose deadline has passed. */
 void net_expire(struct net *net, struct node *n);
-uint64_t net_deadline(const struct net *net, const struct node *n);
+uint64_t net_deadline(const struct node *n);
 /* The node's process ended; peers learn of it within `notice` ns. */
 void net_forget(struct net *net, struct node *n, uint64_t notice);
 

@@ -177,7 +177,7 @@ static void on_wake(void *arg, uint64_t life, uint64_t unused);
 static void arm(struct node *n)
 {
     struct sim *s = n->cluster->sim;
-    uint64_t at = min_u64(core_deadline(n), net_deadline(&n->cluster->net, n));
+    uint64_t at = min_u64(core_deadline(n), net_deadline(n));
     if (at >= n->armed)
         return;
     n->armed = max_u64(at, s->now + 1);
@@ -531,14 +531,25 @@ static int hash_bytes(void *arg, const void *p, size_t len)
     return 0;
 }
 
+/* Another NameServer has applied the same. */
+static bool has_twin(const struct cluster *c, const struct node *n)
+{
+    for (uint32_t i = 0; i < c->n_names; i++)
+        if (&c->nodes[i] != n && c->nodes[i].up && nm_applied(c->nodes[i].nm) == nm_applied(n->nm))
+            return true;
+    return false;
+}
+
 void cluster_check_states(struct cluster *c)
 {
     uint64_t hash[CLUSTER_NAMES] = {0};
     for (uint32_t i = 0; i < c->n_names; i++) {
         const struct node *n = &c->nodes[i];
-        if (n->up && meta_save(nm_meta(n->nm), hash_bytes, &hash[i]) != 0)
+        if (!n->up || !has_twin(c, n))
+            continue;
+        if (meta_save(nm_meta(n->nm), hash_bytes, &hash[i]) != 0)
             sim_fail(c->sim, "the state of %s cannot be saved", n->name);
-        for (uint32_t k = 0; k < i && n->up; k++)
+        for (uint32_t k = 0; k < i; k++)
             if (c->nodes[k].up && nm_applied(c->nodes[k].nm) == nm_applied(n->nm) && hash[i] != hash[k])
                 sim_fail(c->sim, "%s and %s hold different states at index %" PRIu64, n->name, c->nodes[k].name,
                          nm_applied(n->nm));

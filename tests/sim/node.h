@@ -31,6 +31,7 @@ struct node {
     struct ss *ss;
     struct client *client;
     struct link_self self;
+    struct conn_list conns; /* those with an end here */
     struct effects fx;
     bool up, turn_planned, dying;
     bool initialised; /* NODE_NM: --init or --join was done */

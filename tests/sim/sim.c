@@ -7,6 +7,8 @@
 
 /* A run that needs more is going round in circles. */
 #define SIM_MAX_STEPS 20000000u
+/* Of each event in the heap. */
+#define CHILDREN 4u
 
 void sim_init(struct sim *s, uint64_t seed, bool trace)
 {
@@ -26,39 +28,34 @@ static bool before(const struct sim_event *a, const struct sim_event *b)
     return a->at != b->at ? a->at < b->at : a->seq < b->seq;
 }
 
-static void swap(struct sim_event *a, struct sim_event *b)
-{
-    struct sim_event t = *a;
-    *a = *b;
-    *b = t;
-}
-
 void sim_plan(struct sim *s, uint64_t delay, sim_fn fn, void *arg, uint64_t a, uint64_t b)
 {
     if (s->n == s->cap) {
         s->cap = s->cap ? 2 * s->cap : 256;
         s->heap = xrealloc(s->heap, s->cap, sizeof *s->heap);
     }
+    struct sim_event e = {.at = s->now + delay, .seq = s->seq++, .fn = fn, .arg = arg, .a = a, .b = b};
     uint32_t i = s->n++;
-    s->heap[i] = (struct sim_event){.at = s->now + delay, .seq = s->seq++, .fn = fn, .arg = arg, .a = a, .b = b};
-    for (; i > 0 && before(&s->heap[i], &s->heap[(i - 1) / 2]); i = (i - 1) / 2)
-        swap(&s->heap[i], &s->heap[(i - 1) / 2]);
+    for (; i > 0 && before(&e, &s->heap[(i - 1) / CHILDREN]); i = (i - 1) / CHILDREN)
+        s->heap[i] = s->heap[(i - 1) / CHILDREN];
+    s->heap[i] = e;
 }
 
 static struct sim_event pop(struct sim *s)
 {
-    struct sim_event first = s->heap[0];
-    s->heap[0] = s->heap[--s->n];
-    for (uint32_t i = 0;;) {
-        uint32_t least = i, l = 2 * i + 1;
-        for (uint32_t c = l; c < l + 2 && c < s->n; c++)
-            if (before(&s->heap[c], &s->heap[least]))
-                least = c;
-        if (least == i)
-            return first;
-        swap(&s->heap[i], &s->heap[least]);
+    struct sim_event first = s->heap[0], last = s->heap[--s->n];
+    uint32_t i = 0;
+    for (uint32_t c; (c = CHILDREN * i + 1) < s->n;) {
+        uint32_t least = c, end = (uint32_t)min_u64(c + CHILDREN, s->n);
+        while (++c < end)
+            least = before(&s->heap[c], &s->heap[least]) ? c : least;
+        if (!before(&s->heap[least], &last))
+            break;
+        s->heap[i] = s->heap[least];
         i = least;
     }
+    s->heap[i] = last;
+    return first;
 }
 
 bool sim_step(struct sim *s)

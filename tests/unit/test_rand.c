@@ -51,6 +51,23 @@ static void test_below_stays_below_and_reaches_all(void **state)
     assert_true(rng_chance(&r, 1000));
 }
 
+/* Nearly half of all numbers would make the small remainders likelier here, and are passed over. */
+static void test_below_is_fair(void **state)
+{
+    const uint64_t n = (1ULL << 63) + 1, unfair = (1ULL << 63) - 1;
+    struct rng a, b;
+
+    (void)state;
+    rng_seed(&a, 7);
+    rng_seed(&b, 7);
+    for (int i = 0; i < 1000; i++) {
+        uint64_t x = rng_next(&b);
+        while (x < unfair)
+            x = rng_next(&b);
+        assert_true(rng_below(&a, n) == x % n);
+    }
+}
+
 static void test_entropy_differs(void **state)
 {
     uint64_t a[4] = {0}, b[4] = {0};
@@ -67,6 +84,7 @@ int main(void)
         cmocka_unit_test(test_a_seed_fixes_the_sequence),
         cmocka_unit_test(test_it_is_xoshiro256starstar),
         cmocka_unit_test(test_below_stays_below_and_reaches_all),
+        cmocka_unit_test(test_below_is_fair),
         cmocka_unit_test(test_entropy_differs),
     };
 

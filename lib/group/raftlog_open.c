@@ -176,7 +176,7 @@ struct behind {
     uint64_t nonzero; /* offset after the last byte that is not zero */
 };
 
-#define LOOK (4u * 1024)
+#define LOOK 512u
 
 /* Past the blocks of zeros that begin at `off`. */
 static uint64_t skip_zeros(struct logreader *r, uint64_t off, uint64_t size)

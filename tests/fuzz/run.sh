@@ -21,8 +21,9 @@ touch $DIR/runs
 # Inputs beyond that are mostly more of the same, and slow.
 longest() {
     case $1 in
-        raftlog | segment) echo 6000 ;;
-        nm | ss | cli) echo 400 ;;
+        segment) echo 6000 ;;
+        nm | ss) echo 250 ;;
+        cli) echo 400 ;;
         *) echo 2000 ;;
     esac
 }
@@ -38,7 +39,7 @@ while [ "$left" -gt 0 ]; do
         left=$((left + 1))
         mkdir -p "$DIR/$target"
         status=0
-        "$BIN/fuzz_$target" -entropic=0 -max_len="$(longest "$target")" -rss_limit_mb=3000 -timeout=60 -max_total_time="${FUZZ_SLICE:-120}" \
+        "$BIN/fuzz_$target" -entropic=0 -max_len="$(longest "$target")" -rss_limit_mb=3000 -timeout=600 -max_total_time="${FUZZ_SLICE:-120}" \
             -runs=$((RUNS - n)) -print_final_stats=1 -artifact_prefix="$DIR/$target-" "$DIR/$target" "tests/fuzz/corpus/$target" \
             >"$DIR/$target.log" 2>&1 || status=$?
         echo "$target $(sed -n 's/^stat::number_of_executed_units: *//p' "$DIR/$target.log") $BIN" >>$DIR/runs

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Cleaning: the space of what was overwritten or deleted is given back, and what is kept is verified (scrub). One job at
- * a time per folder, on one sealed segment, which it reads from its first record to its last.
+/* Cleaning: the space of what was overwritten or deleted is given back, and what is kept is verified (scrub). One job of
+ * each kind at a time per folder, on one sealed segment, which it reads from its first record to its last.
  *
  *   PUNCH    (large records) READING: headers, dead block runs noted -> DRAINING: reads that began before are waited
  *            for -> PUNCHING: their space returned. Headers and CRC arrays stay (CONSISTENCY D22).
@@ -17,76 +17,86 @@
 #include "store/impl.h"
 
 #define PUNCHES_AT_ONCE 8u
+#define COMPACT_MOST 95u /* per cent of a segment's bytes that are worth copying for the rest */
 
 static uint64_t footprint(const struct segment *s) { return s->end - min_u64(s->punched, s->end) + s->summary_len; }
 
-/* Bytes a copy of the segment's live data would take, about. */
+/* Whether what is live is in pieces that would be moved as small records: as many holes would have to be made. */
+static bool in_pieces(const struct segment *s)
+{
+    return s->header.class == CLASS_LARGE && (uint64_t)s->live_bytes / LARGE_PAYLOAD < (uint64_t)s->live;
+}
+
+/* Bytes a copy of the segment's live data would take, at most, about: a large record begins on a block. */
 static uint64_t needed(const struct segment *s)
 {
-    uint64_t overhead = s->header.class == CLASS_LARGE ? DFS_BLOCK + DFS_BLOCK / 2 : RECORD_HEADER + SUMMARY_ENTRY + 8;
     uint64_t extents = (uint64_t)s->live, stuck = min_u64(s->stuck, extents * DFS_BLOCK);
-    uint64_t bytes = (uint64_t)s->live_bytes + stuck;
-    return min_u64(bytes + bytes / 1024 + extents * overhead + s->tombs * RECORD_HEADER, footprint(s));
+    uint64_t bytes = (uint64_t)s->live_bytes + stuck, overhead = extents * (RECORD_HEADER + SUMMARY_ENTRY + 8);
+    if (s->header.class == CLASS_LARGE)
+        overhead += min_u64(extents, bytes / LARGE_PAYLOAD) * (DFS_BLOCK + DFS_BLOCK / 2);
+    return min_u64(bytes + bytes / 1024 + overhead + s->tombs * RECORD_HEADER, footprint(s));
 }
 
 static bool usable(const struct segment *s)
 {
-    return s && s->state == SEG_SEALED && !s->unsettled && !s->keep && (s->live || s->tombs);
+    return s && s->state == SEG_SEALED && !s->cleaning && !s->unsettled && !s->keep && (s->live || s->tombs);
 }
 
-/* The segment that gives most back for the least copying, if the folder's dead bytes are worth it. Cheap: one that holes do
- * not help, and of which half would be copied at most; none where space is short, as copying takes some first. */
-static struct segment *pick_compact(struct ss *ss, const struct store *st, bool cheap)
+/* Whether there is much to be had by holes; INT64_MAX where an unfinished one is to be made good. */
+static int64_t punchable(const struct store *st, const struct segment *s)
 {
-    uint64_t used = 0, live = 0, best_cost = 100, slack = ss->segment_size[CLASS_SMALL] / 4;
-    struct segment *best = NULL;
-    for (uint32_t i = 0; i < ss->n_segments; i++) {
-        struct segment *s = ss->segments[i];
-        if (!s || s->disk != st->number || s->state != SEG_SEALED)
-            continue;
-        used += footprint(s);
-        slack += SEGMENT_HEADER;
-        live += needed(s);
-        uint64_t cost = needed(s) * 100 / (footprint(s) + 1); /* per cent that would be copied */
-        if (usable(s) && cost < best_cost && !(cheap && s->header.class == CLASS_LARGE)) {
-            best_cost = cost;
-            best = s;
-        }
-    }
-    bool tight = st->free < 4 * store_reserve(ss);
-    uint64_t allowed = live + live / (tight ? 32 : CLEAN_SLACK) + slack;
-    return best && used > allowed && best_cost <= (cheap ? 50 : 95) && !(cheap && tight) ? best : NULL;
+    if (st->no_punch || !usable(s) || !s->closed || !s->live)
+        return 0;
+    if (s->tail) /* its end was to be punched, and perhaps was */
+        return INT64_MAX;
+    int64_t fresh = segment_dead(s) - s->punch_seen;
+    return s->header.class == CLASS_LARGE && fresh >= s->header.size / 16 ? fresh : 0;
 }
 
 static struct segment *pick_punch(struct ss *ss, const struct store *st)
 {
     struct segment *best = NULL;
     int64_t most = 0;
-    for (uint32_t i = 0; i < ss->n_segments && !st->no_punch; i++) {
+    for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
-        if (!usable(s) || !s->closed || s->disk != st->number || !s->live)
-            continue;
-        if (s->tail) /* its end was to be punched, and perhaps was */
-            return s;
-        if (s->header.class != CLASS_LARGE)
-            continue;
-        int64_t fresh = segment_dead(s) - s->punch_seen;
-        if (fresh >= s->header.size / 16 && fresh > most) {
-            most = fresh;
+        if (s && s->disk == st->number && punchable(st, s) > most) {
+            most = punchable(st, s);
             best = s;
         }
     }
     return best;
 }
 
+/* The segment that gives most back for the least copying, if the folder's dead bytes are worth it; one that a few holes help is
+ * left to them. Where space is short they all go first, as copying takes some. */
+static struct segment *pick_compact(struct ss *ss, const struct store *st)
+{
+    uint64_t used = 0, live = 0, best_cost = COMPACT_MOST + 1, slack = ss->segment_size[CLASS_SMALL] / 4;
+    struct segment *best = NULL;
+    bool tight = st->free < 4 * store_reserve(ss);
+    for (uint32_t i = 0; i < ss->n_segments; i++) {
+        struct segment *s = ss->segments[i];
+        if (!usable(s) || s->disk != st->number) /* nor is what is dead there to be had by cleaning others */
+            continue;
+        used += footprint(s);
+        slack += SEGMENT_HEADER;
+        live += needed(s);
+        uint64_t cost = needed(s) * 100 / (footprint(s) + 1); /* per cent that would be copied */
+        if (cost < best_cost && (in_pieces(s) || !punchable(st, s))) {
+            best_cost = cost;
+            best = s;
+        }
+    }
+    return used > live + live / (tight ? 32 : CLEAN_SLACK) + slack && !(tight && st->jobs[CLEAN_PUNCH]) ? best : NULL;
+}
+
 /* --- a job's life --- */
 
 static void read_next(struct ss *ss, struct store *st, struct clean *j, struct effects *fx);
 
-static void job_end(struct ss *ss, struct store *st)
+static void job_end(struct ss *ss, struct store *st, struct clean *j)
 {
-    struct clean *j = st->job;
-    st->job = NULL;
+    st->jobs[j->kind] = NULL;
     st->clean_wait = j->failed ? CLEAN_WAIT : 0;
     if (!j->failed)
         ss->clean_next = 0; /* there may be more to do at once */
@@ -124,7 +134,7 @@ static void job_start(struct ss *ss, struct store *st, struct segment *s, enum c
             j->needed[j->n_needed++] = s->tomb_list[i]->chunk;
         qsort(j->needed, j->n_needed, sizeof *j->needed, by_u64);
     }
-    st->job = j;
+    st->jobs[kind] = j;
     read_next(ss, st, j, fx);
 }
 
@@ -133,7 +143,7 @@ static void job_read(struct ss *ss, struct store *st, struct clean *j, uint32_t 
     char name[DISK_NAME_MAX + 1];
     (void)ss;
     segment_name(name, sizeof name, j->segment->header.id);
-    struct disk_op *op = ss_disk_op(st, DISK_READ, name, 1, token_make(TOKEN_CLEAN, st->number, CLEAN_READ));
+    struct disk_op *op = ss_disk_op(st, DISK_READ, name, 1, token_make(TOKEN_CLEAN, st->number, CLEAN_READ | (uint32_t)j->kind << CLEAN_KIND));
     op->offset = j->position;
     op->length = min_u64(len, j->segment->end - j->position);
     j->reading = true;
@@ -240,6 +250,7 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     ss->write_bytes += g.len;
     ss->stores[w->disk].write_bytes += g.len;
     j->moves++;
+    j->moving += g.len;
     j->moved += g.len;
     append_queue(ss, w);
 }
@@ -247,11 +258,12 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
 /* A moved record is durable, or it is not. */
 void clean_moved(struct ss *ss, struct write *w, int err)
 {
-    struct clean *j = ss->stores[w->disk].job;
+    struct clean *j = ss->stores[w->disk].jobs[CLEAN_COMPACT];
     const struct record *r = &w->record;
     if (!j)
         return;
     j->moves--;
+    j->moving -= record_payload(r);
     if (err) {
         j->failed = true;
     } else if (r->kind == RECORD_DELETE) {
@@ -368,9 +380,12 @@ static void read_next(struct ss *ss, struct store *st, struct clean *j, struct e
     uint32_t len = j->kind == CLEAN_PUNCH ? RECORD_HEADER : CLEAN_WINDOW;
     bool walk = j->kind != CLEAN_PUNCH || j->segment->header.class == CLASS_LARGE;
     if (walk && j->position + RECORD_HEADER <= j->segment->end && !j->failed) {
-        job_read(ss, st, j, len, fx);
+        if (j->moving < CLEAN_MOVING)
+            job_read(ss, st, j, len, fx);
         return;
     }
+    if (j->moves)
+        return;
     if (j->kind == CLEAN_PUNCH && !j->failed) {
         uint64_t punched = j->punched;
         hole_add(j, round_up(j->segment->end, DFS_BLOCK), j->segment->summary_at / DFS_BLOCK * DFS_BLOCK);
@@ -383,7 +398,7 @@ static void read_next(struct ss *ss, struct store *st, struct clean *j, struct e
         tombs_relink(ss, j->segment, j->tombs, j->n_tombs);
     if (j->kind == CLEAN_SCRUB)
         scrub_done(ss, st, j->segment);
-    job_end(ss, st);
+    job_end(ss, st, j);
 }
 
 static void on_window(struct ss *ss, struct store *st, struct clean *j, const struct event *ev, struct effects *fx)
@@ -406,7 +421,7 @@ static void on_window(struct ss *ss, struct store *st, struct clean *j, const st
         if (!some && j->kind != CLEAN_SCRUB)
             j->failed = true;
     }
-    if (!j->moves && (j->kind != CLEAN_SCRUB || j->failed))
+    if (j->kind != CLEAN_SCRUB || j->failed)
         read_next(ss, st, j, fx);
 }
 
@@ -418,7 +433,7 @@ static void punch_end(struct ss *ss, struct store *st, struct clean *j)
         j->segment->punched = j->punched;
         j->segment->punch_seen = j->dead;
     }
-    job_end(ss, st);
+    job_end(ss, st, j);
 }
 
 static void punch_some(struct store *st, struct clean *j, struct effects *fx)
@@ -427,7 +442,7 @@ static void punch_some(struct store *st, struct clean *j, struct effects *fx)
     segment_name(name, sizeof name, j->segment->header.id);
     while (j->holes_done < j->n_holes && j->punching < PUNCHES_AT_ONCE && !j->failed) {
         struct range g = j->holes[j->holes_done++];
-        struct disk_op *op = ss_disk_op(st, DISK_PUNCH, name, 0, token_make(TOKEN_CLEAN, st->number, CLEAN_HOLE));
+        struct disk_op *op = ss_disk_op(st, DISK_PUNCH, name, 0, token_make(TOKEN_CLEAN, st->number, CLEAN_HOLE | CLEAN_PUNCH << CLEAN_KIND));
         op->offset = g.off;
         op->length = g.len;
         j->punching++;
@@ -454,20 +469,21 @@ static void on_punched(struct ss *ss, struct store *st, struct clean *j, const s
 void clean_event(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     struct store *st = &ss->stores[token_a(ev->token)];
-    if (!st->job || token_b(ev->token) == CLEAN_TAIL)
+    uint32_t what = token_b(ev->token);
+    struct clean *j = st->jobs[what >> CLEAN_KIND];
+    if (what == CLEAN_TAIL)
         return; /* whatever came of it */
-    if (token_b(ev->token) == CLEAN_HOLE)
-        on_punched(ss, st, st->job, ev, fx);
+    if (what == (CLEAN_HOLE | CLEAN_PUNCH << CLEAN_KIND))
+        on_punched(ss, st, j, ev, fx);
     else
-        on_window(ss, st, st->job, ev, fx);
+        on_window(ss, st, j, ev, fx);
 }
 
 /* --- turns --- */
 
-static void job_turn(struct ss *ss, struct store *st, struct now now, struct effects *fx)
+static void job_turn(struct ss *ss, struct store *st, struct clean *j, struct now now, struct effects *fx)
 {
-    struct clean *j = st->job;
-    if (j->reading || j->moves || j->punching)
+    if (j->reading || j->punching)
         return;
     if (st->failed)
         j->failed = true;
@@ -484,6 +500,17 @@ static void job_turn(struct ss *ss, struct store *st, struct now now, struct eff
     read_next(ss, st, j, fx);
 }
 
+static void jobs_start(struct ss *ss, struct store *st, struct now now, struct effects *fx)
+{
+    struct segment *s;
+    if (!st->jobs[CLEAN_PUNCH] && (s = pick_punch(ss, st)))
+        job_start(ss, st, s, CLEAN_PUNCH, fx);
+    if (!st->jobs[CLEAN_COMPACT] && (s = pick_compact(ss, st)))
+        job_start(ss, st, s, CLEAN_COMPACT, fx);
+    if (!st->jobs[CLEAN_PUNCH] && !st->jobs[CLEAN_COMPACT] && !st->jobs[CLEAN_SCRUB] && (s = scrub_pick(ss, st, now)))
+        job_start(ss, st, s, CLEAN_SCRUB, fx);
+}
+
 void clean_turn(struct ss *ss, struct now now, struct effects *fx)
 {
     bool look = now.mono >= ss->clean_next && (ss->clean_look || now.mono >= scrub_next(ss));
@@ -493,26 +520,16 @@ void clean_turn(struct ss *ss, struct now now, struct effects *fx)
     }
     for (uint32_t i = 0; i < ss->n_stores; i++) {
         struct store *st = &ss->stores[i];
-        if (st->job)
-            job_turn(ss, st, now, fx);
-        if (st->job || st->failed || !look)
+        for (int kind = 0; kind < CLEAN_KINDS; kind++)
+            if (st->jobs[kind])
+                job_turn(ss, st, st->jobs[kind], now, fx);
+        if (st->failed || !look)
             continue;
         if (st->clean_wait) {
             st->clean_wait--;
             ss->clean_look = true;
-            continue;
-        }
-        /* A large file that is written over in blocks, at random, has a hole to be made for each of them, again and again:
-         * what is written meanwhile, and dies, must not wait for all that. */
-        struct segment *s = pick_compact(ss, st, true);
-        if (s) {
-            job_start(ss, st, s, CLEAN_COMPACT, fx);
-        } else if ((s = pick_punch(ss, st))) {
-            job_start(ss, st, s, CLEAN_PUNCH, fx);
-        } else if ((s = pick_compact(ss, st, false))) {
-            job_start(ss, st, s, CLEAN_COMPACT, fx);
-        } else if ((s = scrub_pick(ss, st, now))) {
-            job_start(ss, st, s, CLEAN_SCRUB, fx);
+        } else {
+            jobs_start(ss, st, now, fx);
         }
     }
 }
@@ -522,15 +539,18 @@ uint64_t clean_deadline(const struct ss *ss)
     uint64_t at = max_u64(scrub_next(ss), ss->clean_next);
     if (ss->clean_look)
         at = min_u64(at, ss->clean_next);
-    for (uint32_t i = 0; i < ss->n_stores; i++)
-        if (ss->stores[i].job && ss->stores[i].job->kind == CLEAN_SCRUB && !ss->stores[i].job->reading)
+    for (uint32_t i = 0; i < ss->n_stores; i++) {
+        const struct clean *j = ss->stores[i].jobs[CLEAN_SCRUB];
+        if (j && !j->reading)
             at = min_u64(at, ss->stores[i].scrub.next);
+    }
     return at;
 }
 
 void clean_close(struct ss *ss)
 {
     for (uint32_t i = 0; i < ss->n_stores; i++)
-        if (ss->stores[i].job)
-            job_end(ss, &ss->stores[i]);
+        for (int kind = 0; kind < CLEAN_KINDS; kind++)
+            if (ss->stores[i].jobs[kind])
+                job_end(ss, &ss->stores[i], ss->stores[i].jobs[kind]);
 }

@@ -46,6 +46,8 @@ struct lane { /* one class of segments of one disk */
     uint64_t since;       /* when something under way last ended, or the first of it began */
 };
 
+enum clean_kind { CLEAN_PUNCH, CLEAN_COMPACT, CLEAN_SCRUB, CLEAN_KINDS };
+
 struct store { /* one data folder */
     struct disk *disk;
     uint8_t number;
@@ -58,7 +60,7 @@ struct store { /* one data folder */
     uint64_t chunks;
     uint64_t write_bytes, read_bytes; /* its part of what is in flight */
     struct lane lanes[SEGMENT_CLASSES];
-    struct clean *job;
+    struct clean *jobs[CLEAN_KINDS]; /* one of each kind at a time */
     uint32_t clean_wait;
     bool no_punch;
     struct scrub scrub;

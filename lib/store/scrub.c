@@ -20,6 +20,8 @@ struct segment *scrub_pick(struct ss *ss, struct store *st, struct now now)
         sc->passes++;
         ss->scrub_dirty = true;
     }
+    if (best && best->cleaning)
+        return NULL; /* its turn comes */
     if (!best)
         sc->next = now.mono + SCRUB_PAUSE;
     return best;
@@ -40,8 +42,10 @@ void scrub_done(struct ss *ss, struct store *st, const struct segment *s)
 uint64_t scrub_next(const struct ss *ss)
 {
     uint64_t at = UINT64_MAX;
-    for (uint32_t i = 0; i < ss->n_stores && ss->cfg.scrub_rate; i++)
-        if (!ss->stores[i].failed && !ss->stores[i].job)
-            at = min_u64(at, ss->stores[i].scrub.next);
+    for (uint32_t i = 0; i < ss->n_stores && ss->cfg.scrub_rate; i++) {
+        const struct store *st = &ss->stores[i];
+        if (!st->failed && !st->jobs[CLEAN_PUNCH] && !st->jobs[CLEAN_COMPACT] && !st->jobs[CLEAN_SCRUB])
+            at = min_u64(at, st->scrub.next);
+    }
     return at;
 }

@@ -13,15 +13,15 @@ Measures a StorageServer on loopback, each part in turn, and prints one line for
   --only WORDS  some of "memory clean kill rebuild space" (default all)
   --files N     chunks of 4 KiB, one a file (default 1000000)
   --rounds N    how often restarts and rebuilds are measured; the median counts (default 3)
-  --live SIZE   what is stored while space is watched, in MiB (default 256)
-  --times N     how often as much is written over and deleted (default 12)
+  --live SIZE   what is stored while space is watched, in MiB (default 3072)
+  --times N     how often as much is written over and deleted (default 6)
   --dir DIR     where the servers keep their data (default build/ss_scale; removed at the end)
   --build DIR   the release build (default build/release)
 HELP
 }
 
 ROOT=$(cd "$(dirname "$0")/../.." && pwd)
-ONLY="memory clean kill rebuild space" FILES=1000000 ROUNDS=3 LIVE=256 TIMES=12
+ONLY="memory clean kill rebuild space" FILES=1000000 ROUNDS=3 LIVE=3072 TIMES=6
 DIR=$ROOT/build/ss_scale BUILD=$ROOT/build/release
 while [ $# -gt 0 ]; do
     case $1 in

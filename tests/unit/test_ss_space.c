@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "store/impl.h"
 #include "support/ss_rig.h"
 
 enum { CHUNKS = 4000 };
@@ -68,7 +69,7 @@ static int write_parts(uint32_t i, uint32_t from, uint32_t to)
     return err;
 }
 
-static int write_new(uint32_t i)
+static int chunk_new(uint32_t i)
 {
     load->id[i] = load->next_id++;
     load->length[i] = (uint32_t)round_up(load->least + rng_below(&rig->rng, load->most - load->least + 1), load->unit);
@@ -101,7 +102,7 @@ static void change(void)
         assert_int_equal(write_parts(i, from, from + 1 + (uint32_t)rng_below(&rig->rng, 4 - from)), 0);
     } else {
         order_removal(load->id[i]);
-        assert_int_equal(write_new(i), 0);
+        assert_int_equal(chunk_new(i), 0);
     }
 }
 
@@ -136,7 +137,7 @@ static void workload(uint32_t chunks, uint32_t least, uint32_t most, uint32_t un
     load->most = most;
     load->unit = unit;
     for (uint32_t i = 0; i < chunks; i++)
-        assert_int_equal(write_new(i), 0);
+        assert_int_equal(chunk_new(i), 0);
     for (int round = 0; round < 3; round++) {
         for (uint32_t i = 0; i < changes; i++) {
             change();
@@ -184,12 +185,9 @@ static void chunks_of_any_kind_take_little_more_than_their_bytes(void **state)
     end();
 }
 
-/* Holes in large segments wait while small ones that are mostly dead can be had for little: making thousands of them takes
- * long, and so much more would die meanwhile. */
-static void what_is_mostly_dead_goes_before_holes_are_made(void **state)
+/* A file of 32 MiB, of which blocks at random are then written over again and again, so that most of both is dead. */
+static void write_over_in_blocks(void)
 {
-    (void)state;
-    begin(8, 4 * MIB, 1024 * MIB);
     for (uint32_t i = 0; i < 32; i++) {
         rig_fill(data, MIB, i);
         rig->n_answers = 0;
@@ -200,14 +198,45 @@ static void what_is_mostly_dead_goes_before_holes_are_made(void **state)
         assert_int_equal(rig_write(rig, 0, 1, 7, (uint32_t)rng_below(&rig->rng, 2000) * 4 * 4096, data, 4096), 0);
     }
     rig->punches = rig->unlinks = 0;
+}
+
+/* Making thousands of holes takes long, and so much more would die meanwhile. */
+static void what_dies_elsewhere_does_not_wait_for_holes(void **state)
+{
+    (void)state;
+    begin(8, 4 * MIB, 1024 * MIB);
+    write_over_in_blocks();
     rig->now.mono += 110 * NS_PER_MS;
     rig_turn(rig, 0);
     while (rig->unlinks == 0 && rig_step(rig))
-        assert_int_equal(rig->punches, 0);
+        ;
     assert_true(rig->unlinks > 0);
+    assert_true(rig->punches < 200);
     rest();
     assert_true(rig->punches > 1000);
     assert_true(memdisk_used(rig->disks[0][0]) < 56 * MIB); /* with what is preallocated */
+    end();
+}
+
+/* Scrub reads a segment slowly on purpose. */
+static void what_dies_elsewhere_does_not_wait_for_scrub(void **state)
+{
+    (void)state;
+    begin(9, 4 * MIB, 1024 * MIB);
+    write_over_in_blocks();
+    rest();
+    for (int i = 0; i < 700 && !rig->ss[0]->stores[0].jobs[CLEAN_SCRUB]; i++)
+        rig_pass(rig, 110 * NS_PER_MS);
+    assert_non_null(rig->ss[0]->stores[0].jobs[CLEAN_SCRUB]);
+    write_over_in_blocks();
+    for (int i = 0; i < 2 && rig->unlinks == 0; i++) {
+        rig->now.mono += 110 * NS_PER_MS;
+        rig_turn(rig, 0);
+        rig_run(rig);
+    }
+    assert_non_null(rig->ss[0]->stores[0].jobs[CLEAN_SCRUB]);
+    assert_true(rig->unlinks > 0);
+    rest();
     end();
 }
 
@@ -222,7 +251,7 @@ static void cleaning_may_be_cut_off_anywhere(void **state)
         load->most = seed % 2 ? 20000 : 150000;
         load->unit = 512;
         for (uint32_t i = 0; i < load->chunks; i++)
-            assert_int_equal(write_new(i), 0);
+            assert_int_equal(chunk_new(i), 0);
         for (int round = 0; round < 4; round++) {
             for (uint32_t i = 0; i < 60; i++)
                 change();
@@ -262,20 +291,20 @@ static void a_full_server_recovers_by_itself(void **state)
         load->unit = 1;
         load->least = load->most = large ? 300000 : 9000;
         int err = 0;
-        while (n < CHUNKS && (err = write_new(n)) == 0)
+        while (n < CHUNKS && (err = chunk_new(n)) == 0)
             n++;
         assert_int_equal(err, DFS_ENOSPC);
         assert_true(n > (large ? 100 : 1200));
         load->chunks = n;
         check_content();
-        assert_int_equal(write_new(n), DFS_ENOSPC);
+        assert_int_equal(chunk_new(n), DFS_ENOSPC);
         for (uint32_t i = 0; i < n; i += 2) /* every other one: no segment dies as a whole */
             order_removal(load->id[i]);
         removals_done();
         rest();
         rig_pass(rig, 10 * NS_PER_SEC);
         for (uint32_t i = 0; i < n * 3 / 4; i += 2)
-            assert_int_equal(write_new(i), 0);
+            assert_int_equal(chunk_new(i), 0);
         for (uint32_t i = n * 3 / 4; i < n; i++)
             if (i % 2 == 0)
                 load->length[i] = 0;
@@ -333,7 +362,7 @@ static void scrub_finds_what_has_rotted(void **state)
     load->least = load->most = 5000;
     load->chunks = 60;
     for (uint32_t i = 0; i < load->chunks; i++)
-        assert_int_equal(write_new(i), 0);
+        assert_int_equal(chunk_new(i), 0);
     rest();
     uint32_t logs = rig->logs;
     assert_non_null(memdisk_peek(rig->disks[0][0], "seg-0000000000000001.log", &size));
@@ -352,7 +381,8 @@ int main(void)
         cmocka_unit_test(small_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(large_chunks_take_little_more_than_their_bytes),
         cmocka_unit_test(chunks_of_any_kind_take_little_more_than_their_bytes),
-        cmocka_unit_test(what_is_mostly_dead_goes_before_holes_are_made),
+        cmocka_unit_test(what_dies_elsewhere_does_not_wait_for_holes),
+        cmocka_unit_test(what_dies_elsewhere_does_not_wait_for_scrub),
         cmocka_unit_test(cleaning_may_be_cut_off_anywhere),
         cmocka_unit_test(a_full_server_recovers_by_itself),
         cmocka_unit_test(a_retry_of_what_found_no_space_is_written),

@@ -71,7 +71,7 @@ target_link_libraries(dfs_fault PRIVATE ${CMAKE_DL_LIBS})
 set_target_properties(dfs_fault PROPERTIES LIBRARY_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
 
 file(GLOB scripts CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/e2e/*.sh)
-list(FILTER scripts EXCLUDE REGEX "/(mount_)?lib\\.sh$") # what the others source
+list(FILTER scripts EXCLUDE REGEX "/([a-z]+_)?lib\\.sh$") # what the others source
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)
     add_test(NAME e2e_${name} COMMAND sh ${script})
@@ -119,6 +119,9 @@ if(EXISTS ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh)
     add_test(NAME check_source COMMAND sh ${CMAKE_SOURCE_DIR}/tests/support/check-source.sh ${CMAKE_SOURCE_DIR})
     set_tests_properties(check_source PROPERTIES LABELS style)
 endif()
+
+add_test(NAME check_breaks COMMAND sh ${CMAKE_SOURCE_DIR}/tests/breaks.sh --fit)
+set_tests_properties(check_breaks PROPERTIES LABELS style SKIP_RETURN_CODE 77)
 
 # ninja protocol-doc: writes the tables of docs/PROTOCOL.md from lib/wire/table.h.
 add_executable(protocol_doc EXCLUDE_FROM_ALL ${CMAKE_SOURCE_DIR}/cmake/tools/protocol_doc.c)

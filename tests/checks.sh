@@ -11,6 +11,7 @@
 #   tidy       clang-tidy (.clang-tidy) over lib/, apps/, examples/ and tests/; with $CHECKS_SINCE only what differs from that commit
 #   tsan       the thread sanitizer: tests with a real loop and its pool of threads, programs, mounts
 #   valgrind   memcheck over the unit tests; those of $SLOW are left out
+#   breaks     every rule is broken on purpose, and a test notices (tests/breaks.sh)
 #
 # JOBS: how many at once (all processors).
 
@@ -19,7 +20,7 @@ set -eu
 cd "$(dirname "$0")/.."
 JOBS=${JOBS:-$(nproc)}
 LOGS=build/checks
-STEPS="source clang tidy tsan valgrind"
+STEPS="source clang tidy tsan valgrind breaks"
 # Under memcheck these take minutes each, and hold nothing that others do not; asan looks at them in every run.
 SLOW="test_ss_powercut test_meta_scale test_ss_crash test_ss_golden test_ss_space"
 # What has threads: disk operations (all servers), notices and locks for the kernel (mounts). What depends on time is left out.
@@ -75,6 +76,10 @@ step_valgrind() {
         name=$(basename "$source" .c)
         case " $SLOW " in *" $name "*) ;; *) echo "build/debug/tests/$name" ;; esac
     done | xargs -P "$JOBS" -n 1 sh tests/checks.sh --memcheck
+}
+
+step_breaks() {
+    JOBS=$JOBS sh tests/breaks.sh
 }
 
 if [ "${1:-}" = --memcheck ]; then

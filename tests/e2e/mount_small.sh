@@ -83,6 +83,15 @@ read -r line <&3
 [ "$line" = two ] || [ "$line" = one ] || fail "through the old descriptor: $line"
 exec 3<&-
 
+say "who opens reads what was closed before, however long the kernel keeps what it knows" # C20
+mount_dfs "$T/mnt3" -o attr_timeout=60,entry_timeout=60
+for i in 1 2 3 4 5 6 7 8 9; do
+    echo "round $i" >"$M/shared"
+    read -r line <"$T/mnt3/shared" # without asking for attributes
+    [ "$line" = "round $i" ] || fail "C20: what was closed in round $i, not \"$line\""
+done
+umount_dfs "$T/mnt3"
+
 say "what is kept nowhere"
 echo old >"$M/old"
 exec 3<"$N/old"
@@ -106,6 +115,21 @@ mount_dfs "$N" -o relaxed
 for i in $(seq 50); do echo "relaxed $i" >"$N/r$i"; done
 umount_dfs "$N"
 for i in $(seq 50); do has "$M/r$i" "relaxed $i" || fail "r$i after the mount was taken away"; done
+
+say "told to end while a program waits for a server"
+echo waits >"$M/waits"
+export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # what is open when it ends is not freed
+mount_dfs "$T/mnt4"
+for i in 1 2; do signal STOP ss$i; done
+cat "$T/mnt4/waits" >"$T/waits" 2>&1 &
+reader=$!
+sleep 0.5
+kill "$MOUNT_PID"
+status=0
+wait "$MOUNT_PID" || status=$?
+[ $status = 0 ] || fail "the mount's process ended with $status"
+wait $reader && fail "somebody gave an answer"
+for i in 1 2; do signal CONT ss$i; done
 
 umount_dfs "$M"
 pass

@@ -392,10 +392,11 @@ static bool complete_disk(struct rig *r)
         uint32_t i = (first + k) % r->n_servers;
         for (uint32_t d = 0; d < r->n_disks; d++) {
             uint32_t n = memdisk_pending(r->disks[i][d]);
-            if (!n || !r->ss[i])
+            if (n <= r->stuck || !r->ss[i])
                 continue;
             r->disk_ops++;
-            struct disk_op *op = memdisk_complete(r->disks[i][d], r->shuffle ? (uint32_t)rng_below(&r->rng, n) : 0);
+            uint32_t which = r->stuck + (r->shuffle ? (uint32_t)rng_below(&r->rng, n - r->stuck) : 0);
+            struct disk_op *op = memdisk_complete(r->disks[i][d], which);
             struct event ev = {.kind = EV_DISK, .now = r->now, .token = op->token, .status = op->status, .op = op};
             ss_event(r->ss[i], &ev, &r->fx);
             carry_out(r, i);

@@ -45,7 +45,8 @@ struct rig {
     bool rebuild;     /* servers start without believing any summary */
     uint32_t version; /* of the chunks that are written and read, and whether they belong to a file */
     bool mapped;
-    bool shuffle; /* messages and disk operations complete in random order */
+    bool shuffle;  /* messages and disk operations complete in random order */
+    uint32_t stuck; /* so many of each disk's oldest operations stay under way */
     uint64_t segment_size;
     uint64_t file, size; /* what writes say of their file */
     uint32_t index;

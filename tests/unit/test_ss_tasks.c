@@ -314,6 +314,28 @@ static void tasks_of_a_deposed_leader_are_refused(void **state)
     assert_int_equal(rig->n_done, 0);
 }
 
+/* B16: it was given, and before it could begin another leader was heard of. */
+static void b16_a_task_that_waited_is_of_the_leader_that_gave_it(void **state)
+{
+    (void)state;
+    rig_start(rig);
+    assert_int_equal(rig_write(rig, 1, 1, 7, 0, data, 5000), 0);
+    rig->epoch = 6;
+    rig_task(rig, 1, TASK_DROP, 7, NULL, 0, "");
+    while (rig->n_mail) /* it waits until its epoch is durable */
+        rig_step(rig);
+    assert_int_equal(rig->n_done, 0);
+    rig->epoch = 7;
+    rig->now.mono += 300 * NS_PER_MS;
+    rig_turn(rig, 1);
+    while (rig->n_mail)
+        rig_step(rig);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(rig->n_done, 1);
+    assert_int_equal(rig->done[0].error, -DFS_ESTALE);
+    assert_int_equal(rig_chunks(rig, 1), 1);
+}
+
 /* Two answers overtake each other: the older one is not obeyed, and the server says that it needs it again. */
 static void an_older_answer_is_not_obeyed(void **state)
 {
@@ -507,6 +529,7 @@ int main(void)
         T(what_is_here_already_is_only_verified),
         T(dropping),
         T(tasks_of_a_deposed_leader_are_refused),
+        T(b16_a_task_that_waited_is_of_the_leader_that_gave_it),
         T(an_older_answer_is_not_obeyed),
         T(a_task_waits_until_its_epoch_is_durable),
         T(a_retired_disk_is_told_at_once),

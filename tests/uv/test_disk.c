@@ -3,12 +3,15 @@
 #include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
 #include <cmocka.h>
 
 #include "uv/disk.h"
@@ -21,6 +24,17 @@ struct fixture {
     struct disk_op *last; /* kept until the next */
     bool in_submit, closed;
 };
+
+/* Stands before libc's: files and folders flushed so far, by whichever thread. */
+static atomic_uint files_flushed, folders_flushed;
+
+int fsync(int fd)
+{
+    struct stat st;
+    if (fstat(fd, &st) == 0)
+        atomic_fetch_add(S_ISDIR(st.st_mode) ? &folders_flushed : &files_flushed, 1);
+    return (int)syscall(SYS_fsync, fd);
+}
 
 static void on_done(void *arg, struct disk_op *op)
 {
@@ -418,11 +432,28 @@ static void closing_waits_for_what_is_under_way(void **state)
     assert_memory_equal(back, "under way", 9);
 }
 
+/* A name is durable when the operation that made it is done: what is acknowledged later needs nothing more than its own flush. */
+static void d24_names_are_flushed_with_their_folder(void **state)
+{
+    struct fixture *f = *state;
+    unsigned files = atomic_load(&files_flushed), folders = atomic_load(&folders_flushed);
+    assert_int_equal(run(f, make(DISK_CREATE, "made", 0, 16)), 0);
+    assert_int_equal(atomic_load(&files_flushed), files + 1);
+    assert_int_equal(atomic_load(&folders_flushed), folders + 1);
+    struct disk_op *op = make(DISK_RENAME, "made", 0, 0);
+    snprintf(op->name2, sizeof op->name2, "renamed");
+    assert_int_equal(run(f, op), 0);
+    assert_int_equal(atomic_load(&folders_flushed), folders + 2);
+    assert_int_equal(run(f, make(DISK_UNLINK, "renamed", 0, 0)), 0);
+    assert_int_equal(atomic_load(&folders_flushed), folders + 3);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(what_is_written_is_read, setup, teardown),
         cmocka_unit_test_setup_teardown(more_pieces_than_one_call_takes_are_written_in_order, setup, teardown),
+        cmocka_unit_test_setup_teardown(d24_names_are_flushed_with_their_folder, setup, teardown),
         cmocka_unit_test_setup_teardown(errors_are_told_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(a_renamed_name_means_the_new_file, setup, teardown),
         cmocka_unit_test_setup_teardown(a_synchronous_read_is_of_the_file_of_that_name, setup, teardown),

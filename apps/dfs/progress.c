@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-#include <fts.h>
+#include <dirent.h>
+#include <fcntl.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "cli.h"
@@ -148,19 +150,28 @@ void progress_expect(struct cli *cli, const char *remote)
     call_free(&k);
 }
 
+static void count_tree(struct progress *p, int at, const char *name, bool recursive, int flags)
+{
+    struct stat st;
+    if (fstatat(at, name, &st, flags) != 0)
+        return;
+    p->total_files += S_ISREG(st.st_mode) || S_ISLNK(st.st_mode);
+    p->total += S_ISREG(st.st_mode) ? (uint64_t)st.st_size : 0;
+    int fd = recursive && S_ISDIR(st.st_mode) ? openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC) : -1;
+    DIR *d = fd >= 0 ? fdopendir(fd) : NULL;
+    for (struct dirent *e; d && (e = readdir(d));)
+        if (strcmp(e->d_name, ".") != 0 && strcmp(e->d_name, "..") != 0)
+            count_tree(p, fd, e->d_name, true, AT_SYMLINK_NOFOLLOW);
+    if (d)
+        closedir(d);
+    else if (fd >= 0)
+        close(fd);
+}
+
+/* (glibc's fts does not survive a want of memory.) */
 void progress_expect_local(struct cli *cli, const char *local)
 {
-    char *paths[] = {(char *)(uintptr_t)local, NULL};
-    struct progress *p = &cli->progress;
-    FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR, NULL);
-    for (FTSENT *e; walk && (e = fts_read(walk));) {
-        if (e->fts_info == FTS_D && !cli->opt.recursive)
-            fts_set(walk, e, FTS_SKIP);
-        p->total_files += e->fts_info == FTS_F || e->fts_info == FTS_SL;
-        p->total += e->fts_info == FTS_F ? (uint64_t)e->fts_statp->st_size : 0;
-    }
-    if (walk)
-        fts_close(walk);
+    count_tree(&cli->progress, AT_FDCWD, local, cli->opt.recursive, 0);
 }
 
 void progress_skip(struct cli *cli, uint64_t size)

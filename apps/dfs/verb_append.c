@@ -69,7 +69,7 @@ int verb_append(struct cli *cli)
         cli_fail(cli, src, "%s", strerror(errno));
         return 1;
     }
-    struct lines *l = calloc(1, sizeof *l);
+    struct lines *l = xcalloc(1, sizeof *l);
     struct call k = CALL(cli);
     k.take = take_file;
     k.take_arg = &l->file;

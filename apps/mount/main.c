@@ -114,6 +114,7 @@ void mount_ready(struct mount *m)
 static void on_client_closed(void *arg)
 {
     struct mount *m = arg;
+    session_free(m);
     notices_free(m);
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++)
         uv_close((uv_handle_t *)&m->signals[i], NULL);

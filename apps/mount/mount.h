@@ -19,10 +19,10 @@
 #define FUSE_USE_VERSION 35
 #include <fuse_lowlevel.h>
 #include <stdlib.h>
-#include <uthash.h>
 #include <uv.h>
 
 #include "base/base.h"
+#include "base/hash.h"
 #include "base/list.h"
 #include "dfs/dfs.h"
 #include "options.h"
@@ -119,7 +119,7 @@ struct mount {
     uint64_t dirty;             /* bytes in extents */
     struct list writers;        /* requests that wait for room: struct delayed */
     uv_timer_t hurry;           /* runs while something waits to become whole */
-    bool ready, ending;         /* the kernel has said hello; we are to go */
+    bool answered, ending;      /* the kernel, at all; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */
     int told;          /* a pipe to who started us, until we are ready; -1: nobody waits */
@@ -265,6 +265,8 @@ void notices_free(struct mount *m);
 bool session_start(struct mount *m);
 /* Takes the mount away, once; what is open loses its connection. */
 void session_end(struct mount *m);
+/* When no call is under way any more: each answers, though nobody hears it. */
+void session_free(struct mount *m);
 
 /* --- main.c --- */
 /* The kernel has said hello: who started us may go on. */

@@ -3,9 +3,11 @@
  * calls our operations. When the folder is unmounted, reading says so. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/fuse.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "mount.h"
@@ -24,7 +26,6 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
     conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS);
-    m->ready = true;
     mount_ready(m);
 }
 
@@ -101,6 +102,42 @@ static void on_request(uv_poll_t *h, int status, int events)
     }
 }
 
+static void give_up(struct mount *m, int err)
+{
+    if (!m->ending)
+        say("%s: the kernel takes no answers: %s", m->opt.dir, strerror(err));
+    m->status = 1;
+    mount_leave(m);
+}
+
+/* An answer the kernel did not take would leave a program waiting for good: it is told of an error instead. If not even that can
+ * be said, or it was the first of all, the connection has to go, and all who wait with it. ENOENT: nobody waits any more. */
+static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
+{
+    struct mount *m = arg;
+    ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
+    int err = fd >= 0 ? errno : ENOENT;
+    struct fuse_out_header h;
+    bool first = !m->answered;
+    m->answered = true;
+    errno = err;
+    if (written >= 0 || err == ENOENT || v[0].iov_len < sizeof h)
+        return written;
+    memcpy(&h, v[0].iov_base, sizeof h);
+    h.len = sizeof h;
+    h.error = -EIO;
+    if (h.unique != 0 && ((write(fd, &h, sizeof h) < 0 && errno != ENOENT) || first)) /* 0: a notice of ours */
+        give_up(m, err);
+    errno = err;
+    return -1;
+}
+
+static ssize_t from_kernel(int fd, void *buf, size_t len, void *arg)
+{
+    (void)arg;
+    return read(fd, buf, len);
+}
+
 /* A comma in it would end the option; FUSE takes a backslash before it. */
 static void escape(char *out, size_t len, const char *text)
 {
@@ -128,21 +165,33 @@ static bool open_session(struct mount *m)
     return m->se != NULL;
 }
 
+static int listen_to_kernel(struct mount *m)
+{
+    static const struct fuse_custom_io io = {.writev = to_kernel, .read = from_kernel};
+    int fd = fuse_session_fd(m->se);
+    int err = fuse_session_custom_io(m->se, &io, fd);
+    if (err != 0)
+        return err;
+    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+    uv_poll_init(&m->loop, &m->poll, fd);
+    m->poll.data = m;
+    return uv_poll_start(&m->poll, UV_READABLE, on_request);
+}
+
 bool session_start(struct mount *m)
 {
     if (!open_session(m))
         return false; /* libfuse has said why */
-    if (fuse_session_mount(m->se, m->opt.dir) != 0) {
-        fuse_session_destroy(m->se);
-        m->se = NULL;
-        return false;
+    if (fuse_session_mount(m->se, m->opt.dir) == 0) {
+        int err = listen_to_kernel(m);
+        if (err == 0)
+            return true;
+        say("%s: %s", m->opt.dir, strerror(-err));
+        fuse_session_unmount(m->se);
     }
-    int fd = fuse_session_fd(m->se);
-    fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    uv_poll_init(&m->loop, &m->poll, fd);
-    m->poll.data = m;
-    uv_poll_start(&m->poll, UV_READABLE, on_request);
-    return true;
+    fuse_session_destroy(m->se);
+    m->se = NULL;
+    return false;
 }
 
 void session_end(struct mount *m)
@@ -150,8 +199,13 @@ void session_end(struct mount *m)
     if (!m->se)
         return;
     uv_close((uv_handle_t *)&m->poll, NULL);
-    uv_run(&m->loop, UV_RUN_NOWAIT);
-    fuse_session_unmount(m->se);
+    fuse_session_unmount(m->se); /* what is answered from now on goes nowhere */
+}
+
+void session_free(struct mount *m)
+{
+    if (!m->se)
+        return;
     fuse_session_destroy(m->se);
     free(m->buf.mem);
     m->se = NULL;

@@ -3,8 +3,7 @@
 #ifndef DFS_CLIENT_FILE_H
 #define DFS_CLIENT_FILE_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "client/internal.h"
 
 /* Bytes of a write that go into one frame. */

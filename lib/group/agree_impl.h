@@ -3,8 +3,7 @@
 #ifndef DFS_GROUP_AGREE_IMPL_H
 #define DFS_GROUP_AGREE_IMPL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "group/group.h"
 
 enum agree_state { AGREE_FENCE, AGREE_STAMP, AGREE_PROPOSE };

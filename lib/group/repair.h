@@ -11,8 +11,7 @@
 #ifndef DFS_GROUP_REPAIR_H
 #define DFS_GROUP_REPAIR_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "group/tasks.h"
 
 struct nm;

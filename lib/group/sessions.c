@@ -10,8 +10,8 @@
 #include "group/sessions.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "group/group.h"
 
 #define EXPIRE_MAX 1024u /* sessions a command */

@@ -2,8 +2,8 @@
 #include "group/watch.h"
 
 #include <stdlib.h>
-#include <uthash.h>
 
+#include "base/hash.h"
 #include "group/group.h"
 
 #define WATCHERS_MAX 4096u

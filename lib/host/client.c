@@ -3,6 +3,8 @@
  *
  * Work is done in the loop's callbacks only: an event from the network is one step of the core; a call from the program
  * queues an operation and starts the idle handle, whose callback runs the core's turn in the same round of the loop. */
+#include <ifaddrs.h>
+#include <net/if.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -142,27 +144,30 @@ static const char *nameservers_of(const struct dfs_options *o)
     return list && *list ? list : DEFAULT_NAMESERVER;
 }
 
-/* What addresses of this machine begin with: its network interfaces' numbers, and its name. */
+/* What addresses of this machine begin with: its network interfaces' numbers, and its name. (uv_interface_addresses does not
+ * survive a want of memory.) */
 static void find_hosts(struct client_config *cfg, char text[][256])
 {
-    uv_interface_address_t *found;
+    struct ifaddrs *found;
     size_t len = 256;
-    int n = 0;
     if (uv_os_gethostname(text[0], &len) == 0)
         cfg->hosts[cfg->n_hosts++] = text[0];
-    if (uv_interface_addresses(&found, &n) != 0)
+    if (getifaddrs(&found) != 0)
         return;
-    for (int i = 0; i < n && cfg->n_hosts < CLIENT_MAX_HOSTS; i++) {
+    for (const struct ifaddrs *i = found; i && cfg->n_hosts < CLIENT_MAX_HOSTS; i = i->ifa_next) {
         char *to = text[cfg->n_hosts], ip[64] = "";
-        bool six = found[i].address.address4.sin_family == AF_INET6;
-        if (six)
-            uv_ip6_name(&found[i].address.address6, ip, sizeof ip);
+        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || !(i->ifa_flags & IFF_RUNNING))
+            continue;
+        if (i->ifa_addr->sa_family == AF_INET6)
+            uv_ip6_name((const struct sockaddr_in6 *)i->ifa_addr, ip, sizeof ip);
+        else if (i->ifa_addr->sa_family == AF_INET)
+            uv_ip4_name((const struct sockaddr_in *)i->ifa_addr, ip, sizeof ip);
         else
-            uv_ip4_name(&found[i].address.address4, ip, sizeof ip);
-        snprintf(to, 256, six ? "[%s]" : "%s", ip);
+            continue;
+        snprintf(to, 256, i->ifa_addr->sa_family == AF_INET6 ? "[%s]" : "%s", ip);
         cfg->hosts[cfg->n_hosts++] = to;
     }
-    uv_free_interface_addresses(found, n);
+    freeifaddrs(found);
 }
 
 int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct dfs_client **out)

@@ -4,8 +4,7 @@
 #ifndef DFS_UV_DISK_IMPL_H
 #define DFS_UV_DISK_IMPL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "base/list.h"
 #include "uv/disk.h"
 

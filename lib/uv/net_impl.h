@@ -12,8 +12,7 @@
 #ifndef DFS_UV_NET_IMPL_H
 #define DFS_UV_NET_IMPL_H
 
-#include <uthash.h>
-
+#include "base/hash.h"
 #include "uv/net.h"
 
 #define NET_PEER_MAX 64u       /* "[v6]:port" or the called address, cut */

@@ -6,35 +6,16 @@
 # that is not there afterwards, no byte is wrong, nothing hangs, and a server that ends says why. After a call that failed
 # once, a server that lives must serve. Where memory is out a server may end by abort() (docs/ARCHITECTURE.md).
 #
-#   NTH_SAMPLES=N     that many of each kind of call, chosen at random, each both ways (1, one way; every one with $DFS_TEST_LONG)
-#   NTH_SEED=N        chooses the same ones again
+# Which calls, and how many: nth_lib.sh.
 #   NTH_ONLY="SERVER SCENARIO CALL [N MODE]"   these only; a failure says which they were
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/nth_lib.sh"
 
 client=$DFS_BIN/../tests/dfs-nth-client
 [ -x "$client" ] || fail "$client is not built"
-samples=${NTH_SAMPLES:-1} seed=${NTH_SEED:-$(date +%s)}
-[ -z "${DFS_TEST_LONG:-}" ] || samples=${NTH_SAMPLES:-1000000}
-modes="once for-good"
 set -- ${NTH_ONLY:-}
 only_server=${1:-} only_scenario=${2:-} only_call=${3:-} only_n=${4:-} only_mode=${5:-}
-runs=0 ended=0 served=0
-
-# What may fail, and where: a server's files, its connections, its memory.
-calls="open read write fsync fdatasync rename unlink fallocate socket-read socket-write malloc"
-if ldd "$DFS_BIN/dfs-nm" | grep -q asan; then
-    say "SKIPPED: calls for memory (the address sanitizer has its own)"
-    calls=${calls% malloc}
-fi
-rule() { # rule CALL SERVER OPTION...: a rule for the shim
-    case $1 in
-    socket-*) printf '%s,path=socket:' "${1#socket-}" ;;
-    malloc) printf malloc ;;
-    *) printf '%s,path=%s/%s' "$1" "$T" "$2" ;;
-    esac
-    shift 2
-    for option in "$@"; do printf ',%s' "$option"; done
-}
+ended=0 served=0
 
 # --- a NameServer and a StorageServer, one of which may be faulty ---
 
@@ -140,12 +121,8 @@ try() {
     title="$*"
     runs=$((runs + 1))
     begin_scenario "$2"
-    case $5 in
-    once) options="n=$4" ;;
-    *) options="n=$4 times=0" ;;
-    esac
     faulty=$1
-    FAULT="LD_PRELOAD=$shim DFS_FAULT=$(rule "$3" "$1" $options)"
+    FAULT="LD_PRELOAD=$shim DFS_FAULT=$(rule "$3" "$T/$1" $(options_of "$4" "$5"))"
     if run_both && [ "$5" = once ] && lives nm && lives ss; then
         if timeout 60 "$client" probe "$T/model" >"$T/client.log" 2>&1; then
             served=$((served + 1))
@@ -170,7 +147,7 @@ count() { # count SERVER SCENARIO: how often each call is made, to $T/seen, in t
     begin_scenario "$2"
     faulty=$1
     rules=""
-    for call in $calls; do rules="$rules${rules:+;}$(rule "$call" "$1" n=1000000000)"; done
+    for call in $calls; do rules="$rules${rules:+;}$(rule "$call" "$T/$1" n=1000000000)"; done
     FAULT="LD_PRELOAD=$shim DFS_FAULT=$rules DFS_FAULT_SEEN=$T/seen"
     run_both || fail "$title: the servers do not come up"
     grep -q ' 0 failed' "$T/client.log" || fail "$title: without faults, $(head -n 1 "$T/client.log")"
@@ -178,20 +155,8 @@ count() { # count SERVER SCENARIO: how often each call is made, to $T/seen, in t
     stop nm
 }
 
-# --- which ---
+# --- all of them ---
 
-chosen() { # chosen COUNT: which calls of so many
-    awk -v n="$1" -v k="$samples" -v seed="$seed$runs" 'BEGIN {
-        srand(seed)
-        if (k >= n) for (i = 1; i <= n; i++) print i
-        else for (i = 0; i < k; i++) print int(1 + (i + rand()) * n / k)
-    }'
-}
-
-shim=$DFS_BIN/../tests/libdfs_fault.so
-[ -e "$shim" ] || fail "$shim is not built"
-asan=$(ldd "$DFS_BIN/dfs-nm" | sed -n 's/.*=> \(.*libasan[^ ]*\).*/\1/p') # must come first
-shim=${asan:+$asan:}$shim
 free_ports
 faulty=none title="without faults"
 begin_scenario fresh
@@ -213,7 +178,7 @@ for victim in ${only_server:-nm ss}; do
             n_calls=$(sed -n ${line}p "$T/calls")
             runs_before=$runs ended_before=$ended
             for n in ${only_n:-$(chosen "$n_calls")}; do
-                [ "$samples" != 1 ] || if [ "$modes" = once ]; then modes=for-good; else modes=once; fi
+                next_modes
                 for mode in ${only_mode:-$modes}; do
                     try $victim $scenario $call $n $mode
                 done

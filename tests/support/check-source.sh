@@ -52,6 +52,7 @@ only() {
     layer apps/mount "base"
     only fuse_lowlevel.h apps/mount
     only raft.h lib/group
+    only uthash.h lib/base
     only ini.h lib/host
     only uv.h lib/uv lib/host apps
 

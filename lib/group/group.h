@@ -160,6 +160,8 @@ struct nm {
     bool serving;                   /* and no earlier leader's lease can run any more */
     uint64_t serve_at, lease_until; /* mono ns */
     uint64_t led_at;                /* mono ns: when we last heard from another leader, or were started */
+    uint64_t behind_at;             /* index of the log that is not durable here, though it is at most others … */
+    uint64_t behind_from, yield_at; /* … since then; mono ns when leadership is given up, or is tried to be again */
     bool asked;                     /* something was answered under the lease since it was renewed last */
     struct list waiting;            /* of struct waiting: requests that need a lease */
     uint64_t waiting_bytes;
@@ -322,6 +324,8 @@ void members_tick(struct nm *nm, struct effects *fx);
 void members_transfer(struct nm *nm, const struct event *ev, struct effects *fx);
 int members_fill_status(struct nm *nm, struct msg_status_reply *s, struct arena *a) MUST_USE;
 void members_check(struct nm *nm, struct effects *fx); /* are we still one? */
+/* A leader whose own disk hangs has another lead. */
+void members_yield(struct nm *nm, struct effects *fx);
 void join_turn(struct nm *nm, struct effects *fx);
 void join_reply(struct nm *nm, const struct event *ev, struct effects *fx);
 

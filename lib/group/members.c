@@ -15,6 +15,9 @@
 #define JOIN_RETRY (500 * NS_PER_MS)
 /* Not heard for so long: shown as down. */
 #define SILENT (2 * NS_PER_SEC)
+/* A flush that takes so long, and is done elsewhere, may never end. Well above the slowest that was seen beside bulk writes (255 ms);
+ * with an election and the new leader's wait it is over within the serve lease. */
+#define HANGS (700 * NS_PER_MS)
 
 static const struct raft_server *configured(const struct nm *nm, uint32_t id)
 {
@@ -139,6 +142,28 @@ void members_transfer(struct nm *nm, const struct event *ev, struct effects *fx)
     rev.transfer.server_id = id;
     fx_reply(fx, ev->to, &reply, NULL);
     engine_step(nm, &rev, fx);
+}
+
+/* Nothing is acknowledged before it is durable here, and as long as our heartbeats go out nobody else leads. Where others are not
+ * ahead (all disks are slow, or there is no other) we go on. It may not succeed at once: whoever is to lead may be gone. */
+void members_yield(struct nm *nm, struct effects *fx)
+{
+    struct raft_event ev = {.type = RAFT_TRANSFER};
+    uint64_t durable = nm->log.durable_index;
+
+    if (!engine_is_leader(nm) || raft_commit_index(&nm->raft) <= durable || nm->behind_at != durable + 1) {
+        nm->behind_at = durable + 1;
+        nm->behind_from = nm->now.mono;
+        nm->yield_at = nm->now.mono + HANGS;
+        return;
+    }
+    if (nm->now.mono < nm->yield_at || raft_transferee(&nm->raft) != 0)
+        return;
+    nm->yield_at = nm->now.mono + HANGS;
+    fx_log(fx, LOG_ERROR, "nm.disk_hangs",
+           "ms=%" PRIu64 " advice=\"another NameServer is to lead; look at this one's disk\"",
+           (uint64_t)((nm->now.mono - nm->behind_from) / NS_PER_MS));
+    engine_step(nm, &ev, fx);
 }
 
 static uint8_t state_of(struct nm *nm, const struct meta_member *m)

@@ -386,6 +386,7 @@ void nm_turn(struct nm *nm, struct now now, struct effects *fx)
     raftlog_turn(&nm->log, nm->now, fx);
     engine_submit(nm, fx);
     members_check(nm, fx);
+    members_yield(nm, fx);
     level_check(nm, fx);
     install_turn(nm, fx);
     if (nm->dead)

@@ -88,6 +88,40 @@ failing_flush() {
     wait_for 30 "three voters" voters_are 3
 }
 
+# --- a flush that never ends: under the leader, then under a follower ---
+
+made=20
+go_on() { # go_on WHAT: while nm1's disk hangs
+    touch "$gate"
+    for i in 1 2 3 4 5; do
+        made=$((made + 1))
+        timeout 10 "$DFS_BIN/dfs" mkdir "/d$made" || fail "mkdir $made failed, or hung, while the disk of $1 hangs"
+    done
+    ! ended nm1 || fail "nm1 ended"
+    leads nm1 && fail "nm1 leads though its disk hangs"
+    rm "$gate"
+}
+all_there() { [ "$(dfs ls / | grep -c '^d')" = $made ]; }
+
+hanging_flush() {
+    gate=$T/fsync-hangs
+    hang="times=0,delay=600000,path=$T/nm1,while=$gate"
+    stop nm1
+    faulty DFS_FAULT="fdatasync,$hang;fsync,$hang" -- start_name 1
+    wait_for 30 "three voters" voters_are 3
+    dfs nm transfer 1
+    wait_for 10 "nm1 to lead" leads nm1
+    go_on "the leader"
+    logged nm1 nm.disk_hangs || fail "nm1 does not say that its disk hangs"
+    wait_for 30 "three voters" voters_are 3
+    all_there || fail "something acknowledged is lost: $(dfs ls / | tr '\n' ' ')"
+    go_on "a follower"
+    wait_for 30 "three voters" voters_are 3
+    dfs nm transfer 1
+    wait_for 10 "nm1, whose disk is well, to lead again" leads nm1
+    all_there || fail "what was acknowledged is not at nm1: $(dfs ls / | tr '\n' ' ')"
+}
+
 leads() { [ "$(leader)" = "$1" ]; }
 ended() { ! kill -0 "$(pid_of "$1")" 2>/dev/null; }
 
@@ -163,6 +197,7 @@ foreign_named() { cat "$T"/nm?.log | grep -q -i 'another cluster'; }
 
 full_disk
 failing_flush
+hanging_flush
 clocks
 strangers
 pass

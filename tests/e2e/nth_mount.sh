@@ -60,7 +60,10 @@ def step(name, act):
 def written(name, content, at=0, flags=0, sync=False):
     fd = os.open(path(name), os.O_WRONLY | flags, 0o644)
     try:
-        assert os.pwrite(fd, content, at) == len(content) if not flags & os.O_APPEND else os.write(fd, content) == len(content)
+        done = 0
+        while done < len(content):  # an error in the middle is told as fewer bytes
+            rest = content[done:]
+            done += os.write(fd, rest) if flags & os.O_APPEND else os.pwrite(fd, rest, at + done)
         if sync:
             os.fsync(fd)
     finally:

@@ -90,6 +90,49 @@ static void test_another_takes_over_when_the_leader_dies(void **state)
     group_free(g);
 }
 
+/* Its own flush never ends, and those of the others do: what is asked must not wait for that, and is not lost. */
+static void test_a_leader_whose_disk_hangs_gives_up(void **state)
+{
+    struct group *g = three();
+    uint64_t since;
+    uint32_t leader;
+
+    (void)state;
+    fill(g, 0, "a", 3);
+    g->m[0].held = true;
+    since = g->now.mono;
+    assert_int_equal(group_mkdir(g, 0, "/under_way"), DFS_EUNKNOWN);
+    leader = new_leader(g);
+    assert_int_not_equal(leader, 0);
+    assert_in_range(g->now.mono - since, 700 * NS_PER_MS, 2 * NS_PER_SEC); /* before a serve lease is over */
+    assert_int_equal(group_lookup(g, leader, "/under_way"), 0);
+    fill(g, leader, "b", 3);
+    group_pass(g, 5 * NS_PER_SEC);
+    assert_int_equal(group_leader(g), leader); /* one that hangs does not stand again */
+    g->m[0].held = false;
+    group_pass(g, NS_PER_SEC);
+    group_assert_same(g, 0, leader);
+    group_free(g);
+}
+
+/* There is no better one: whoever leads would hand it on and on, and get nothing done. */
+static void test_where_all_disks_are_slow_nobody_gives_up(void **state)
+{
+    struct group *g = three();
+
+    (void)state;
+    fill(g, 0, "a", 3);
+    for (uint32_t i = 0; i < 3; i++)
+        g->m[i].held = true;
+    assert_int_equal(group_mkdir(g, 0, "/slow"), 1); /* no answer in two seconds */
+    for (uint32_t i = 0; i < 3; i++)
+        g->m[i].held = false;
+    group_pass(g, NS_PER_SEC);
+    assert_int_equal(group_leader(g), 0);
+    assert_int_equal(group_lookup(g, 0, "/slow"), 0);
+    group_free(g);
+}
+
 /* A5: a leader that is cut off answers nothing once its lease is over, though it does not know of its successor; what
  * it took into its log is not said to have failed, and is replaced when it comes back. */
 static void test_a_leader_that_is_cut_off_answers_nothing(void **state)
@@ -525,6 +568,8 @@ int main(void)
         cmocka_unit_test(test_newcomers_get_the_whole_log),
         cmocka_unit_test(test_a_newcomer_takes_over_a_snapshot),
         cmocka_unit_test(test_another_takes_over_when_the_leader_dies),
+        cmocka_unit_test(test_a_leader_whose_disk_hangs_gives_up),
+        cmocka_unit_test(test_where_all_disks_are_slow_nobody_gives_up),
         cmocka_unit_test(test_a_leader_that_is_cut_off_answers_nothing),
         cmocka_unit_test(test_a_leader_that_was_stopped_answers_nothing),
         cmocka_unit_test(test_never_two_leaders_at_once),

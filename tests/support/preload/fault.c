@@ -8,7 +8,7 @@
  * also pwritev). The N-th such call (default 1) fails with this errno (default EIO; malloc: ENOMEM), and the T - 1 that
  * follow (default 1; 0: all). Only calls on files whose path holds TEXT count, and only while FILE exists: so a test
  * decides when, in a process that runs. A call that fails has done nothing. One with a delay is carried out after so many
- * milliseconds; a short read or write moves half its bytes (of several pieces: half the first); a flush that lies reports
+ * milliseconds, or when FILE is gone; a short read or write moves half its bytes (of several pieces: half the first); a flush that lies reports
  * success and does nothing.
  *
  * DFS_FAULT_SEEN: a file to which each rule's number of calls is written when the process exits, in the order of the rules.
@@ -187,16 +187,19 @@ static bool path_fits(const struct rule *r, const char *path, int fd)
     return strstr(at, r->path) != NULL;
 }
 
-static void wait_ms(unsigned long ms)
-{
-    struct timespec ts = {(time_t)(ms / 1000), (long)(ms % 1000) * 1000000};
+static bool is_gated(const struct rule *r) { return r->gate[0] == '\0' || access(r->gate, F_OK) == 0; }
 
-    nanosleep(&ts, NULL);
+static void wait_ms(const struct rule *r)
+{
+    struct timespec piece = {0, 10 * 1000000};
+
+    for (unsigned long ms = 0; ms < r->delay && is_gated(r); ms += 10)
+        nanosleep(&piece, NULL);
 }
 
 static bool applies(const struct rule *r, enum call call, const char *path, int fd)
 {
-    return r->call == call && path_fits(r, path, fd) && (r->gate[0] == '\0' || access(r->gate, F_OK) == 0);
+    return r->call == call && path_fits(r, path, fd) && is_gated(r);
 }
 
 static bool is_faulty(enum call call, int fd)
@@ -221,7 +224,7 @@ static int fails(enum call call, const char *path, int fd)
             continue;
         if (r->delay == 0)
             return r->error;
-        wait_ms(r->delay);
+        wait_ms(r);
     }
     return 0;
 }

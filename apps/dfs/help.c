@@ -67,12 +67,12 @@ int help_all(void)
 {
     printf("Usage: dfs [--nm HOST:PORT[,...]] [-j] VERB ...\n\n");
     for (size_t i = 0; i < n_verbs; i++)
-        printf("  %-8s %-25s %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
-    printf("  %-8s %-25s %s\n", "mount", "[HOST:PORT][/FOLDER] DIR", "show a folder of the cluster at DIR");
-    printf("  %-8s %-25s %s\n", "umount", "DIR", "take it away from there");
-    printf("  %-8s %-25s %s\n", "up", "DIR", "run a whole cluster on this machine, for trying out");
-    printf("  %-8s %-25s %s\n", "help", "[VERB]", "show this, or more about a verb");
-    printf("  %-8s %-25s %s\n", "version", "", "show the version");
+        printf("  %-9s %-25s %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
+    printf("  %-9s %-25s %s\n", "mount", "[HOST:PORT][/FOLDER] DIR", "show a folder of the cluster at DIR");
+    printf("  %-9s %-25s %s\n", "umount", "DIR", "take it away from there");
+    printf("  %-9s %-25s %s\n", "up", "DIR", "run a whole cluster on this machine, for trying out");
+    printf("  %-9s %-25s %s\n", "help", "[VERB]", "show this, or more about a verb");
+    printf("  %-9s %-25s %s\n", "version", "", "show the version");
     printf(
         "\n\"dfs VERB --help\" tells more. The NameServer is found by --nm, else by DFS_NM, else at 127.0.0.1:4610.\n");
     return 0;

@@ -18,7 +18,9 @@ static void removed_text(const struct dfs_totals *trash, const struct dfs_totals
     if (inodes_of(trash) > 0)
         printf("%s in the trash, %s\n", text_count(trash->files, "file", "files", files),
                text_size(trash->bytes, size));
-    if (inodes_of(reclaiming) > 0)
+    if (inodes_of(reclaiming) == 0 && reclaiming->bytes > 0)
+        printf("%s removed for good or replaced, space not yet given back\n", text_size(reclaiming->bytes, size));
+    else if (inodes_of(reclaiming) > 0)
         printf("%s removed for good, %s, space not yet given back\n",
                text_count(reclaiming->files, "file", "files", files), text_size(reclaiming->bytes, size));
 }

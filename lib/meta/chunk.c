@@ -142,6 +142,7 @@ void meta_removed_push(struct meta *m, uint64_t id, int64_t time_ns)
     for (size_t i = q->count; i > 0 && meta_removed_at(m, i - 1)->time_ns > time_ns; i--)
         q->v[(q->head + i - 1) & (q->cap - 1)].time_ns = time_ns;
     q->v[(q->head + q->count++) & (q->cap - 1)] = (struct removed){id, time_ns};
+    q->bytes += meta_chunk(m, id)->length;
 }
 
 const struct removed *meta_removed_at(const struct meta *m, size_t i)
@@ -179,6 +180,7 @@ void meta_apply_reap(struct meta *m, const struct msg_reap *r)
         if ((m->n_reaped & (m->n_reaped - 1)) == 0)
             m->reaped = xrealloc(m->reaped, m->n_reaped == 0 ? 1 : m->n_reaped * 2, sizeof *m->reaped);
         describe(m, id, c, &m->reaped[m->n_reaped++]);
+        m->removed.bytes -= c->length;
         forget_chunk(m, id, c);
         queue_pop(&m->removed);
     }

@@ -155,6 +155,14 @@ static int read_locate(const struct meta *m, const struct msg_locate *r, struct 
     return 0;
 }
 
+/* What was removed for good, or replaced, and whose chunks are still there. */
+static struct wire_totals reclaiming(const struct meta *m)
+{
+    struct wire_totals t = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all);
+    t.bytes += m->removed.bytes;
+    return t;
+}
+
 static int read_statfs(const struct meta *m, struct msg *reply)
 {
     struct msg_statfs_reply *out = &reply->statfs_reply;
@@ -164,7 +172,7 @@ static int read_statfs(const struct meta *m, struct msg *reply)
         .files = live->files,
         .directories = live->dirs,
         .trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all),
-        .reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all),
+        .reclaiming = reclaiming(m),
         .chunks = m->chunks.count - m->removed.count,
     };
     for (uint32_t i = 0; i < m->n_servers; i++) {
@@ -203,7 +211,7 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
     s->directories = live->dirs;
     s->symlinks = live->symlinks;
     s->trash = meta_wire_totals(meta_inode(m, TRASH_INO)->dir->all);
-    s->reclaiming = meta_wire_totals(meta_inode(m, PURGE_INO)->dir->all);
+    s->reclaiming = reclaiming(m);
     s->chunks = m->chunks.count - m->removed.count;
     s->bytes = live->bytes;
     s->goal = meta_default_goal(m);

@@ -112,6 +112,7 @@ struct removed { /* an item of the removed queue */
 struct removed_queue { /* a ring */
     struct removed *v;
     size_t head, count, cap; /* cap: a power of two, or 0 */
+    uint64_t bytes;          /* of the chunks in it */
 };
 
 struct session_result { /* a remembered reply */

@@ -10,6 +10,7 @@ struct verify {
     char *why;
     size_t len;
     uint64_t files, dirs, symlinks, mapped, several, trashed, with_xattrs, with_atime, open;
+    uint64_t removed_bytes;
     struct idmap seen;    /* chunk id -> 1 byte */
     struct idmap sums;    /* directory -> struct totals */
     struct idmap names;   /* inode -> u32, how many mean it */
@@ -59,6 +60,7 @@ static int check_chunk(struct verify *v, uint64_t id, bool removed, uint32_t ind
         return BAD(v, "chunk %016" PRIx64 " takes writes, or does not", id);
     v->open += c->open;
     v->mapped += !removed;
+    v->removed_bytes += removed ? c->length : 0;
     return check_placement(v, id, c);
 }
 
@@ -319,6 +321,8 @@ static int check_totals(struct verify *v)
         return BAD(v, "totals differ from the inodes there are");
     if (v->open != m->open_chunks.count)
         return BAD(v, "open chunks without a file");
+    if (v->removed_bytes != m->removed.bytes)
+        return BAD(v, "the removed queue counts %" PRIu64 " bytes and has %" PRIu64, m->removed.bytes, v->removed_bytes);
     if (v->mapped + m->removed.count != m->chunks.count)
         return BAD(v, "chunks without a file");
     for (uint32_t i = 0; i < m->placements.n; i++) {

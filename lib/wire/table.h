@@ -270,7 +270,7 @@
     F(u64, directories)                                                                                                \
     F(u64, chunks)                                                                                                     \
     R(totals, trash)      /* restorable, or about to be given up */                                                    \
-    R(totals, reclaiming) /* removed for good, its space not yet given back */
+    R(totals, reclaiming) /* removed for good, its space not yet given back; bytes of what was replaced as well */
 
 #define MSG_status(F, R, L) F(u8, reserved)
 #define MSG_status_reply(F, R, L)                                                                                      \

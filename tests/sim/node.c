@@ -531,6 +531,15 @@ static int hash_bytes(void *arg, const void *p, size_t len)
     return 0;
 }
 
+/* Which states there are: all that was applied, by which processes. */
+static uint64_t states_now(const struct cluster *c)
+{
+    uint64_t h = 0;
+    for (uint32_t i = 0; i < c->n_names; i++)
+        h = mix64(h ^ c->nodes[i].life) ^ (c->nodes[i].up ? nm_applied(c->nodes[i].nm) + 1 : 0);
+    return h;
+}
+
 /* Another NameServer has applied the same. */
 static bool has_twin(const struct cluster *c, const struct node *n)
 {
@@ -542,7 +551,10 @@ static bool has_twin(const struct cluster *c, const struct node *n)
 
 void cluster_check_states(struct cluster *c)
 {
-    uint64_t hash[CLUSTER_NAMES] = {0};
+    uint64_t hash[CLUSTER_NAMES] = {0}, states = states_now(c);
+    if (states == c->compared)
+        return;
+    c->compared = states;
     for (uint32_t i = 0; i < c->n_names; i++) {
         const struct node *n = &c->nodes[i];
         if (!n->up || !has_twin(c, n))

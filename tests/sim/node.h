@@ -61,6 +61,7 @@ struct cluster {
     bool looked;                       /* after that: what waited for others was given up */
     uint32_t crashes, cuts, snapshots, removed, leaders; /* for the summary */
     const struct node *last_leader;
+    uint64_t compared; /* the states that were, the last time */
     bool latecomer; /* the last NameServer has not been started yet */
 };
 

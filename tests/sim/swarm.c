@@ -114,7 +114,8 @@ static void arrange_for(struct swarm *w)
         w->long_pauses = true;
         w->crash_nm = w->crash_ss = w->crash_client = w->crash_all = w->loss = w->partition = w->cut_off = 0;
         w->ops = 150;
-        w->think = 100 * NS_PER_MS;
+        w->actors = 4;
+        w->think = 300 * NS_PER_MS;
         w->lock_ttl = 2 * NS_PER_SEC;
         break;
     default:
@@ -138,7 +139,7 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     if (w->names > 1 && sim_chance(s, 400))
         w->latecomer = 2 * NS_PER_SEC + sim_below(s, 20 * NS_PER_SEC);
     w->clients = 2 + (uint32_t)sim_below(s, 3);
-    w->actors = w->clients + (uint32_t)sim_below(s, 4);
+    w->actors = 4 * (w->clients + (uint32_t)sim_below(s, 4)); /* many: each fault meets more, and time passes anyway */
     w->ops = 15 + (uint32_t)sim_below(s, 40);
     w->max_file = sim_chance(s, 300) ? 300 * 1024 : sim_chance(s, 500) ? 40 * 1024 : 5000;
     w->net_delay = (100 + sim_below(s, sim_chance(s, 200) ? 50000 : 2000)) * NS_PER_US;

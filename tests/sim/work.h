@@ -11,7 +11,7 @@
 #include "sim/node.h"
 #include "sim/oracle.h"
 
-#define WORK_ACTORS 8
+#define WORK_ACTORS 28
 #define WORK_SHARED 3
 
 /* A directory nobody touches any more, because what one operation did to it is not known. */

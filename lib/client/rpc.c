@@ -68,11 +68,14 @@ void rpc_stop(struct rpc *r)
         list_remove(&r->numbered);
 }
 
-/* Lowest number of ours that has no answer yet: results below may be forgotten. */
+/* Lowest number of ours that has no answer yet: results below may be forgotten. Those of a session that has ended since are not
+ * numbers of this one; they are given back when it is their callers' turn, which may be after other changes only. */
 static uint64_t numbers_seen(const struct client *c)
 {
-    const struct list *first = list_first(&c->numbered);
-    return first ? CONTAINER_OF(first, struct rpc, numbered)->number : c->next_number;
+    LIST_FOR_EACH (e, &c->numbered)
+        if (CONTAINER_OF(e, struct rpc, numbered)->session == c->session)
+            return CONTAINER_OF(e, struct rpc, numbered)->number;
+    return c->next_number;
 }
 
 struct wire_request_id rpc_id(const struct rpc *r)

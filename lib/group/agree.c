@@ -382,11 +382,12 @@ void agree_seal(struct nm *nm, uint64_t chunk, struct effects *fx)
         agree_step(nm, agree_find(nm, chunk), fx);
 }
 
-void agree_unsettled(struct nm *nm, uint64_t chunk)
+void agree_unsettled(struct nm *nm, uint64_t chunk, uint32_t version)
 {
     uint64_t ino = meta_open_chunk(nm->meta, chunk);
+    struct meta_chunk_info c;
 
-    if (ino != 0)
+    if (ino != 0 && meta_chunk_get(nm->meta, chunk, &c) && version >= c.version) /* else it is behind, and no member any more */
         seal(nm, chunk, ino);
 }
 

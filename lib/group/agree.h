@@ -28,8 +28,9 @@ void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task
 void agree_applied(struct nm *nm, const struct msg *cmd, struct effects *fx);
 /* This server is another process now: chunks that were open on it have to be agreed on. */
 void agree_restarted(struct nm *nm, uint32_t server);
-/* A server does not serve this chunk before its next version: it was restarted, or its lease was over for a while. */
-void agree_unsettled(struct nm *nm, uint64_t chunk);
+/* A server has this version of a chunk, and serves it, or what is written there, no more before the next: it was restarted, its lease was
+ * over for a while, or it was stamped with a version that was never logged. */
+void agree_unsettled(struct nm *nm, uint64_t chunk, uint32_t version);
 /* Seals a chunk that takes writes, if that is not under way already. */
 void agree_seal(struct nm *nm, uint64_t chunk, struct effects *fx);
 /* Whether this chunk can be neither read nor written before a server that is gone is back, or is given up (B11). */

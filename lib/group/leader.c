@@ -201,7 +201,7 @@ static void note_disks(struct nm *nm, struct live *l, const struct msg_heartbeat
         repair_verify(nm, h->damaged[i].chunk, l->id, REASON_SUSPECT);
     }
     for (uint32_t i = 0; i < h->n_unsettled; i++)
-        agree_unsettled(nm, h->unsettled[i].chunk);
+        agree_unsettled(nm, h->unsettled[i].chunk, h->unsettled[i].version);
 }
 
 static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *fx)

@@ -144,7 +144,7 @@ static bool fence_done(struct nm *nm, struct fence *f)
 
         if (!meta_chunk_get(nm->meta, f->chunks[i].chunk, &c) || !c.open || c.version != f->chunks[i].version)
             continue;
-        agree_unsettled(nm, c.chunk);
+        agree_unsettled(nm, c.chunk, c.version);
         f->chunks[kept++] = f->chunks[i];
     }
     f->n = kept;

@@ -56,6 +56,7 @@
 #define NOTES_MAX 100u
 #define DAMAGED_PAGE 256u
 #define UNSETTLED_PAGE 256u
+#define NEWER_PAGE 16u
 /* Tasks taken on and not done; their results not told. */
 #define TASKS_MAX 4096u
 #define RESULTS_MAX (2 * TASKS_MAX)
@@ -333,6 +334,8 @@ struct ss {
     uint32_t lapses;                 /* how often it was renewed too late; the start counts as the first */
     struct wire_chunk_id *unsettled; /* open chunks that are not served before their next version */
     uint32_t n_unsettled;
+    struct wire_chunk_id newer[NEWER_PAGE]; /* copies newer than what readers were told to ask for, since the last heartbeat */
+    uint32_t n_newer;
     uint64_t *report; /* ids of the report under way, sorted */
     uint32_t n_report, report_at, report_sent;
     uint64_t report_next;
@@ -446,6 +449,8 @@ bool open_readable(const struct ss *ss, const struct open_chunk *o);
 /* This range is not read before the next version has begun. */
 void open_note_failed(struct open_chunk *o, const struct record *r);
 void open_lapse(struct ss *ss); /* no lease, or just started: what is open is not served before its version has moved */
+/* This copy may be of a version that a NameServer stamped and never logged, which nobody but readers may ever notice. */
+void open_newer(struct ss *ss, const struct chunk *c);
 uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
 /* Whether a write over this range may be seen further down and not here. */
 bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to);

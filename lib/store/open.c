@@ -384,6 +384,15 @@ void open_lapse(struct ss *ss)
     }
 }
 
+void open_newer(struct ss *ss, const struct chunk *c)
+{
+    for (uint32_t i = 0; i < ss->n_newer; i++)
+        if (ss->newer[i].chunk == c->id)
+            return;
+    if (ss->n_newer < NEWER_PAGE)
+        ss->newer[ss->n_newer++] = (struct wire_chunk_id){.chunk = c->id, .version = c->version};
+}
+
 uint32_t open_unsettled(struct ss *ss)
 {
     uint32_t kept = 0;

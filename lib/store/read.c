@@ -430,7 +430,10 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
-    if (m->version < c->version && m->offset + m->length > chunk_length(c))
+    bool beyond = m->version < c->version && m->offset + m->length > chunk_length(c);
+    if (beyond)
+        open_newer(ss, c);
+    if (beyond)
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
     else if (m->version < c->version)
         return true; /* as it was sealed */

@@ -70,6 +70,17 @@ static uint32_t fill_disks(const struct ss *ss, struct wire_disk_info *out)
     return ss->n_stores;
 }
 
+static uint32_t fill_unsettled(struct ss *ss, struct wire_chunk_id out[UNSETTLED_PAGE])
+{
+    uint32_t n = open_unsettled(ss);
+    if (n)
+        memcpy(out, ss->unsettled, n * sizeof *out);
+    for (uint32_t i = 0; i < ss->n_newer && n < UNSETTLED_PAGE; i++)
+        out[n++] = ss->newer[i];
+    ss->n_newer = 0;
+    return n;
+}
+
 static void send_heartbeat(struct ss *ss, struct effects *fx)
 {
     struct msg m = {.type = MSG_TYPE_heartbeat};
@@ -83,8 +94,9 @@ static void send_heartbeat(struct ss *ss, struct effects *fx)
     m.heartbeat.n_disks = fill_disks(ss, disks);
     m.heartbeat.damaged = ss->damaged;
     m.heartbeat.n_damaged = ss->damaged_told = ss->n_damaged < DAMAGED_PAGE ? ss->n_damaged : DAMAGED_PAGE;
-    m.heartbeat.unsettled = ss->unsettled;
-    m.heartbeat.n_unsettled = open_unsettled(ss);
+    struct wire_chunk_id unsettled[UNSETTLED_PAGE];
+    m.heartbeat.unsettled = unsettled;
+    m.heartbeat.n_unsettled = fill_unsettled(ss, unsettled);
     fx_call(fx, register_address(ss), &m, NULL, token_make(TOKEN_HEARTBEAT, 0, 0), CALL_TIMEOUT);
 }
 

@@ -202,6 +202,9 @@ static void nm_answer(struct rig *r, const struct rig_mail *q)
         a.heartbeat_reply.inventory_below = r->inventory_below;
         r->disks_failed = m.heartbeat.disks_failed;
         r->damaged += m.heartbeat.n_damaged;
+        r->unsettled += m.heartbeat.n_unsettled;
+        if (m.heartbeat.n_unsettled)
+            r->last_unsettled = m.heartbeat.unsettled[0];
         r->heartbeats++;
     } else if (q->type == MSG_TYPE_inventory) {
         a.type = MSG_TYPE_inventory_reply;

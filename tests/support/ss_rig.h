@@ -73,6 +73,8 @@ struct rig {
     int nm_error;                             /* it answers nothing but this */
     uint8_t disks_failed;                     /* as last heard */
     uint32_t damaged;                         /* chunks reported as damaged */
+    uint32_t unsettled;            /* told of in heartbeats */
+    struct wire_chunk_id last_unsettled;
     struct wire_task tasks[RIG_TASKS];        /* to be given to task_server[], in order; sources are server numbers */
     int task_server[RIG_TASKS];
     uint32_t n_tasks;

@@ -215,6 +215,30 @@ static void what_is_sent_again_waits_for_what_is_open(void **state)
     fake_free(f);
 }
 
+/* Its number is of the session before, where more had been changed than in this one. */
+static void what_waits_does_not_hold_up_the_next_session(void **state)
+{
+    (void)state;
+    struct fake *f = with_file();
+    make_session(f);
+    (void)open_lazily(f);
+    fake_start(f, (struct client_request){.kind = OP_UNLINK, .path = "/f"});
+    struct fake_call *open = fake_expect(f, MSG_TYPE_open, "nm1:1");
+    fake_break(f, fake_find(f, MSG_TYPE_unlink), DFS_EUNREACH);
+    fake_sleep(f);
+    fake_refuse(f, open, DFS_ESESSION, "no such session", "");
+    while (!fake_next(f))
+        fake_sleep(f);
+    f->session++;
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    open = fake_expect(f, MSG_TYPE_open, "nm1:1");
+    assert_int_equal(open->m.open.id.number, 1);
+    assert_int_equal(open->m.open.id.seen, 1);
+    answer_open(f, open);
+    fake_expect(f, MSG_TYPE_unlink, "nm1:1");
+    fake_free(f);
+}
+
 static int source_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
 {
     (void)arg;
@@ -407,6 +431,7 @@ int main(void)
         cmocka_unit_test(what_stays_open_is_told_and_closed),
         cmocka_unit_test(an_unlink_comes_behind_what_is_open),
         cmocka_unit_test(what_is_sent_again_waits_for_what_is_open),
+        cmocka_unit_test(what_waits_does_not_hold_up_the_next_session),
         cmocka_unit_test(a_put_waits_for_what_is_open),
         cmocka_unit_test(who_opens_while_a_put_is_on_its_way_reads_one_content),
         cmocka_unit_test(what_cannot_be_told_keeps_its_content),

@@ -422,6 +422,37 @@ static void a_server_without_space_says_so(void **state)
     stop(f);
 }
 
+static void unsettled(struct fixture *f, uint32_t server, uint32_t version)
+{
+    struct wire_chunk_id id = {.chunk = f->chunk, .version = version};
+    struct msg m = {.type = MSG_TYPE_heartbeat};
+
+    m.heartbeat = (struct msg_heartbeat){.server = server,
+                                         .incarnation = server * 10,
+                                         .capacity = 100 * GIB,
+                                         .used = GIB,
+                                         .unsettled = &id,
+                                         .n_unsettled = 1};
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+}
+
+/* A leader before this one stamped it, and could not log it. */
+static void a_version_that_was_never_logged_is_ended(void **state)
+{
+    struct fixture *f;
+
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    unsettled(f, f->chain[0], f->version - 1); /* of long ago */
+    for (int i = 0; i < 20; i++)
+        assert_false(told_now(f, f->chain[0])), moment(f);
+    unsettled(f, f->chain[0], f->version + 1);
+    assert_int_equal(told(f, f->chain[0]).kind, TASK_FENCE);
+    assert_int_equal(told(f, f->chain[1]).kind, TASK_FENCE);
+    stop(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -440,6 +471,7 @@ int main(void)
         cmocka_unit_test(a_lock_passes_on_when_its_holders_chunks_have_moved),
         cmocka_unit_test(a_fence_survives_its_leader),
         cmocka_unit_test(who_has_ended_is_told_no_version),
+        cmocka_unit_test(a_version_that_was_never_logged_is_ended),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

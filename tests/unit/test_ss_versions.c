@@ -48,6 +48,26 @@ static void a_version_ends_and_the_next_takes_writes(void **state)
     }
 }
 
+/* Who stamped this version may have been cut off before it was logged. Readers that are told to ask for the old one, and want what it
+ * may have had and this one has not, are the only ones that notice. */
+static void a_version_nobody_logged_is_told_of(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 3, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(fence(0).error, 0);
+    assert_int_equal(stamp(0, 1, SIZE, false), 0);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(read_all(0), 0);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(rig->unsettled, 0);
+    for (int i = 0; i < 3; i++)
+        assert_int_equal(rig_read(rig, 0, CHUNK, SIZE - 10, 20, back, NULL), DFS_ESTALE);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(rig->unsettled, 1);
+    assert_int_equal(rig->last_unsettled.chunk, CHUNK);
+    assert_int_equal(rig->last_unsettled.version, 2);
+}
+
 static void a_stamp_fits_exactly_or_is_refused(void **state)
 {
     (void)state;
@@ -368,6 +388,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(a_version_ends_and_the_next_takes_writes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_version_nobody_logged_is_told_of, setup, teardown),
         cmocka_unit_test_setup_teardown(a_stamp_fits_exactly_or_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_start_nothing_is_served_before_the_version_moved, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lapsed_lease_is_like_a_start, setup, teardown),

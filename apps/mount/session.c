@@ -180,16 +180,17 @@ static int listen_to_kernel(struct mount *m)
 
 bool session_start(struct mount *m)
 {
-    if (!open_session(m))
-        return false; /* libfuse has said why */
-    if (fuse_session_mount(m->se, m->opt.dir) == 0) {
-        int err = listen_to_kernel(m);
+    int err = 0;
+    if (open_session(m) && fuse_session_mount(m->se, m->opt.dir) == 0) {
+        err = listen_to_kernel(m);
         if (err == 0)
             return true;
-        say("%s: %s", m->opt.dir, strerror(-err));
         fuse_session_unmount(m->se);
     }
-    fuse_session_destroy(m->se);
+    /* libfuse has said why, as a rule */
+    say("%s: it cannot be mounted%s%s", m->opt.dir, err ? ": " : "", err ? strerror(-err) : "");
+    if (m->se)
+        fuse_session_destroy(m->se);
     m->se = NULL;
     return false;
 }

@@ -222,7 +222,8 @@ try() {
         on_mount 100 work "$M" >"$T/acked" 2>"$T/work.log" || status=$?
         [ $status = 0 ] || fail "$title: $(tail -n 1 "$T/work.log") (status $status; 124: it hangs)"
         if [ "$3" = once ] && lives; then
-            on_mount 100 probe "$M" 2>"$T/work.log" || { lives && fail "$title: afterwards, $(tail -n 1 "$T/work.log")"; }
+            # It may be the first of these that meets the call.
+            on_mount 100 probe "$M" 2>"$T/work.log" || on_mount 100 probe "$M" 2>"$T/work.log" || { lives && fail "$title: afterwards, $(tail -n 1 "$T/work.log")"; }
             served=$((served + 1))
         fi
     fi

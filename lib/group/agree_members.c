@@ -284,6 +284,8 @@ static void stamps_done(struct nm *nm, struct agreement *a, struct effects *fx)
 
         if (m->out && m->state != MEMBER_OK && agree_is_gone(nm, m->server))
             m->state = MEMBER_OK;
+        else if (m->state == MEMBER_IDLE && agree_is_gone(nm, m->server))
+            m->state = MEMBER_BAD; /* it was down before it could be asked */
         if (m->state == MEMBER_IDLE || m->state == MEMBER_ASKED)
             return;
         staying += !m->out;

@@ -62,6 +62,37 @@ static void nothing_written_leaves_a_hole(void **state)
     stop(f);
 }
 
+/* One says what it holds and is lost, before the last has said so: it is not waited for. */
+static void who_is_lost_after_its_fence_is_left_out(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    assert_int_equal(f->n_chain, 2);
+    uint32_t stays = f->chain[0], lost = f->chain[1];
+
+    close_file(f);
+    moment(f);
+    fenced(f, lost, 4, RESULT_STEADY);
+    f->silent[lost] = true;
+    for (int i = 0; i < 16; i++)
+        moment(f);
+    fenced(f, stays, 4, RESULT_STEADY);
+    stamped(f, stays, 4, 2, 0);
+    assert_true(chunk_info(f).open);
+    struct wire_task t = told(f, stays);
+    assert_int_equal(t.kind, TASK_FENCE);
+    tell(f, stays,
+         (struct wire_task_result){
+             .kind = TASK_FENCE, .version = 2, .sequence = 4, .length = LENGTH, .crc = CRC, .flags = RESULT_STEADY});
+    stamped(f, stays, 4, 3, 0);
+    assert_false(chunk_info(f).open);
+    assert_int_equal(chunk_info(f).version, 3);
+    assert_int_equal(copies(f), 1);
+    stop(f);
+}
+
 /* Three copies, one server is cut off: the writer goes on with two, once its lease is over. */
 static void a_lost_member_is_left_out_when_its_lease_is_over(void **state)
 {
@@ -461,6 +492,7 @@ int main(void)
         cmocka_unit_test(a_server_without_space_says_so),
         cmocka_unit_test(nothing_written_leaves_a_hole),
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
+        cmocka_unit_test(who_is_lost_after_its_fence_is_left_out),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
         cmocka_unit_test(a_member_with_a_gap_is_left_out),
         cmocka_unit_test(a_member_that_has_less_dies),

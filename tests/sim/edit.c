@@ -80,12 +80,15 @@ static void on_done(void *arg, int status, const struct dfs_result *r)
     sim_note(sim_of(e), e->client->name, "edited", (uint64_t)e->kind, (uint64_t)-status);
     sim_say(sim_of(e), e->client->name, "edit %d %s cells %u+%u -> %s %s", e->kind, e->file->path, e->first, e->n,
             status ? dfs_errname(status) : "ok", status && r ? r->error : "");
-    if (status && !gone && status != DFS_ENODATA && status != DFS_ENOSERVERS &&
-        w->strict) /* too few copies are left of it */
+    bool may_fail = gone || status == DFS_ENODATA || status == DFS_ENOSERVERS; /* too few copies are left of it */
+    e->was_cut |= work_was_cut(status, r);
+    if (status && w->strict && !may_fail && !(e->was_cut && status == DFS_EUNKNOWN))
         sim_fail(sim_of(e), "edit: operation %d on %s fails in a healthy cluster: %s", e->kind, e->file->path,
                  r ? r->error : dfs_errname(status));
-    if (e->kind == OP_OPEN && status == 0)
+    if (e->kind == OP_OPEN && status == 0) {
         e->handle = r->file;
+        e->was_cut = false;
+    }
     if (e->kind == OP_CLOSE || gone)
         e->handle = 0;
     if (e->kind == OP_PWRITE || e->kind == OP_TRUNCATE || e->kind == OP_PUNCH)

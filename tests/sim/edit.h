@@ -30,6 +30,7 @@ struct editor {
     uint32_t first, n, write[EDIT_CELLS]; /* cells; and their writes in the registers */
     uint64_t start;
     bool active;
+    bool was_cut; /* a write through this handle, by a truncate: calls that come later say so, too */
     uint32_t ops_left;
     uint8_t buf[EDIT_CELLS * EDIT_CELL];
     uint32_t got;

@@ -381,14 +381,22 @@ void work_close(struct work *w)
     free(w->tainted);
 }
 
+static bool is_undecided(int status, const struct dfs_result *r)
+{
+    return status == DFS_EUNKNOWN && r && strstr(r->error, "cannot be told");
+}
+
+bool work_was_cut(int status, const struct dfs_result *r)
+{
+    return is_undecided(status, r) && strstr(r->error, "shorter");
+}
+
 /* Not those whose time was over before anybody answered: there, nobody was asked long enough. */
 void work_count_write(struct work *w, int status, const struct dfs_result *r)
 {
     w->writes++;
-    bool asked = status == DFS_EUNKNOWN && r && strstr(r->error, "cannot be told");
-    bool cut = asked && strstr(r->error, "shorter");
-    w->cut += cut;
-    w->undecided += asked && !cut;
+    w->cut += work_was_cut(status, r);
+    w->undecided += is_undecided(status, r) && !work_was_cut(status, r);
 }
 
 bool work_done(const struct work *w)

@@ -77,6 +77,8 @@ void work_close(struct work *w);
 /* Every actor does so many operations. */
 void work_start(struct work *w, uint32_t ops);
 bool work_done(const struct work *w);
+/* It raced with a truncate, and nobody knows which of them came first: that may be in a healthy cluster, too. */
+bool work_was_cut(int status, const struct dfs_result *r);
 /* One more write in place has ended. */
 void work_count_write(struct work *w, int status, const struct dfs_result *r);
 

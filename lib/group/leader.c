@@ -230,7 +230,7 @@ static void on_heartbeat(struct nm *nm, const struct event *ev, struct effects *
     l->n_remove -= n;
     reply.heartbeat_reply.epoch = meta_epoch(nm->meta);
     reply.heartbeat_reply.lease_ms = (uint32_t)min_u64(nm->cfg.serve_lease / NS_PER_MS, UINT32_MAX);
-    reply.heartbeat_reply.remove = l->remove + l->n_remove;
+    reply.heartbeat_reply.remove = n > 0 ? l->remove + l->n_remove : NULL;
     reply.heartbeat_reply.n_remove = n;
     quarantine_ask(nm, l, &reply.heartbeat_reply);
     fx_reply(fx, ev->to, &reply, NULL);

@@ -398,15 +398,19 @@ void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effec
         submit(ss, r, fx);
 }
 
-/* Where there is data, not the data itself: who asks whether there is a hole needs to know of two runs at most. What is
- * being written may be said or not: it comes before or after this. */
-static void map_answer(const struct event *ev, const struct chunk *c, struct effects *fx)
+/* Where there is data, not the data itself: who asks whether there is a hole needs to know of two runs at most. While something is
+ * being written there, all of it is called data: another server may have shown it to readers already, who are not to be told of a
+ * hole afterwards. */
+static void map_answer(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     struct msg reply = {.type = MSG_TYPE_chunk_read_reply, .chunk_read_reply = {.length = chunk_length(c)}};
     struct wire_piece runs[2];
     uint32_t n = 0, to = m->offset + m->length;
-    for (uint32_t i = chunk_extent_at(c, m->offset); i < c->n; i++) {
+    bool moving = (c->flags & CHUNK_OPEN) && open_in_flight(ss, open_find(ss, c->id), m->offset, to);
+    if (moving)
+        runs[n++] = (struct wire_piece){.offset = m->offset, .length = m->length};
+    for (uint32_t i = chunk_extent_at(c, m->offset); !moving && i < c->n; i++) {
         struct extent e = chunk_extent(c, i);
         uint32_t from = (uint32_t)max_u64(e.off, m->offset), end = (uint32_t)min_u64(e.off + e.len, to);
         bool joins = n > 0 && runs[n - 1].offset + runs[n - 1].length == from;
@@ -468,7 +472,7 @@ void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
     else if (!open_served(ss, ev, c, fx))
         return;
     else if (m->flags & READ_MAP)
-        map_answer(ev, c, fx);
+        map_answer(ss, ev, c, fx);
     else
         read_start(ss, ev, c, fx);
 }

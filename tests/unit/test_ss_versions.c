@@ -132,6 +132,27 @@ static void a_lapsed_lease_is_like_a_start(void **state)
     assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, 10), 0);
 }
 
+/* The tail may have shown it already. */
+static void what_is_in_flight_is_no_hole(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    uint32_t request = rig_send_write(rig, 0, 2, CHUNK, 4 * SIZE, other, 4096, 0, 0);
+    rig_step(rig);
+    struct rig_mail held = rig->mail[--rig->n_mail];
+    rig_run(rig);
+    const struct rig_answer *a = rig_map(rig, 0, CHUNK, SIZE, 8 * SIZE);
+    assert_int_equal(a->status, 0);
+    assert_int_equal(a->n_runs, 1);
+    assert_int_equal(a->runs[0].offset, SIZE);
+    rig->mail[rig->n_mail++] = held;
+    rig_run(rig);
+    assert_int_equal(rig->answers[request].status, 0);
+    a = rig_map(rig, 0, CHUNK, SIZE, 8 * SIZE);
+    assert_int_equal(a->n_runs, 1);
+    assert_int_equal(a->runs[0].offset, 4 * SIZE);
+}
+
 /* B13: the tail shows what is durable there; whoever waits for it sends readers there. */
 static void a_range_in_flight_is_read_at_the_tail(void **state)
 {
@@ -392,6 +413,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_stamp_fits_exactly_or_is_refused, setup, teardown),
         cmocka_unit_test_setup_teardown(after_a_start_nothing_is_served_before_the_version_moved, setup, teardown),
         cmocka_unit_test_setup_teardown(a_lapsed_lease_is_like_a_start, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_in_flight_is_no_hole, setup, teardown),
         cmocka_unit_test_setup_teardown(a_range_in_flight_is_read_at_the_tail, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_damaged_on_its_way_down_is_unknown, setup, teardown),
         cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),

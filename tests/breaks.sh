@@ -29,22 +29,26 @@ copy() { # what has not changed keeps its time, so that little is built again
         rm -rf "${SOURCE:?}/$what"
         cp -a "$what" "$SOURCE"
     done
+    mkdir -p "$BUILD"
+    touch "$BUILD/broken"
     cmake -S "$SOURCE" -B "$BUILD" -G Ninja -DCMAKE_BUILD_TYPE=Debug >/dev/null
-    [ ! -e "$BUILD/broken" ] || mend # it was cut off
+    while read -r file; do # what was built of it may be newer, and broken
+        [ ! -e "$SOURCE/$file" ] || touch "$SOURCE/$file"
+    done <"$BUILD/broken"
 }
 build() { # build TARGET...: what went wrong is in build.log
     [ $# = 0 ] || cmake --build "$BUILD" -j "$JOBS" --target "$@" >"$BUILD/build.log" 2>&1
 }
-break_by() { # break_by PATCH: what it breaks is in $BUILD/broken
-    sed -n 's:^--- a/::p' "$1" >"$BUILD/broken"
+break_by() { # break_by PATCH: all that ever was is in $BUILD/broken
+    sed -n 's:^--- a/::p' "$1" >"$BUILD/breaking"
+    sort -u -o "$BUILD/broken" "$BUILD/broken" "$BUILD/breaking"
     (cd "$SOURCE" && patch -p1 -s -F2 --no-backup-if-mismatch <"$HERE/$1")
 }
 mend() { # newer than what was built of the broken ones
     while read -r file; do
         cp "$HERE/$file" "$SOURCE/$file"
         touch "$SOURCE/$file"
-    done <"$BUILD/broken"
-    rm "$BUILD/broken"
+    done <"$BUILD/breaking"
 }
 
 # --- a test ---

@@ -179,6 +179,7 @@ PY
 
 start_cluster 2
 mount_dfs "$T/good" -o attr_timeout=0,entry_timeout=0
+MOUNTS="$MOUNTS $M"
 
 on_mount() { timeout -k 1 "$1" python3 "$T/work.py" "$2" "$3"; }
 lives() { kill -0 $MOUNT 2>/dev/null; }

@@ -17,7 +17,7 @@
 /* On its way to one member; beyond, messages with entries are dropped. */
 #define QUEUE_BYTES_MAX (8u * 1024 * 1024)
 #define CALL_TIMEOUT NS_PER_SEC
-#define COUNT_MAX (1ULL << 48) /* of terms, of entries */
+#define COUNT_MAX (1ULL << 62) /* of terms, of entries: those after a backup was restored begin at the seconds of the clock times 2^24 */
 /* Without a word from a leader for so long, others hold an election. */
 #define ELECTION_MAX (600 * NS_PER_MS)
 #define ENTRIES_MAX 64u /* table.h */

@@ -367,7 +367,7 @@ static void test_a_term_beyond_all_counting_is_refused(void **state)
                                          .disrupt = 1};
     assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), DFS_EPROTO);
     m.peer_vote.term = 1;
-    m.peer_vote.last_index = (1ULL << 48) + 1;
+    m.peer_vote.last_index = (1ULL << 62) + 1;
     assert_int_equal(group_call(g, 2, &m, NS_PER_SEC), DFS_EPROTO);
     group_kill(g, 2);
     group_start(g, 2, false, false);

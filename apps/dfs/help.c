@@ -63,16 +63,21 @@ void verb_flags(const struct verb *v, struct options *o, struct flag out[VERB_FL
     out[n] = (struct flag){.name = NULL};
 }
 
+static void verb_line(const char *name, const char *args, const char *summary)
+{
+    printf("  %-9s %-25s %s\n", name, args, summary);
+}
+
 int help_all(void)
 {
     printf("Usage: dfs [--nm HOST:PORT[,...]] [-j] VERB ...\n\n");
     for (size_t i = 0; i < n_verbs; i++)
-        printf("  %-9s %-25s %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
-    printf("  %-9s %-25s %s\n", "mount", "[HOST:PORT][/FOLDER] DIR", "show a folder of the cluster at DIR");
-    printf("  %-9s %-25s %s\n", "umount", "DIR", "take it away from there");
-    printf("  %-9s %-25s %s\n", "up", "DIR", "run a whole cluster on this machine, for trying out");
-    printf("  %-9s %-25s %s\n", "help", "[VERB]", "show this, or more about a verb");
-    printf("  %-9s %-25s %s\n", "version", "", "show the version");
+        verb_line(verbs[i].name, verbs[i].args, verbs[i].summary);
+    verb_line("mount", "[HOST:PORT][/FOLDER] DIR", "show a folder of the cluster at DIR");
+    verb_line("umount", "DIR", "take it away from there");
+    verb_line("up", "DIR", "run a whole cluster on this machine, for trying out");
+    verb_line("help", "[VERB]", "show this, or more about a verb");
+    verb_line("version", "", "show the version");
     printf(
         "\n\"dfs VERB --help\" tells more. The NameServer is found by --nm, else by DFS_NM, else at 127.0.0.1:4610.\n");
     return 0;

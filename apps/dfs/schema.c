@@ -21,7 +21,7 @@ struct object {
     {"trash_files", "number", "in the trash"}, {"trash_bytes", "number", ""},                                          \
         {"reclaiming", "number", "files and directories removed for good, whose space is not yet given back"},         \
     {                                                                                                                  \
-        "reclaiming_bytes", "number", "theirs, and those of what was replaced"                                                                               \
+        "reclaiming_bytes", "number", "theirs, and those of what was replaced"                                         \
     }
 #define END                                                                                                            \
     {                                                                                                                  \

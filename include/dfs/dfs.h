@@ -103,7 +103,8 @@ struct dfs_status {
     uint64_t files, directories, symlinks, chunks, bytes;
     uint64_t reads_per_s, mutations_per_s; /* what the leader answered, over the last seconds */
     uint8_t goal;                          /* default goal in force */
-    struct dfs_totals trash, reclaiming;   /* in the trash; removed for good, its space not yet given back, with the bytes of what was replaced */
+    struct dfs_totals trash;      /* what is in it */
+    struct dfs_totals reclaiming; /* removed for good, its space not yet given back; bytes of what was replaced as well */
     const struct dfs_nameserver *nameservers;
     size_t n_nameservers;
     const struct dfs_server *servers;
@@ -133,7 +134,8 @@ struct dfs_recovery {
 
 struct dfs_statfs {
     uint64_t capacity, used, files, directories, chunks; /* raw bytes of all servers; counts */
-    struct dfs_totals trash, reclaiming; /* in the trash; removed for good, its space not yet given back, with the bytes of what was replaced */
+    struct dfs_totals trash;      /* what is in it */
+    struct dfs_totals reclaiming; /* removed for good, its space not yet given back; bytes of what was replaced as well */
 };
 
 struct dfs_xattr {

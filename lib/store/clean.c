@@ -59,8 +59,9 @@ static struct segment *pick_punch(struct ss *ss, const struct store *st)
     int64_t most = 0;
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
-        if (s && s->disk == st->number && punchable(st, s) > most) {
-            most = punchable(st, s);
+        int64_t gain = s && s->disk == st->number ? punchable(st, s) : 0;
+        if (gain > most) {
+            most = gain;
             best = s;
         }
     }
@@ -78,10 +79,10 @@ static struct segment *pick_compact(struct ss *ss, const struct store *st)
         struct segment *s = ss->segments[i];
         if (!usable(s) || s->disk != st->number) /* nor is what is dead there to be had by cleaning others */
             continue;
-        used += footprint(s);
+        uint64_t has = footprint(s), needs = needed(s), cost = needs * 100 / (has + 1); /* per cent that would be copied */
+        used += has;
         slack += SEGMENT_HEADER;
-        live += needed(s);
-        uint64_t cost = needed(s) * 100 / (footprint(s) + 1); /* per cent that would be copied */
+        live += needs;
         if (cost < best_cost && (in_pieces(s) || !punchable(st, s))) {
             best_cost = cost;
             best = s;
@@ -138,12 +139,18 @@ static void job_start(struct ss *ss, struct store *st, struct segment *s, enum c
     read_next(ss, st, j, fx);
 }
 
-static void job_read(struct ss *ss, struct store *st, struct clean *j, uint32_t len, struct effects *fx)
+/* What comes of it is told to the job by clean_event. */
+static struct disk_op *job_op(struct store *st, const struct clean *j, enum disk_kind kind, uint32_t what)
 {
     char name[DISK_NAME_MAX + 1];
-    (void)ss;
     segment_name(name, sizeof name, j->segment->header.id);
-    struct disk_op *op = ss_disk_op(st, DISK_READ, name, 1, token_make(TOKEN_CLEAN, st->number, CLEAN_READ | (uint32_t)j->kind << CLEAN_KIND));
+    return ss_disk_op(st, kind, name, kind == DISK_READ,
+                      token_make(TOKEN_CLEAN, st->number, what | (uint32_t)j->kind << CLEAN_KIND));
+}
+
+static void job_read(struct store *st, struct clean *j, uint32_t len, struct effects *fx)
+{
+    struct disk_op *op = job_op(st, j, DISK_READ, CLEAN_READ);
     op->offset = j->position;
     op->length = min_u64(len, j->segment->end - j->position);
     j->reading = true;
@@ -251,7 +258,6 @@ static void move_run(struct ss *ss, struct clean *j, const struct record *r, con
     ss->stores[w->disk].write_bytes += g.len;
     j->moves++;
     j->moving += g.len;
-    j->moved += g.len;
     append_queue(ss, w);
 }
 
@@ -381,7 +387,7 @@ static void read_next(struct ss *ss, struct store *st, struct clean *j, struct e
     bool walk = j->kind != CLEAN_PUNCH || j->segment->header.class == CLASS_LARGE;
     if (walk && j->position + RECORD_HEADER <= j->segment->end && !j->failed) {
         if (j->moving < CLEAN_MOVING)
-            job_read(ss, st, j, len, fx);
+            job_read(st, j, len, fx);
         return;
     }
     if (j->moves)
@@ -438,11 +444,9 @@ static void punch_end(struct ss *ss, struct store *st, struct clean *j)
 
 static void punch_some(struct store *st, struct clean *j, struct effects *fx)
 {
-    char name[DISK_NAME_MAX + 1];
-    segment_name(name, sizeof name, j->segment->header.id);
     while (j->holes_done < j->n_holes && j->punching < PUNCHES_AT_ONCE && !j->failed) {
         struct range g = j->holes[j->holes_done++];
-        struct disk_op *op = ss_disk_op(st, DISK_PUNCH, name, 0, token_make(TOKEN_CLEAN, st->number, CLEAN_HOLE | CLEAN_PUNCH << CLEAN_KIND));
+        struct disk_op *op = job_op(st, j, DISK_PUNCH, CLEAN_HOLE);
         op->offset = g.off;
         op->length = g.len;
         j->punching++;
@@ -469,11 +473,11 @@ static void on_punched(struct ss *ss, struct store *st, struct clean *j, const s
 void clean_event(struct ss *ss, const struct event *ev, struct effects *fx)
 {
     struct store *st = &ss->stores[token_a(ev->token)];
-    uint32_t what = token_b(ev->token);
-    struct clean *j = st->jobs[what >> CLEAN_KIND];
+    uint32_t what = token_b(ev->token) & ((1u << CLEAN_KIND) - 1);
+    struct clean *j = st->jobs[token_b(ev->token) >> CLEAN_KIND];
     if (what == CLEAN_TAIL)
         return; /* whatever came of it */
-    if (what == (CLEAN_HOLE | CLEAN_PUNCH << CLEAN_KIND))
+    if (what == CLEAN_HOLE)
         on_punched(ss, st, j, ev, fx);
     else
         on_window(ss, st, j, ev, fx);

@@ -94,7 +94,8 @@ enum token_kind {
     TOKEN_INVENTORY_SEND,
 };
 enum { TASKS_ASK, TASKS_TELL };
-enum { CLEAN_READ, CLEAN_HOLE, CLEAN_TAIL, CLEAN_KIND = 8 }; /* the job's kind from this bit on */
+enum { CLEAN_READ, CLEAN_HOLE, CLEAN_TAIL };
+#define CLEAN_KIND 8u /* in b of TOKEN_CLEAN: the job's kind from this bit on */
 static inline uint64_t token_make(enum token_kind kind, uint32_t a, uint32_t b)
 {
     return (uint64_t)kind << 56 | (uint64_t)(a & 0xffffff) << 32 | b;
@@ -164,7 +165,7 @@ struct grave {
 /* --- cleaning --- */
 
 #define CLEAN_WINDOW (1280u * 1024) /* more than the largest record takes */
-#define CLEAN_MOVING (4u * 1024 * 1024)  /* so much is on the way to its new place before the next is read */
+#define CLEAN_MOVING (4u * 1024 * 1024) /* so much is on the way to its new place before the next is read */
 #define CLEAN_PERIOD (100 * NS_PER_MS)
 #define CLEAN_WAIT 20u  /* periods after a job that failed */
 #define CLEAN_SLACK 12u /* a folder is compacted when more than 1/12 of what is live is dead as well */
@@ -194,7 +195,6 @@ struct clean { /* clean.c draws its states */
     struct runs runs;
     uint32_t moves;   /* under way */
     uint64_t moving;  /* their bytes */
-    uint64_t moved;   /* bytes, all in all */
     uint64_t *needed; /* chunks whose tombstones stand here and are needed, sorted */
     uint32_t n_needed;
     struct moved_tomb *tombs;

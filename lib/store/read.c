@@ -434,14 +434,14 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
-    bool beyond = m->version < c->version && m->offset + m->length > chunk_length(c);
-    if (beyond)
-        open_newer(ss, c);
-    if (beyond)
-        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
-    else if (m->version < c->version)
+    if (m->version < c->version && m->offset + m->length <= chunk_length(c))
         return true; /* as it was sealed */
-    else if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
+    if (m->version < c->version) {
+        open_newer(ss, c);
+        fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
+        return false;
+    }
+    if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
     else if ((c->flags & CHUNK_OPEN) && !(m->flags & READ_MAP) &&

@@ -15,7 +15,7 @@ client=$DFS_BIN/../tests/dfs-nth-client
 [ -x "$client" ] || fail "$client is not built"
 set -- ${NTH_ONLY:-}
 only_server=${1:-} only_scenario=${2:-} only_call=${3:-} only_n=${4:-} only_mode=${5:-}
-ended=0 served=0
+served=0
 
 # --- a NameServer and a StorageServer, one of which may be faulty ---
 
@@ -146,9 +146,7 @@ count() { # count SERVER SCENARIO: how often each call is made, to $T/seen, in t
     title="counting $*"
     begin_scenario "$2"
     faulty=$1
-    rules=""
-    for call in $calls; do rules="$rules${rules:+;}$(rule "$call" "$T/$1" n=1000000000)"; done
-    FAULT="LD_PRELOAD=$shim DFS_FAULT=$rules DFS_FAULT_SEEN=$T/seen"
+    FAULT="LD_PRELOAD=$shim DFS_FAULT=$(counting "$T/$1") DFS_FAULT_SEEN=$T/seen"
     run_both || fail "$title: the servers do not come up"
     grep -q ' 0 failed' "$T/client.log" || fail "$title: without faults, $(head -n 1 "$T/client.log")"
     stop ss
@@ -171,20 +169,7 @@ for victim in ${only_server:-nm ss}; do
     for scenario in ${only_scenario:-fresh again}; do
         count $victim $scenario
         cp "$T/seen" "$T/calls"
-        line=0
-        for call in $calls; do
-            line=$((line + 1))
-            [ "${only_call:-$call}" = $call ] || continue
-            n_calls=$(sed -n ${line}p "$T/calls")
-            runs_before=$runs ended_before=$ended
-            for n in ${only_n:-$(chosen "$n_calls")}; do
-                next_modes
-                for mode in ${only_mode:-$modes}; do
-                    try $victim $scenario $call $n $mode
-                done
-            done
-            say "$victim $scenario $call: $n_calls calls, $((runs - runs_before)) runs, in $((ended - ended_before)) a server ended"
-        done
+        each_call "$T/calls" "$victim $scenario " try "$victim" "$scenario"
     done
 done
 [ -n "$only_server" ] || [ $runs -ge 20 ] || fail "only $runs runs: are calls counted?"

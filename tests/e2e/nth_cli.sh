@@ -13,7 +13,6 @@ verbs="put get cat put-tree get-tree append mv"
 set -- ${NTH_ONLY:-}
 only_call=${2:-} only_n=${3:-} only_mode=${4:-}
 verbs=${1:-$verbs}
-failed=0
 L=$T/l # all that is local
 
 # --- a verb, before and after ---
@@ -117,35 +116,19 @@ try() {
     12[0-9] | 1[3-9]? | 2??) fail "$title: it ended with $status: $(cat "$T/verb.err")" ;;
     esac
     [ $status != 0 ] || return 0
-    failed=$((failed + 1))
+    ended=$((ended + 1))
     [ -s "$T/verb.err" ] || fail "$title: it ended with $status and said nothing"
     examine "$1" ""
 }
 
+sockets_once=yes
 for verb in $verbs; do
-    rules=""
-    for call in $calls; do rules="$rules${rules:+;}$(rule "$call" "$L" n=1000000000)"; done
     title="counting $verb"
     prepare "$verb"
-    run_verb "$verb" LD_PRELOAD="$shim" DFS_FAULT="$rules" DFS_FAULT_SEEN="$T/seen" || fail "$title: $(cat "$T/verb.err")"
+    run_verb "$verb" LD_PRELOAD="$shim" DFS_FAULT="$(counting "$L")" DFS_FAULT_SEEN="$T/seen" || fail "$title: $(cat "$T/verb.err")"
     status=0
     examine "$verb" done
-    line=0
-    for call in $calls; do
-        line=$((line + 1))
-        n_calls=$(sed -n ${line}p "$T/seen")
-        [ "${only_call:-$call}" = "$call" ] && [ "$n_calls" != 0 ] || continue
-        runs_before=$runs failed_before=$failed
-        for n in ${only_n:-$(chosen "$n_calls")}; do
-            next_modes
-            # Without a connection it tries for half a minute.
-            [ "$samples" != 1 ] || case $call in socket-*) modes=once ;; esac
-            for mode in ${only_mode:-$modes}; do
-                try "$verb" "$call" "$n" "$mode"
-            done
-        done
-        say "$verb $call: $n_calls calls, $((runs - runs_before)) runs, $((failed - failed_before)) of them failed"
-    done
+    each_call "$T/seen" "$verb " try "$verb"
 done
 [ -n "${NTH_ONLY:-}" ] || [ $runs -ge 20 ] || fail "only $runs runs: are calls counted?"
-pass "$runs runs, seed $seed, in $failed the command failed; what it said was true, no byte wrong, nothing hung"
+pass "$runs runs, seed $seed, in $ended the command failed; what it said was true, no byte wrong, nothing hung"

@@ -6,6 +6,8 @@
 #   chosen COUNT                     which calls of so many: $samples of them, at random
 #   next_modes                       $modes: once and for good, or in turns, where only one of a kind is tried
 #   $calls                           the kinds: calls on files, on connections, and for memory
+#   counting PATH                    rules that only count them, a line each in $DFS_FAULT_SEEN
+#   each_call SEEN TITLE TRY...      TRY CALL N MODE for the chosen ones of those counted in the file SEEN; says how many, behind TITLE
 #
 #   NTH_SAMPLES=N     that many of each kind of call, chosen at random, each both ways (1, one way; every one with $DFS_TEST_LONG)
 #   NTH_SEED=N        chooses the same ones again
@@ -15,7 +17,7 @@
 samples=${NTH_SAMPLES:-1} seed=${NTH_SEED:-$(date +%s)}
 [ -z "${DFS_TEST_LONG:-}" ] || samples=${NTH_SAMPLES:-1000000}
 modes="once for-good"
-runs=0
+runs=0 ended=0 # those in which what was to fail did not go on, or said so
 
 calls="open read write fsync fdatasync rename unlink fallocate socket-read socket-write malloc"
 if ldd "$DFS_BIN/dfs-nm" | grep -q asan; then
@@ -37,6 +39,12 @@ rule() {
     for option in "$@"; do printf ',%s' "$option"; done
 }
 
+counting() {
+    rules=""
+    for call in $calls; do rules="$rules${rules:+;}$(rule "$call" "$1" n=1000000000)"; done
+    echo "$rules"
+}
+
 chosen() {
     awk -v n="$1" -v k="$samples" -v seed="$seed$runs" 'BEGIN {
         srand(seed)
@@ -49,6 +57,26 @@ next_modes() {
     if [ "$samples" = 1 ]; then
         if [ "$modes" = once ]; then modes=for-good; else modes=once; fi
     fi
+}
+
+each_call() {
+    seen=$1 kinds=$2 line=0
+    shift 2
+    for call in $calls; do
+        line=$((line + 1))
+        n_calls=$(sed -n ${line}p "$seen")
+        [ "${only_call:-$call}" = "$call" ] && [ "$n_calls" != 0 ] || continue
+        runs_before=$runs ended_before=$ended
+        for n in ${only_n:-$(chosen "$n_calls")}; do
+            next_modes
+            # Without a connection for good, a client goes on trying for long.
+            [ "$samples" != 1 ] || [ -z "${sockets_once:-}" ] || case $call in socket-*) modes=once ;; esac
+            for mode in ${only_mode:-$modes}; do
+                "$@" "$call" "$n" "$mode"
+            done
+        done
+        say "$kinds$call: $n_calls calls, $((runs - runs_before)) runs, in $((ended - ended_before)) it failed"
+    done
 }
 
 options_of() { # options_of N MODE

@@ -16,7 +16,7 @@ set -- ${NTH_ONLY:-}
 only_call=${1:-} only_n=${2:-} only_mode=${3:-}
 M=$T/mnt
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:detect_leaks=0" # what is open when it ends is not freed
-ended=0 served=0
+served=0 sockets_once=yes
 
 # work DIR: prints what was acknowledged. verify DIR: reads that, and compares what is in DIR, another mount, with it.
 cat >"$T/work.py" <<'PY'
@@ -242,10 +242,8 @@ try() {
 }
 
 title=counting
-rules=""
-for call in $calls; do rules="$rules${rules:+;}$(rule "$call" /dev/fuse n=1000000000)"; done
 on_mount 30 setup "$T/good"
-mount_faulty LD_PRELOAD="$shim" DFS_FAULT="$rules" DFS_FAULT_SEEN="$T/seen"
+mount_faulty LD_PRELOAD="$shim" DFS_FAULT="$(counting /dev/fuse)" DFS_FAULT_SEEN="$T/seen"
 on_mount 30 work "$M" >"$T/acked" || fail "without faults"
 ! grep ' 0$' "$T/acked" || fail "without faults, something was refused"
 on_mount 30 probe "$M"
@@ -253,20 +251,5 @@ end_mount
 [ $status = 0 ] || fail "without faults it ended with $status"
 on_mount 30 verify "$T/good" <"$T/acked" || fail "without faults"
 
-line=0
-for call in $calls; do
-    line=$((line + 1))
-    n_calls=$(sed -n ${line}p "$T/seen")
-    [ "${only_call:-$call}" = "$call" ] && [ "$n_calls" != 0 ] || continue
-    runs_before=$runs ended_before=$ended
-    for n in ${only_n:-$(chosen "$n_calls")}; do
-        next_modes
-        # Without a connection each step of the workload waits for three seconds.
-        [ "$samples" != 1 ] || case $call in socket-*) modes=once ;; esac
-        for mode in ${only_mode:-$modes}; do
-            try "$call" "$n" "$mode"
-        done
-    done
-    say "$call: $n_calls calls, $((runs - runs_before)) runs, in $((ended - ended_before)) it ended"
-done
+each_call "$T/seen" "" try
 pass "$runs runs, seed $seed, in $served it served on, in $ended it ended; nothing acknowledged was lost, no byte wrong, nothing hung"

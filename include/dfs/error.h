@@ -50,7 +50,7 @@
     X(EREPLACED, 58, "replaced while being read", 1)                                                                   \
     X(ENOCHUNK, 59, "no such chunk here", 1)                                                                           \
     X(ECLOSING, 60, "shutting down", 1)                                                                                \
-    X(EINFLIGHT, 61, "being written: ask the last of the chain", 1)
+    X(EINFLIGHT, 61, "is being written, or was a moment ago: ask the first of the chain", 1)
 
 enum dfs_error {
 #define DFS_X(name, number, text, retry) DFS_##name = -(number),

@@ -61,6 +61,7 @@ struct get_read {
     uint32_t replica; /* asked now: position in the chain */
     uint32_t server;
     uint32_t tried;         /* bits of the chain */
+    bool being_written;     /* the last one asked cannot tell what is there */
     uint32_t gaps;          /* replicas that had nothing for a part of the range */
     bool holes_ok;          /* all of them agree: it is a hole */
     uint32_t crc;           /* of the range's bytes */

@@ -63,10 +63,15 @@ static uint32_t reluctance(const struct client *c, const struct wire_replica *r)
            (r->rank == REPLICA_BUSY ? 1u : 0);
 }
 
-/* The next replica to ask: not tried yet, and among those we want to ask most another one for each chunk. */
+/* The next replica to ask: not tried yet, and among those we want to ask most another one for each chunk. What is being written, or
+ * was a moment ago, the first of the chain knows. */
 static bool replica_pick(const struct get_read *r, const struct wire_chunk_loc *loc, uint32_t *out)
 {
     uint32_t least = UINT32_MAX;
+    if (r->being_written && !(r->tried & 1)) {
+        *out = 0;
+        return true;
+    }
     for (uint32_t i = 0; i < loc->n_replicas; i++) {
         uint32_t at = (r->get->spread + r->index + i) % loc->n_replicas;
         uint32_t how = reluctance(r->t.c, &loc->replicas[at]);
@@ -221,7 +226,8 @@ static void read_reply(struct task *t, const struct event *ev, struct effects *f
         read_split(r, fx);
         return;
     }
-    if (g->recent && err != DFS_ECORRUPT && !is_silence(err)) {
+    r->being_written = err == DFS_EINFLIGHT;
+    if (g->recent && err != DFS_ECORRUPT && err != DFS_EINFLIGHT && !is_silence(err)) {
         get_locate_again(g, r, fx);
         return;
     }

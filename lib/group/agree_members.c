@@ -87,13 +87,9 @@ static struct member *member_of(struct agreement *a, uint32_t server)
 
 /* --- sealing: who holds what --- */
 
-/* One that may lack something in the middle has all that was acknowledged, too, but not all that was read: any other goes
- * before it. */
 static bool goes_before(const struct member *m, const struct member *than)
 {
-    if (m->version != than->version)
-        return m->version > than->version;
-    return m->gap != than->gap ? than->gap : m->sequence > than->sequence;
+    return m->version != than->version ? m->version > than->version : m->sequence > than->sequence;
 }
 
 /* Histories of one version begin alike, and each holds all that was acknowledged: the longest wins (B11). */
@@ -342,7 +338,6 @@ static void fence_told(struct nm *nm, struct member *m, uint32_t from, const str
         m->length = r->length;
         m->crc = r->crc;
         m->steady = r->flags & RESULT_STEADY;
-        m->gap = r->flags & RESULT_GAP;
     } else if (err == DFS_ESTALE && r->version > m->version) {
         m->state = MEMBER_IDLE; /* stamped for a leader that did not live to log it */
         m->version = r->version;

@@ -35,8 +35,6 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
     struct open_chunk *o = open_find(ss, t->chunk);
     if (o)
         show_durable(ss, o);
-    if (o && o->unsure)
-        t->told |= RESULT_GAP;
     if (!c || c->flags & CHUNK_DELETING) {
         ss_task_end(ss, t, DFS_ENOCHUNK);
     } else if (ss->stores[c->disk].failed) {
@@ -161,7 +159,7 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool ope
     o->lapse = ss->lapses;
     o->steady = true;
     o->broken = o->cut_off = o->unsure = false;
-    o->n_failed = 0;
+    o->n_flights = 0;
     o->fenced = !open;
     for (uint32_t i = 0; i < o->n_recent; i++)
         o->recent[i].write = NULL; /* durable everywhere, whoever has still to answer for it */

@@ -143,6 +143,10 @@ static struct open_chunk *open_for_write(struct ss *ss, const struct event *ev, 
         fx_fail(fx, ev->to, DFS_EFBIG, "chunk %" PRIu64 " is in too many pieces", m->chunk);
         return NULL;
     }
+    if (o && o->n_flights == FLIGHTS_MAX && m->sequence == 0) {
+        fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u too many writes of that chunk are under way", ss->identity.server);
+        return NULL;
+    }
     struct store *st = o ? &ss->stores[o->disk] : c ? &ss->stores[c->disk] : NULL;
     uint32_t bytes = m->kind == WRITE_DATA ? m->length : 0;
     if (st && st->write_bytes + bytes > store_share(ss, INFLIGHT_WRITE_BYTES)) {
@@ -204,7 +208,7 @@ static bool answered_before(struct ss *ss, const struct event *ev, struct effect
 
 /* --- accepting --- */
 
-static void forward(struct write *w, const struct msg_chunk_write *m, struct effects *fx)
+static void forward(const struct open_chunk *o, struct write *w, const struct msg_chunk_write *m, struct effects *fx)
 {
     char addr[WIRE_ADDR_MAX + 1];
     struct msg next = {.type = MSG_TYPE_chunk_write, .chunk_write = *m};
@@ -214,6 +218,8 @@ static void forward(struct write *w, const struct msg_chunk_write *m, struct eff
         next.chunk_write.offset = w->record.offset;
         next.chunk_write.crcs = (struct str){(const char *)w->crcs, 4 * blocks_touched(w->record.offset, m->length)};
     }
+    if (o->head)
+        next.chunk_write.settled = open_settled_below(o);
     next.chunk_write.sequence = w->record.sequence;
     next.chunk_write.length = w->record.length;
     next.chunk_write.chain = m->chain + 1;
@@ -281,7 +287,8 @@ static void accept_write(struct ss *ss, const struct event *ev, struct open_chun
     o->seen = m->seen;
     r.copy = o->copy;
     r.sequence = o->sequence + 1ULL;
-    settle_length(o, &r, m->sequence == 0);
+    o->head = m->sequence == 0;
+    settle_length(o, &r, o->head);
     struct write *w = write_new(ss, o->disk, record_class(&r));
     w->crcs = crcs;
     w->payload = payload_ref(ev->payload);
@@ -294,8 +301,12 @@ static void accept_write(struct ss *ss, const struct event *ev, struct open_chun
     ss->stores[w->disk].write_bytes += record_payload(&r);
     open_note(ss, o, &w->record, w);
     w->down_done = m->n_chain == 0;
+    if (!o->head)
+        open_settled(o, m->settled);
+    if (r.flags & RECORD_OPEN && !(o->head && w->down_done))
+        open_flight(o, &r);
     if (!w->down_done)
-        forward(w, m, fx);
+        forward(o, w, m, fx);
     append_queue(ss, w);
 }
 
@@ -413,7 +424,7 @@ static void fail_up(struct ss *ss, struct write *w, int err, struct str text, st
             c->flags |= CHUNK_BROKEN;
     }
     if (o)
-        open_note_failed(o, &w->record);
+        open_failed(o, &w->record);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_fail(fx, w->to[i], err, "%.*s", STR_ARG(text));
     w->n_to = 0;
@@ -439,6 +450,8 @@ static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
     struct msg reply = {.type = MSG_TYPE_chunk_write_reply,
                         .chunk_write_reply = {.sequence = r->sequence, .offset = r->offset}};
     write_show(ss, w);
+    if (w->open && w->open->head)
+        open_landed(w->open, r);
     for (uint32_t i = 0; i < w->n_to; i++)
         fx_reply(fx, w->to[i], &reply, NULL);
     w->n_to = 0;

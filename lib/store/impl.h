@@ -50,7 +50,7 @@
 #define ORDERS_MAX 65536u
 #define RECENT_WRITERS 64u /* of a chunk, remembered in any case; … */
 #define RECENT_MAX 1024u   /* … and as long as they may be repeated */
-#define FAILED_MAX 64u     /* writes of a chunk that failed further down; of more, none of it is read */
+#define FLIGHTS_MAX 4096u  /* writes of a chunk that are not known to be durable everywhere */
 #define OPEN_CHUNKS_MAX 4096u
 #define WRITE_WAITERS 4u
 #define NOTES_MAX 100u
@@ -446,14 +446,20 @@ bool chunk_holds(struct ss *ss, const struct chunk *c, uint32_t version);
 bool open_current(const struct ss *ss, const struct open_chunk *o);
 /* It may be read: no other version can have begun without this copy. */
 bool open_readable(const struct ss *ss, const struct open_chunk *o);
-/* This range is not read before the next version has begun. */
-void open_note_failed(struct open_chunk *o, const struct record *r);
+/* A write that may not become visible before it is durable on every member (CONSISTENCY B13). */
+void open_flight(struct open_chunk *o, const struct record *r);
+/* It is, as the head knows first; or it failed somewhere: then its range is not read before the next version has begun. */
+void open_landed(struct open_chunk *o, const struct record *r);
+void open_failed(struct open_chunk *o, const struct record *r);
+/* All below this sequence are. */
+void open_settled(struct open_chunk *o, uint32_t sequence);
+uint32_t open_settled_below(const struct open_chunk *o);
 void open_lapse(struct ss *ss); /* no lease, or just started: what is open is not served before its version has moved */
 /* This copy may be of a version that a NameServer stamped and never logged, which nobody but readers may ever notice. */
 void open_newer(struct ss *ss, const struct chunk *c);
 uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
-/* Whether a write over this range may be seen further down and not here. */
-bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to);
+/* Whether it cannot be told here which bytes of this range are to be seen. */
+bool open_in_flight(const struct open_chunk *o, uint32_t from, uint32_t to);
 
 /* The folder with most free space that takes writes; the error if there is none. */
 int store_pick(struct ss *ss, uint64_t now, struct store **out) MUST_USE;

@@ -28,7 +28,7 @@ void open_forget(struct ss *ss, struct open_chunk *o)
     list_remove(&o->lru);
     ss->n_open--;
     free(o->recent);
-    free(o->failed);
+    free(o->flights);
     free(o);
 }
 
@@ -327,7 +327,7 @@ void open_take_writers(struct ss *ss, const struct chunk *c, const struct wire_w
     o->disk = c->disk;
     o->steady = false;
     o->fenced = true;
-    o->n_failed = 0;
+    o->n_flights = 0;
     o->forgot = forgot;
     o->seen = 0;
     for (uint32_t i = 0; i < n; i++)
@@ -356,17 +356,71 @@ bool open_readable(const struct ss *ss, const struct open_chunk *o)
     return o && o->steady && !o->cut_off && !o->unsure && o->lapse == ss->lapses;
 }
 
-void open_note_failed(struct open_chunk *o, const struct record *r)
+/* --- writes in flight --- */
+
+void open_flight(struct open_chunk *o, const struct record *r)
 {
     const struct extent e = record_extent(r, 0);
-    if (o->n_failed == FAILED_MAX) {
+    if (o->n_flights == FLIGHTS_MAX) { /* a head takes no more; this one does not tell, being of an older version, say */
         o->unsure = true;
         return;
     }
-    if ((o->n_failed & (o->n_failed - 1)) == 0)
-        o->failed = xrealloc(o->failed, o->n_failed ? o->n_failed * 2 : 1, sizeof *o->failed);
-    o->failed[o->n_failed++] = (struct span){e.rec_off, e.rec_off + e.rec_len};
+    if (o->n_flights == o->cap_flights) {
+        o->cap_flights = o->cap_flights ? 2 * o->cap_flights : 4;
+        o->flights = xrealloc(o->flights, o->cap_flights, sizeof *o->flights);
+    }
+    o->flights[o->n_flights++] = (struct flight){e.rec_off, e.rec_off + e.rec_len, (uint32_t)r->sequence, false};
 }
+
+static struct flight *flight_of(struct open_chunk *o, const struct record *r)
+{
+    for (uint32_t i = 0; i < o->n_flights && o->version == r->version; i++)
+        if (o->flights[i].sequence == r->sequence)
+            return &o->flights[i];
+    return NULL;
+}
+
+void open_landed(struct open_chunk *o, const struct record *r)
+{
+    struct flight *f = flight_of(o, r);
+    if (f)
+        memmove(f, f + 1, (size_t)(o->flights + --o->n_flights - f) * sizeof *f);
+}
+
+void open_failed(struct open_chunk *o, const struct record *r)
+{
+    struct flight *f = flight_of(o, r);
+    if (f)
+        f->failed = true;
+}
+
+void open_settled(struct open_chunk *o, uint32_t sequence)
+{
+    uint32_t n = 0;
+    while (n < o->n_flights && o->flights[n].sequence < sequence)
+        n++;
+    o->n_flights -= n;
+    if (n)
+        memmove(o->flights, o->flights + n, o->n_flights * sizeof *o->flights);
+}
+
+uint32_t open_settled_below(const struct open_chunk *o)
+{
+    return o->n_flights ? o->flights[0].sequence : o->sequence;
+}
+
+bool open_in_flight(const struct open_chunk *o, uint32_t from, uint32_t to)
+{
+    for (uint32_t i = 0; o && i < o->n_flights; i++) {
+        const struct flight *f = &o->flights[i];
+        /* at the head what was there before is still right: no member shows the write before the head does */
+        if ((!o->head || o->fenced || f->failed) && f->from < to && from < f->to)
+            return true;
+    }
+    return false;
+}
+
+/* --- what is not served until its version has moved --- */
 
 void open_lapse(struct ss *ss)
 {
@@ -403,22 +457,6 @@ uint32_t open_unsettled(struct ss *ss)
     }
     ss->n_unsettled = kept;
     return kept < UNSETTLED_PAGE ? kept : UNSETTLED_PAGE;
-}
-
-bool open_in_flight(const struct ss *ss, const struct open_chunk *o, uint32_t from, uint32_t to)
-{
-    for (uint32_t i = 0; o && i < o->n_failed; i++)
-        if (o->failed[i].from < to && from < o->failed[i].to)
-            return true;
-    for (uint32_t i = 0; o && o->inflight && i < ss->writes.n; i++) {
-        const struct write *w = ss->writes.v[i];
-        if (!w || w->open != o || !w->next_server) /* the tail's show when they are durable there, and nowhere before */
-            continue;
-        const struct extent e = record_extent(&w->record, 0);
-        if (e.rec_off < to && from < e.rec_off + e.rec_len)
-            return true;
-    }
-    return false;
 }
 
 void open_close(struct ss *ss)

@@ -15,8 +15,9 @@ struct recent { /* a writer's request on an open chunk */
     uint8_t kind;        /* enum record_kind */
 };
 
-struct span {
-    uint32_t from, to;
+struct flight { /* a write that is not known to be durable on every member */
+    uint32_t from, to, sequence;
+    bool failed; /* the next version may hold it, or not */
 };
 
 struct told { /* found at a start: the last table of writers */
@@ -42,8 +43,9 @@ struct open_chunk { /* a chunk written not long ago */
     bool fenced;           /* takes no more writes in this version … */
     bool cut_off;          /* … nor reads: others go on without this copy */
     bool unsure;           /* what is here of writes that failed, and where, is not known */
-    struct span *failed;   /* owned; of those that failed further down: the next version may hold them, or not */
-    uint32_t n_failed;
+    bool head;             /* of the chain: it is told first which writes are durable everywhere */
+    struct flight *flights; /* owned; of this version, by sequence */
+    uint32_t n_flights, cap_flights;
     struct recent *recent; /* owned; what has no session is free */
     uint32_t n_recent, next_recent;
     struct told told;        /* until all records were noted */

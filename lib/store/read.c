@@ -398,19 +398,14 @@ void read_own(struct ss *ss, const struct chunk *c, struct part *p, struct effec
         submit(ss, r, fx);
 }
 
-/* Where there is data, not the data itself: who asks whether there is a hole needs to know of two runs at most. While something is
- * being written there, all of it is called data: another server may have shown it to readers already, who are not to be told of a
- * hole afterwards. */
-static void map_answer(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
+/* Where there is data, not the data itself: who asks whether there is a hole needs to know of two runs at most. */
+static void map_answer(const struct event *ev, const struct chunk *c, struct effects *fx)
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     struct msg reply = {.type = MSG_TYPE_chunk_read_reply, .chunk_read_reply = {.length = chunk_length(c)}};
     struct wire_piece runs[2];
     uint32_t n = 0, to = m->offset + m->length;
-    bool moving = (c->flags & CHUNK_OPEN) && open_in_flight(ss, open_find(ss, c->id), m->offset, to);
-    if (moving)
-        runs[n++] = (struct wire_piece){.offset = m->offset, .length = m->length};
-    for (uint32_t i = chunk_extent_at(c, m->offset); !moving && i < c->n; i++) {
+    for (uint32_t i = chunk_extent_at(c, m->offset); i < c->n; i++) {
         struct extent e = chunk_extent(c, i);
         uint32_t from = (uint32_t)max_u64(e.off, m->offset), end = (uint32_t)min_u64(e.off + e.len, to);
         bool joins = n > 0 && runs[n - 1].offset + runs[n - 1].length == from;
@@ -428,8 +423,8 @@ static void map_answer(struct ss *ss, const struct event *ev, const struct chunk
     fx_reply(fx, ev->to, &reply, NULL);
 }
 
-/* A chunk that takes writes is read only while all its writers are known, and not where one of them is under way
- * (CONSISTENCY B11, B13; the rule for ranges in flight is CRAQ's). False: answered. */
+/* A chunk that takes writes is read only while all its writers are known, and not where one of them may have been shown by the
+ * head, or not (CONSISTENCY B11, B13): who asks goes to the head then, as in CRAQ to the tail. False: answered. */
 static bool open_served(struct ss *ss, const struct event *ev, const struct chunk *c, struct effects *fx)
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
@@ -444,8 +439,7 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
     if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
-    else if ((c->flags & CHUNK_OPEN) && !(m->flags & READ_MAP) &&
-             open_in_flight(ss, o, m->offset, m->offset + m->length))
+    else if ((c->flags & CHUNK_OPEN) && open_in_flight(o, m->offset, m->offset + m->length))
         fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " is being written there", ss->identity.server,
                 c->id);
     else
@@ -472,7 +466,7 @@ void read_request(struct ss *ss, const struct event *ev, struct effects *fx)
     else if (!open_served(ss, ev, c, fx))
         return;
     else if (m->flags & READ_MAP)
-        map_answer(ss, ev, c, fx);
+        map_answer(ev, c, fx);
     else
         read_start(ss, ev, c, fx);
 }

@@ -26,7 +26,8 @@
     F(u32, floor)         /* … and where the record begins at the earliest */                                          \
     F(u32, first)         /* version in which a try of this may have been taken before; 0: none was */                 \
     F(later, minor_1)                                                                                                  \
-    F(u32, after) /* a sequence of that version whose answer was here when that try was sent: it comes later; 0: none */
+    F(u32, after)   /* a sequence of that version whose answer was here when that try was sent: it comes later; 0: none */ \
+    F(u32, settled) /* down the chain: the writes of this version below this sequence are durable on every member */
 #define MSG_chunk_write_reply(F, R, L)                                                                                 \
     F(u64, sequence)                                                                                                   \
     F(u32, offset) /* where it was written */

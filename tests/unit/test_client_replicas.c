@@ -84,6 +84,44 @@ static void busy_and_silent_replicas_are_left_alone(void **state)
     assert_true(silent[0] == 0 && silent[1] > 0 && silent[2] == 0);
 }
 
+/* A server that cannot tell what of a chunk being written is to be seen sends its readers to the head of the chain, which can (B13);
+ * the NameServer is not asked again. */
+static void what_is_being_written_the_head_is_asked_for(void **state)
+{
+    (void)state;
+    struct fake *f = fake_new();
+    uint32_t sent_on = 0;
+    f->goal = 3;
+    fake_start(f, (struct client_request){.kind = OP_PUT, .path = "/f", .source = {.read = bytes_read}});
+    fake_run(f);
+    f->map[0].open = 1;
+    char head[8];
+    snprintf(head, sizeof head, "ss%u", f->map[0].replicas[0].server);
+    for (int round = 0; round < 32; round++) {
+        bool located = false, again = false;
+        f->ended = 0;
+        fake_start(
+            f, (struct client_request){.kind = OP_GET, .path = "/f", .length = 4096, .sink = {.write = bytes_write}});
+        while (!f->ended) {
+            struct fake_call *k = fake_next(f);
+            assert_non_null(k);
+            bool reads = k->m.type == MSG_TYPE_chunk_read, at_head = reads && memcmp(k->addr, head, strlen(head)) == 0;
+            assert_false(located && !reads);
+            located = true;
+            assert_true(at_head || !again);
+            again = reads && !at_head;
+            sent_on += again;
+            if (again)
+                fake_refuse(f, k, DFS_EINFLIGHT, "being written", "");
+            else
+                fake_answer(f, k);
+        }
+        assert_int_equal(f->status, 0);
+    }
+    assert_true(sent_on > 0);
+    fake_free(f);
+}
+
 /* A chunk that is written in place is on its servers from the moment it is in the map. Where none of them has it any more (each
  * was replaced by an empty one, say), it is lost: it was not a hole, which reads as zeros. */
 static void read_what_nobody_has(uint32_t n_replicas, const char *from)
@@ -190,6 +228,7 @@ int main(void)
         cmocka_unit_test(reads_are_spread_over_replicas_that_are_alike),
         cmocka_unit_test(the_replica_on_this_machine_is_asked),
         cmocka_unit_test(busy_and_silent_replicas_are_left_alone),
+        cmocka_unit_test(what_is_being_written_the_head_is_asked_for),
         cmocka_unit_test(a_chunk_that_nobody_has_is_no_hole),
         cmocka_unit_test(what_was_not_written_before_the_seal_is_a_hole),
     };

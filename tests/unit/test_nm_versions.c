@@ -153,20 +153,6 @@ static void a_member_that_has_less_is_left_out(void **state)
     stop(f);
 }
 
-/* One that found no space for a write in between is not taken for the whole, however long it is. */
-static void a_member_with_a_gap_is_left_out(void **state)
-{
-    struct fixture *f;
-    (void)state;
-    start_closed(&f, 2);
-    fenced(f, f->chain[0], 6, RESULT_STEADY | RESULT_GAP);
-    fenced(f, f->chain[1], 5, RESULT_STEADY);
-    stamped(f, f->chain[1], 5, 2, 0);
-    cut_off(f, f->chain[0]);
-    assert_int_equal(copies(f), 1);
-    stop(f);
-}
-
 /* … or gone: then its lease is over. */
 static void a_member_that_has_less_dies(void **state)
 {
@@ -494,7 +480,6 @@ int main(void)
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
         cmocka_unit_test(who_is_lost_after_its_fence_is_left_out),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
-        cmocka_unit_test(a_member_with_a_gap_is_left_out),
         cmocka_unit_test(a_member_that_has_less_dies),
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
         cmocka_unit_test(a_lost_member_may_be_given_up),

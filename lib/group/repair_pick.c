@@ -285,8 +285,9 @@ static enum picked pick_surplus(struct nm *nm, const struct meta_chunk_info *c, 
 
     if (id == 0)
         return PICK_NONE;
-    for (uint32_t i = 0; i < rest.n; i++) /* a bad copy does not count */
-        if (bad_known(nm, c->chunk, rest.servers[i]) && rest.servers[i] != id)
+    for (uint32_t i = 0; i < rest.n; i++) /* a bad copy does not count, nor one on a server that may be down already */
+        if (rest.servers[i] != id && state_of(nm, rest.servers[i]) == SERVER_UP &&
+            (bad_known(nm, c->chunk, rest.servers[i]) || !seat_at(nm, rest.servers[i])->source))
             rest.live--;
     if (state_of(nm, id) == SERVER_UP ? rest.live <= p->goal : rest.live < p->goal)
         return PICK_NONE;

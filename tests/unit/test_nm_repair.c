@@ -371,6 +371,27 @@ static void a_server_is_drained_until_it_may_go(void **state)
     assert_int_equal(set_server(1, SERVER_REMOVE), 0);
 }
 
+/* It is not known to be down yet; what it held may be gone with it. */
+static void a_copy_on_a_silent_server_lets_no_other_go(void **state)
+{
+    cluster_open(k, *state, 2);
+    for (uint32_t i = 0; i < 20; i++)
+        cluster_file(k);
+    cluster_pass(k, NS_PER_SEC);
+    k->fakes[1].up = false;
+    while (!leader_suspects(k->r->nm, live_get(k->r->nm, 1)))
+        cluster_pass(k, NS_PER_SEC / 10);
+    assert_int_equal(meta_server_by_id(nm_meta(k->r->nm), 1)->state, SERVER_UP);
+    assert_int_equal(set_server(2, SERVER_DRAIN), 0);
+    cluster_pass(k, 10 * NS_PER_SEC);
+    assert_int_equal(k->fakes[2].n, 20);
+    assert_int_equal(meta_server_by_id(nm_meta(k->r->nm), 2)->state, SERVER_DRAINING);
+    fake_start(k, 1);
+    cluster_pass(k, 10 * NS_PER_SEC);
+    assert_int_equal(k->fakes[2].n, 0);
+    assert_int_equal(meta_server_by_id(nm_meta(k->r->nm), 2)->state, SERVER_DRAINED);
+}
+
 static void a_removed_server_has_nothing_left_to_do(void **state)
 {
     struct tasks *tasks;
@@ -480,6 +501,7 @@ int main(void)
         T(an_old_copy_is_never_taken_for_the_new_one),
         T(a_second_server_brings_the_second_copy),
         T(a_server_is_drained_until_it_may_go),
+        T(a_copy_on_a_silent_server_lets_no_other_go),
         T(a_removed_server_has_nothing_left_to_do),
         T(copies_go_to_other_racks),
         T(a_failed_copy_is_tried_again_elsewhere_in_time),

@@ -36,15 +36,15 @@ static void take_out(struct cluster *c)
 {
     sim_note(c->sim, "adm", "taken out", c->admin.server, c->admin.at);
     c->removed++;
-    if (c->admin.at < CLUSTER_SERVERS)
+    if (c->admin.at < c->n_servers)
         loss_replace(cluster_ss(c, c->admin.at), sim_below(c->sim, c->swarm.downtime));
     go_to(c, ADMIN_IDLE, 0);
 }
 
 void admin_lost(struct cluster *c, const struct node *n)
 {
-    if (n == cluster_ss(c, c->admin.at % CLUSTER_SERVERS))
-        c->admin.at = CLUSTER_SERVERS;
+    if (n == cluster_ss(c, c->admin.at % c->n_servers))
+        c->admin.at = c->n_servers;
 }
 
 static void look(struct cluster *c, const struct dfs_result *r)
@@ -54,7 +54,7 @@ static void look(struct cluster *c, const struct dfs_result *r)
         take_out(c); /* the answer to an earlier removal was lost */
     else if ((c->quiet || sim_chance(c->sim, 30)) && c->sim->now >= c->admin.unsure_until)
         go_to(c, ADMIN_UNDRAIN, 0);
-    else if (strcmp(state, "drained") == 0 || sim_chance(c->sim, 100))
+    else if (strcmp(state, "drained") == 0 || (!c->quiet && sim_chance(c->sim, 100))) /* too early: refused */
         go_to(c, ADMIN_REMOVE, 0);
     else
         go_to(c, ADMIN_WATCH, LOOK_EVERY);
@@ -112,10 +112,10 @@ static void on_step(void *arg, uint64_t unused, uint64_t unused2)
 
 void admin_strike(struct cluster *c)
 {
-    uint32_t at = (uint32_t)sim_below(c->sim, CLUSTER_SERVERS);
+    uint32_t at = (uint32_t)sim_below(c->sim, c->n_servers);
     struct node *n = cluster_ss(c, at);
-    if (c->admin.state != ADMIN_IDLE || !n->up || !ss_registered(n->ss))
-        return;
+    if (c->admin.state != ADMIN_IDLE || !n->up || !ss_registered(n->ss) || loss_unnoticed(c))
+        return; /* what was lost a moment ago is believed to be there, and would let the last copy go */
     const struct node *leader = cluster_nm(c);
     if (c->swarm.calm && (!leader->nm || meta_servers_staying(nm_meta(leader->nm)) < 3))
         return; /* where one server stays, one copy is the goal */

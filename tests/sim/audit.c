@@ -53,6 +53,7 @@ static bool stored_is(struct work *w, struct call *c, const struct tree *t, cons
                                    : e->type == DFS_DIRECTORY ? OP_READDIR
                                                               : OP_STAT;
         int status = call_wait(w, c, kind, all->v[i].path);
+        w->audited++;
         if (tree_says(t, c))
             continue;
         if (complain)
@@ -86,6 +87,7 @@ void audit_files(struct work *w)
         audit_tainted(w, c, &w->tainted[i]);
     for (uint32_t i = 0; i < WORK_SHARED && !sim_of(w)->failed; i++) {
         int status = call_wait(w, c, OP_GET, w->shared[i].path);
+        w->audited++;
         const void *p = status == 0 ? (c->got.p ? c->got.p : (const uint8_t *)"") : NULL;
         if ((status && status != DFS_ENOENT) || !reg_read(&w->shared[i], c->start, sim_of(w)->now, p, c->got.len))
             sim_fail(sim_of(w), "audit of %s: %s is not what can be there", c->op.path,
@@ -143,8 +145,9 @@ static void mix_bytes(struct walk *k, const void *p, size_t len)
 
 static struct holding *holding_of(struct walk *k, uint32_t server)
 {
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++) {
-        struct node *n = cluster_ss(k->w->cluster, i);
+    struct cluster *c = k->w->cluster;
+    for (uint32_t i = 0; i < c->n_servers; i++) {
+        struct node *n = cluster_ss(c, i);
         if (n->ss && ss_id(n->ss) == server)
             return &k->holdings[i];
     }
@@ -217,7 +220,7 @@ static void walk_directory(struct walk *k, const char *path)
 
 static void holdings_take(struct cluster *c, struct holding *h)
 {
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++) {
+    for (uint32_t i = 0; i < c->n_servers; i++) {
         h[i].n = 0;
         ss_each_chunk(cluster_ss(c, i)->ss, on_chunk, &h[i]);
     }
@@ -267,7 +270,7 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     struct meta_placement p;
     if (i->removed || i->open || !meta_placement_get(g->meta, i->placement, &p))
         return true;
-    if (p.live != min_u64(p.goal, CLUSTER_SERVERS) || p.n != p.live) {
+    if (p.live != min_u64(p.goal, g->c->n_servers) || p.n != p.live) {
         snprintf(g->why, sizeof g->why, "chunk %" PRIx64 " has %u copies on %u servers, goal %u", i->chunk, p.live, p.n,
                  p.goal);
         g->restored = false;
@@ -275,7 +278,7 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     for (uint32_t s = 0; s < p.n && g->restored; s++) {
         const struct held *held = NULL;
         uint32_t at = 0;
-        for (uint32_t k = 0; k < CLUSTER_SERVERS; k++)
+        for (uint32_t k = 0; k < g->c->n_servers; k++)
             if (ss_id(cluster_ss(g->c, k)->ss) == p.servers[s])
                 held = held_find(&g->holdings[at = k], i->chunk);
         bool fits = held && held->length == i->length; /* what began a version that was never logged holds the same */
@@ -354,27 +357,34 @@ static bool orphan_free(struct work *w)
     if (!cluster_whole(c))
         return false;
     holdings_take(c, h);
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+    for (uint32_t i = 0; i < c->n_servers; i++)
         for (uint32_t k = 0; k < h[i].n && !found; k++)
             found = !meta_knows_chunk(nm_meta(cluster_nm(c)->nm), h[i].v[k].chunk);
     holdings_free(h);
     return !found;
 }
 
-void audit_orphans(struct work *w)
+static bool orphans_go(struct work *w, uint64_t limit)
 {
     struct sim *s = sim_of(w);
-    for (uint64_t end = s->now + GRANTS_OVER; s->now < end && sim_step(s);)
-        ;
-    for (uint32_t i = 0; i < CLUSTER_SERVERS;
-         i++) /* a server reports what it holds when it starts, and every 10 minutes */
-        node_crash(cluster_ss(w->cluster, i), false, 0);
-    uint64_t end = s->now + 60 * NS_PER_SEC;
-    while (!orphan_free(w) && s->now < end)
+    for (uint64_t end = s->now + limit; !orphan_free(w);) {
+        if (s->now >= end || s->failed)
+            return false;
         for (uint64_t next = s->now + NS_PER_SEC; s->now < next && sim_step(s);)
             ;
-    if (!s->failed && !orphan_free(w))
-        sim_fail(s, "chunks that no file maps are still there long after their grants ended");
+    }
+    return true;
+}
+
+void audit_orphans(struct work *w)
+{
+    if (orphans_go(w, GRANTS_OVER))
+        return;
+    for (uint32_t i = 0; i < w->cluster->n_servers;
+         i++) /* that reports what it holds when it starts, and every 10 minutes */
+        node_crash(cluster_ss(w->cluster, i), false, 0);
+    if (!orphans_go(w, 60 * NS_PER_SEC))
+        sim_fail(sim_of(w), "chunks that no file maps are still there long after their grants ended");
 }
 
 /* --- restart --- */
@@ -386,7 +396,7 @@ void audit_restart(struct work *w)
     struct cluster *c = w->cluster;
     uint64_t before = walk_all(w, NULL);
     cluster_check_states(c);
-    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
+    for (uint32_t i = 0; i < cluster_no_clients(c); i++)
         node_crash(&c->nodes[i], true, 0);
     if (!run_until(w, whole, 60 * NS_PER_SEC, "the restarted cluster"))
         return;

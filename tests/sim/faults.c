@@ -36,7 +36,7 @@ static void fault_partition(struct cluster *c)
     sim_note(c->sim, c->nodes[victim].name, "partition", until, in * 2 + out);
 }
 
-static void fault_crash_ss(struct cluster *c) { crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS))); }
+static void fault_crash_ss(struct cluster *c) { crash(c, cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers))); }
 
 static void fault_crash_client(struct cluster *c)
 {
@@ -47,7 +47,7 @@ static void fault_crash_client(struct cluster *c)
 static void fault_crash_all(struct cluster *c)
 {
     bool power = draw_power(c);
-    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
+    for (uint32_t i = 0; i < cluster_no_clients(c); i++)
         node_crash(&c->nodes[i], power, sim_below(c->sim, c->swarm.downtime));
 }
 
@@ -72,7 +72,7 @@ static void fault_alter(struct cluster *c) { net_alter(&c->net); }
 static void fault_disk_error(struct cluster *c)
 {
     static const enum disk_kind kinds[] = {DISK_WRITE, DISK_FLUSH, DISK_READ, DISK_CREATE};
-    struct node *n = &c->nodes[sim_below(c->sim, cluster_n_servers(c))];
+    struct node *n = &c->nodes[sim_below(c->sim, cluster_no_clients(c))];
     enum disk_kind kind = kinds[sim_below(c->sim, ARRAY_LEN(kinds))];
     if (!n->up)
         return;
@@ -88,14 +88,14 @@ static void fault_disk_full(struct cluster *c)
 {
     uint64_t ns = 1 + sim_below(c->sim, 10 * NS_PER_SEC);
     if (sim_chance(c->sim, 300)) {
-        for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+        for (uint32_t i = 0; i < c->n_servers; i++)
             node_fill(cluster_ss(c, i), ns);
         return;
     }
-    node_fill(sim_chance(c->sim, 400) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, cluster_n_servers(c))], ns);
+    node_fill(sim_chance(c->sim, 400) ? cluster_nm(c) : &c->nodes[sim_below(c->sim, cluster_no_clients(c))], ns);
 }
 
-static void fault_clock(struct cluster *c) { node_set_clock(&c->nodes[sim_below(c->sim, cluster_n_servers(c))]); }
+static void fault_clock(struct cluster *c) { node_set_clock(&c->nodes[sim_below(c->sim, cluster_no_clients(c))]); }
 
 static void (*const strikes[FAULT_KINDS])(struct cluster *c) = {
     [FAULT_crash_nm] = fault_crash_nm,
@@ -136,9 +136,9 @@ void faults_stop(struct cluster *c)
         loss_give_up(c);
     c->quiet = true;
     memset(c->blocked, 0, sizeof c->blocked);
-    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
+    for (uint32_t i = 0; i < cluster_no_clients(c); i++)
         node_fill(&c->nodes[i], 0);
-    for (uint32_t i = 0; i < cluster_n_servers(c); i++)
+    for (uint32_t i = 0; i < cluster_no_clients(c); i++)
         if (c->nodes[i].disk_faulty)
             node_crash(&c->nodes[i], true, 0);
 }

@@ -12,7 +12,7 @@
 #define SETTLE (15 * NS_PER_SEC)
 #define HEAL_LIMIT (60 * NS_PER_SEC)
 /* Some seeds draw so many faults that hardly anything can succeed: the faults end, and the work must. */
-#define FAULTS_LIMIT (1800 * NS_PER_SEC)
+#define FAULTS_LIMIT (600 * NS_PER_SEC)
 
 static bool is_whole(struct work *w) { return cluster_whole(w->cluster) && admin_idle(w->cluster); }
 
@@ -109,6 +109,7 @@ void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim,
                             .strikes = c->strikes,
                             .virtual_ns = s.now - start,
                             .ops = w->ops,
+                            .audited = w->audited,
                             .failed_ops = w->failed_ops,
                             .unknown_ops = w->unknown_ops,
                             .writes = w->writes,

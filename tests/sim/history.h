@@ -11,7 +11,7 @@ struct history {
     bool failed;
     char why[512];
     uint64_t hash, steps, strikes, virtual_ns;
-    uint32_t ops, failed_ops, unknown_ops, writes, undecided, cut, crashes, cuts, snapshots;
+    uint32_t ops, audited, failed_ops, unknown_ops, writes, undecided, cut, crashes, cuts, snapshots;
 };
 
 void history_run(uint64_t seed, enum sabotage sabotage, const struct trim *trim, bool trace, struct history *out);

@@ -12,6 +12,8 @@
 
 /* Longer than it takes to notice what is missing: two reports (node.c), comparing, a grace, and a grant's lifetime. */
 #define BETWEEN (60 * NS_PER_SEC)
+/* The longest downtime, and a report. */
+#define NOTICED (20 * NS_PER_SEC)
 /* When all that were not lost for good are back: an administrator looks at what waits for others (CONSISTENCY B11). */
 #define GIVE_UP_AFTER (20 * NS_PER_SEC)
 #define GIVE_UP_EVERY NS_PER_SEC
@@ -89,7 +91,7 @@ static uint64_t history_of(const struct node *n, const struct meta_chunk_info *i
 
 static struct node *server_of(struct cluster *c, uint32_t id)
 {
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+    for (uint32_t i = 0; i < c->n_servers; i++)
         if (ss_id(cluster_ss(c, i)->ss) == id)
             return cluster_ss(c, i);
     return NULL;
@@ -167,9 +169,11 @@ static void on_look(void *arg, uint64_t unused, uint64_t unused2)
 
 void loss_give_up(struct cluster *c) { sim_plan(c->sim, GIVE_UP_AFTER, on_look, c, 0, 0); }
 
+bool loss_unnoticed(const struct cluster *c) { return c->sim->now < c->lost_at + NOTICED; }
+
 void loss_strike(struct cluster *c)
 {
-    struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, CLUSTER_SERVERS));
+    struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
     if (c->sim->now < c->lost_at + BETWEEN || !may_be_lost(c, n))
         return;
@@ -186,14 +190,14 @@ void loss_strike(struct cluster *c)
 
 void loss_partition(struct cluster *c)
 {
-    uint32_t victim = c->n_names + (uint32_t)sim_below(c->sim, CLUSTER_SERVERS);
+    uint32_t victim = c->n_names + (uint32_t)sim_below(c->sim, c->n_servers);
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
     uint64_t until = c->sim->now + sim_below(c->sim, 8 * NS_PER_SEC);
-    uint32_t from = kind == 0 ? 0 : kind == 1 ? c->n_names + CLUSTER_SERVERS : c->n_names;
-    uint32_t to = kind == 0 ? c->n_names : kind == 1 ? c->n_nodes : c->n_names + CLUSTER_SERVERS;
+    uint32_t from = kind == 0 ? 0 : kind == 1 ? c->n_names + c->n_servers : c->n_names;
+    uint32_t to = kind == 0 ? c->n_names : kind == 1 ? c->n_nodes : c->n_names + c->n_servers;
     bool one_way = sim_chance(c->sim, 300);
     if (kind == 2) {
-        from += (uint32_t)sim_below(c->sim, CLUSTER_SERVERS);
+        from += (uint32_t)sim_below(c->sim, c->n_servers);
         to = from + 1;
     }
     for (uint32_t i = from; i < to; i++) {

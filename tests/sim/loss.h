@@ -9,6 +9,8 @@
 /* A server with all its disks, the segments of one disk, or all that has happened since a backup of its disks. Nothing, if
  * the NameServer does not say that every goal is restored, or the last loss is not long ago. */
 void loss_strike(struct cluster *c);
+/* The NameServers may believe that what was lost is there. */
+bool loss_unnoticed(const struct cluster *c);
 /* This server dies with all its disks; an empty one takes its place. */
 void loss_replace(struct node *n, uint64_t downtime);
 /* From some time after the last fault on, an administrator lets files go on without servers that are lost. */

@@ -15,13 +15,14 @@
 
 struct options {
     uint64_t seed, count, seconds, undecided;
-    const char *sabotage, *without;
+    const char *sabotage, *without, *cluster;
     struct trim trim;
     bool list, trace, every_sabotage, twice, minimize, longer, help;
 };
 
 struct totals {
-    uint64_t seeds, failed, first_failed, ops, failed_ops, unknown_ops, writes, undecided, cut, crashes, cuts, snapshots, steps, virtual_ns;
+    uint64_t seeds, failed, first_failed, ops, audited, failed_ops, unknown_ops, writes, undecided, cut, crashes, cuts,
+        snapshots, steps, virtual_ns;
 };
 
 static double seconds_since(const struct timespec *start)
@@ -37,6 +38,7 @@ static void add(struct totals *t, uint64_t seed, const struct history *h)
         t->first_failed = seed;
     t->seeds++;
     t->ops += h->ops;
+    t->audited += h->audited;
     t->failed_ops += h->failed_ops;
     t->unknown_ops += h->unknown_ops;
     t->writes += h->writes;
@@ -85,11 +87,11 @@ static int run_seeds(const struct options *o, enum sabotage sabotage)
     if (t.failed)
         printf(" (replay: --seed %" PRIu64 "%s%s --trace)", t.first_failed, sabotage ? " --sabotage " : "",
                sabotage ? sabotage_name(sabotage) : "");
-    printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64
+    printf("; %" PRIu64 " operations (%" PRIu64 " failed, %" PRIu64 " unknown), %" PRIu64 " more in audits, %" PRIu64
            " writes in place (%" PRIu64 " undecided, %" PRIu64 " cut off), %" PRIu64 " crashes, %" PRIu64
            " cuts, %" PRIu64 " snapshots, %" PRIu64 " events, %" PRIu64 " virtual s in %.1f s\n",
-           t.ops, t.failed_ops, t.unknown_ops, t.writes, t.undecided, t.cut, t.crashes, t.cuts, t.snapshots, t.steps,
-           (uint64_t)(t.virtual_ns / NS_PER_SEC), seconds_since(&start));
+           t.ops, t.failed_ops, t.unknown_ops, t.audited, t.writes, t.undecided, t.cut, t.crashes, t.cuts, t.snapshots,
+           t.steps, (uint64_t)(t.virtual_ns / NS_PER_SEC), seconds_since(&start));
     bool many = o->undecided < UINT64_MAX && t.undecided * 10000 > o->undecided * t.writes;
     if (many)
         printf("sim: too many writes in place were undecided\n");
@@ -149,8 +151,11 @@ int main(int argc, char **argv)
         {"every-sabotage", 0, FLAG_SWITCH, &o.every_sabotage, NULL, "run each until it is noticed; 0 if all are", NULL},
         {"twice", 0, FLAG_SWITCH, &o.twice, NULL, "run each seed twice: both must be the same history", NULL},
         {"trace", 0, FLAG_SWITCH, &o.trace, NULL, "print every event", NULL},
-        {"minimize", 0, FLAG_SWITCH, &o.minimize, NULL, "leave out of a failed history what it does not need to fail", NULL},
+        {"minimize", 0, FLAG_SWITCH, &o.minimize, NULL, "leave out of a failed history what it does not need to fail",
+         NULL},
         {"without", 0, FLAG_STRING, &o.without, "KIND,…", "leave these faults out", NULL},
+        {"cluster", 0, FLAG_STRING, &o.cluster, "N+S",
+         "so many NameServers and StorageServers (at most 5+10, at least 1+2)", "drawn"},
         {"strikes", 0, FLAG_U64, &o.trim.strikes, "N", "only the first N faults", NULL},
         {"ops", 0, FLAG_U64, &o.trim.ops, "N", "at most N operations of each actor under faults", NULL},
         {"long", 0, FLAG_SWITCH, &o.longer, NULL, "go on for $DFS_TEST_LONG minutes, if that is set", NULL},
@@ -174,6 +179,11 @@ int main(int argc, char **argv)
         for (unsigned i = 0; i < FAULT_KINDS; i++)
             fprintf(stderr, " %s", fault_name((enum fault)i));
         fprintf(stderr, "\n");
+        return 2;
+    }
+    if (o.cluster && !trim_cluster(&o.trim, o.cluster)) {
+        fprintf(stderr, "dfs-sim: --cluster %s: at least 1+2, at most %d+%d\n", o.cluster, CLUSTER_NAMES,
+                CLUSTER_SERVERS);
         return 2;
     }
     if (o.help || o.list) {

@@ -80,6 +80,8 @@ static void fewer_ops(struct search *s)
 static void print_trim(const struct trim *t)
 {
     const char *before = " --without ";
+    if (t->names)
+        printf(" --cluster %u+%u", t->names, t->servers);
     for (unsigned i = 0; i < FAULT_KINDS; i++)
         if (t->without & 1u << i) {
             printf("%s%s", before, fault_name((enum fault)i));
@@ -109,6 +111,13 @@ void minimize(uint64_t seed, enum sabotage sabotage, const struct trim *trim, co
         printf(" --sabotage %s", sabotage_name(sabotage));
     print_trim(&s.best);
     printf(" --trace\n");
+}
+
+bool trim_cluster(struct trim *t, const char *size)
+{
+    char end;
+    return sscanf(size, "%2u+%2u%c", &t->names, &t->servers, &end) == 2 && t->names > 0 && t->names <= CLUSTER_NAMES &&
+           t->servers > 1 && t->servers <= CLUSTER_SERVERS;
 }
 
 bool trim_without(struct trim *t, const char *names)

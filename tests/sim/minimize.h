@@ -11,5 +11,6 @@
 void minimize(uint64_t seed, enum sabotage sabotage, const struct trim *trim, const struct history *h);
 /* Adds what a list of names, "crash_nm,cut", leaves out. False: one is unknown. */
 bool trim_without(struct trim *t, const char *names);
+bool trim_cluster(struct trim *t, const char *size); /* "3+3": NameServers and StorageServers */
 
 #endif

@@ -475,10 +475,11 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage, co
     swarm_draw(&c->swarm, sim, sabotage, trim);
     net_init(&c->net, c);
     c->n_names = c->swarm.names;
+    c->n_servers = c->swarm.servers;
     c->latecomer = c->swarm.latecomer > 0;
     for (uint32_t i = 0; i < c->n_names; i++)
         add_node(c, NODE_NM, "nm", i + 1);
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+    for (uint32_t i = 0; i < c->n_servers; i++)
         add_node(c, NODE_SS, "ss", i + 1);
     for (uint32_t i = 0; i < c->swarm.clients; i++)
         add_node(c, NODE_CLIENT, "c", i + 1);
@@ -577,7 +578,7 @@ bool cluster_whole(struct cluster *c)
             return false;
     if (!nm_serving(leader->nm) || nm_voters(leader->nm) != names)
         return false;
-    for (uint32_t i = 0; i < CLUSTER_SERVERS; i++)
+    for (uint32_t i = 0; i < c->n_servers; i++)
         if (!cluster_ss(c, i)->up || !ss_registered(cluster_ss(c, i)->ss))
             return false;
     return true;

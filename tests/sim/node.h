@@ -14,10 +14,7 @@ enum node_kind { NODE_NM, NODE_SS, NODE_CLIENT };
 
 #define NODE_DISKS 2
 #define NODE_DISK_BYTES (512 * MIB)
-/* The NameServers (as many as the seed draws), the StorageServers, then the clients. */
-#define CLUSTER_NAMES 5
-#define CLUSTER_SERVERS 4
-#define CLUSTER_CLIENTS 4
+/* The NameServers, the StorageServers, then the clients: as many as the seed draws. */
 #define CLUSTER_NODES (CLUSTER_NAMES + CLUSTER_SERVERS + CLUSTER_CLIENTS)
 
 struct node {
@@ -47,7 +44,7 @@ struct cluster {
     struct swarm swarm;
     struct net net;
     struct node nodes[CLUSTER_NODES];
-    uint32_t n_nodes, n_names;
+    uint32_t n_nodes, n_names, n_servers;
     uint64_t blocked[CLUSTER_NODES][CLUSTER_NODES]; /* from, to: nothing arrives before then */
     uint64_t next_uuid;
     bool quiet;                        /* no more faults */
@@ -69,9 +66,10 @@ void cluster_init(struct cluster *c, struct sim *sim, enum sabotage sabotage, co
 void cluster_close(struct cluster *c);
 /* The NameServer that leads; the first one if none does. */
 struct node *cluster_nm(struct cluster *c);
-static inline uint32_t cluster_n_servers(const struct cluster *c) { return c->n_names + CLUSTER_SERVERS; }
+/* The first so many nodes are servers. */
+static inline uint32_t cluster_no_clients(const struct cluster *c) { return c->n_names + c->n_servers; }
 static inline struct node *cluster_ss(struct cluster *c, uint32_t i) { return &c->nodes[c->n_names + i]; }
-static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[cluster_n_servers(c) + i]; }
+static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[cluster_no_clients(c) + i]; }
 /* At most one NameServer may lead at any instant; two of the same log index must hold the same. */
 void cluster_check_leader(struct cluster *c);
 void cluster_check_states(struct cluster *c);

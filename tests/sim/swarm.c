@@ -136,11 +136,12 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
 {
     *w = (struct swarm){.sabotage = sabotage};
     w->names = sim_chance(s, 600) ? 3 : sim_chance(s, 800) ? 1 : 5;
+    w->servers = sim_chance(s, 400) ? 3 : sim_chance(s, 600) ? 4 : 2 + (uint32_t)sim_below(s, CLUSTER_SERVERS - 1);
     if (w->names > 1 && sim_chance(s, 400))
         w->latecomer = 2 * NS_PER_SEC + sim_below(s, 20 * NS_PER_SEC);
     w->clients = 2 + (uint32_t)sim_below(s, 3);
-    w->actors = 4 * (w->clients + (uint32_t)sim_below(s, 4)); /* many: each fault meets more, and time passes anyway */
-    w->ops = 15 + (uint32_t)sim_below(s, 40);
+    w->actors = 6 * (w->clients + (uint32_t)sim_below(s, 4)); /* many: each fault meets more, and time passes anyway */
+    w->ops = 15 + (uint32_t)sim_below(s, 60);
     w->max_file = sim_chance(s, 300) ? 300 * 1024 : sim_chance(s, 500) ? 40 * 1024 : 5000;
     w->net_delay = (100 + sim_below(s, sim_chance(s, 200) ? 50000 : 2000)) * NS_PER_US;
     w->disk_delay = (100 + sim_below(s, sim_chance(s, 200) ? 50000 : 3000)) * NS_PER_US;
@@ -163,11 +164,11 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     w->power = sim_chance(s, 600);
     w->downtime = (10 + sim_below(s, sim_chance(s, 300) ? 15000 : 1500)) * NS_PER_MS;
     w->client_timeout = (sim_chance(s, 300) ? 3 + sim_below(s, 10) : 30) * NS_PER_SEC;
-    w->snapshot_bytes = sim_chance(s, 500) ? 1024 + sim_below(s, 20 * KIB) : 0;
+    w->snapshot_bytes = sim_chance(s, 800) ? 1024 + sim_below(s, 20 * KIB) : 0; /* without, a start replays all */
     if (w->latecomer && sim_chance(s, 700))
         w->snapshot_bytes = 1024 + sim_below(s, 4 * KIB);
-    w->segment_size = (1 + sim_below(s, 4)) * MIB;
-    w->log_segment = sim_chance(s, 500) ? (64 + sim_below(s, 4) * 64) * KIB : MIB; /* a start reads all of it */
+    w->segment_size = (1 + sim_below(s, sim_chance(s, 200) ? 4 : 2)) * MIB;
+    w->log_segment = sim_chance(s, 800) ? (64 + sim_below(s, 4) * 64) * KIB : MIB; /* a start reads all of it */
     w->disks_per_server = 1 + (uint32_t)sim_below(s, 2);
     w->disk_full = draw_rate(s, 3 * NS_PER_SEC, 15 * NS_PER_SEC);
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
@@ -177,4 +178,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
         make_calm(w);
     arrange_for(w);
     leave_out(w, trim);
+    w->names = trim->names ? trim->names : w->names;
+    w->servers = trim->servers ? trim->servers : w->servers;
+    if (w->names == 1)
+        w->latecomer = w->partition = 0;
 }

@@ -7,6 +7,11 @@
 
 #include "sim/sim.h"
 
+/* At most. */
+#define CLUSTER_NAMES 5
+#define CLUSTER_SERVERS 10
+#define CLUSTER_CLIENTS 4
+
 enum sabotage {
     SABOTAGE_NONE,
     SABOTAGE_SKIP_FSYNC,     /* every disk's flush lies */
@@ -38,8 +43,9 @@ enum fault { SWARM_FAULTS(SWARM_FAULT) FAULT_KINDS };
 const char *fault_name(enum fault kind);
 enum fault fault_find(const char *name, size_t len); /* FAULT_KINDS: unknown */
 
-/* What is left out of a history. */
+/* What is left out of a history, or not left to the seed. */
 struct trim {
+    uint32_t names, servers; /* 0: as drawn */
     uint32_t without; /* kinds of faults, a bit each */
     uint64_t strikes; /* faults, at most; … */
     uint64_t ops;     /* … operations of each actor under faults, at most */
@@ -49,7 +55,7 @@ struct trim {
 struct swarm {
     enum sabotage sabotage;
     uint64_t strikes;                                  /* faults, at most */
-    uint32_t names;                                    /* NameServers */
+    uint32_t names, servers;                           /* NameServers; StorageServers */
     uint64_t latecomer;                                /* ns: the last of them joins so late; 0: with the others */
     uint32_t clients, actors, ops;                     /* actors in all; operations of each */
     uint32_t max_file;                                 /* bytes */

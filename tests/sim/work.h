@@ -11,7 +11,7 @@
 #include "sim/node.h"
 #include "sim/oracle.h"
 
-#define WORK_ACTORS 28
+#define WORK_ACTORS 42
 #define WORK_SHARED 3
 
 /* A directory nobody touches any more, because what one operation did to it is not known. */
@@ -67,7 +67,7 @@ struct work {
     struct call own; /* for call_wait */
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */
-    uint32_t ops, failed_ops, unknown_ops;
+    uint32_t ops, failed_ops, unknown_ops, audited;
     uint32_t writes, undecided; /* in place; of which no server knew any more whether they are there, … */
     uint32_t cut;               /* … or whether they came before the file was made shorter */
 };

@@ -105,25 +105,29 @@ static void on_request(uv_poll_t *h, int status, int events)
 static void give_up(struct mount *m, int err)
 {
     if (!m->ending)
-        say("%s: the kernel takes no answers: %s", m->opt.dir, strerror(err));
+        say("%s: the kernel cannot be answered: %s", m->opt.dir, strerror(err));
     m->status = 1;
     mount_leave(m);
 }
 
 /* An answer the kernel did not take would leave a program waiting for good: it is told of an error instead. If not even that can
- * be said, or it was the first of all, the connection has to go, and all who wait with it. ENOENT: nobody waits any more. */
+ * be said, the connection has to go, and all who wait with it; so it does if the first of all was not taken, or was an error: the
+ * kernel asks nothing more then, and refuses everybody. ENOENT: nobody waits any more. */
 static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
 {
     struct mount *m = arg;
     ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
     int err = fd >= 0 ? errno : ENOENT;
-    struct fuse_out_header h;
+    struct fuse_out_header h = {0};
     bool first = !m->answered;
     m->answered = true;
+    if (v[0].iov_len >= sizeof h)
+        memcpy(&h, v[0].iov_base, sizeof h);
+    if (first && written >= 0 && h.error != 0)
+        give_up(m, -h.error);
     errno = err;
     if (written >= 0 || err == ENOENT || v[0].iov_len < sizeof h)
         return written;
-    memcpy(&h, v[0].iov_base, sizeof h);
     h.len = sizeof h;
     h.error = -EIO;
     if (h.unique != 0 && ((write(fd, &h, sizeof h) < 0 && errno != ENOENT) || first)) /* 0: a notice of ours */
@@ -173,7 +177,9 @@ static int listen_to_kernel(struct mount *m)
     if (err != 0)
         return err;
     fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
-    uv_poll_init(&m->loop, &m->poll, fd);
+    err = uv_poll_init(&m->loop, &m->poll, fd);
+    if (err != 0)
+        return err;
     m->poll.data = m;
     return uv_poll_start(&m->poll, UV_READABLE, on_request);
 }

@@ -289,31 +289,37 @@ static bool summarized(struct window *w, struct scan *s, uint32_t seed, uint64_t
     return true;
 }
 
-/* The header page is bad. If a record follows, the segment was in use, and the record tells all the header would. */
+/* Whether a record of a segment of this class is there: its bytes are where they should be, or, as they may have been punched, the
+ * next record is. */
+static bool of_class(struct window *w, struct scan *s, uint64_t pos, uint8_t class)
+{
+    struct record r, next;
+    s->header.class = class;
+    uint32_t seed = segment_seed(&s->header);
+    return header_at(w, s, seed, pos, &r) &&
+           (payload_good(w, s, &r) || header_at(w, s, seed, layout_of(class, &r, pos).end, &next));
+}
+
+/* The header page is bad. If records follow, the segment was in use, and the first that can be read tells all the header would. */
 static int without_header(struct window *w, struct scan *s, uint64_t id)
 {
-    const uint8_t *p = window_at(w, SEGMENT_HEADER, RECORD_HEADER);
-    uint32_t generation = p ? get_u32(p + 16) : 0;
-    for (int class = 0; class < SEGMENT_CLASSES && p; class ++) {
-        struct record r;
-        s->header.id = id;
-        s->header.generation = generation;
-        s->header.class = (uint8_t) class;
-        if (!header_at(w, s, segment_seed(&s->header), SEGMENT_HEADER, &r) || !payload_good(w, s, &r))
+    bool used = false;
+    const uint8_t *p;
+    s->header.id = id;
+    w->ahead = WINDOW;
+    for (uint64_t pos = SEGMENT_HEADER; (p = window_at(w, pos, RECORD_HEADER)); pos += RECORD_ALIGN) {
+        if (get_u64(p) == 0)
             continue;
-        s->header_damaged = true;
-        return 0;
+        used = true;
+        s->header.generation = get_u32(p + 16);
+        for (uint8_t class = 0; class < SEGMENT_CLASSES && !s->header_damaged; class ++)
+            s->header_damaged = of_class(w, s, pos, class);
+        if (s->header_damaged)
+            return 0;
     }
     /* A header is flushed before the first record is written: without a trace of records it was torn at birth. */
-    for (uint64_t pos = SEGMENT_HEADER; pos + RECORD_ALIGN <= s->size; pos += RECORD_ALIGN) {
-        p = window_at(w, pos, RECORD_ALIGN);
-        if (!p)
-            break;
-        if (get_u64(p) != 0)
-            return DFS_ECORRUPT;
-    }
-    s->empty = true;
-    return w->err;
+    s->empty = !used && !w->err;
+    return w->err ? w->err : used ? DFS_ECORRUPT : 0;
 }
 
 static int scan_file(struct window *w, struct scan *s, uint64_t id)

@@ -200,6 +200,22 @@ static void a_damaged_header_does_not_lose_the_records(void **state)
     assert_true(s.header_damaged);
     assert_int_equal(s.n_records, 2);
     build_end(&b, &s);
+    for (int gone = 0; gone < 2; gone++) { /* the first one's bytes were punched; or its header is damaged as well */
+        build_start(&b, CLASS_LARGE);
+        uint32_t first = build_record(&b, 10, 4000, true);
+        build_record(&b, 11, 9000, true);
+        build_record(&b, 12, 9000, true);
+        assert_true(memdisk_flip(b.disk, NAME, 20, 1));
+        assert_true(
+            memdisk_flip(b.disk, NAME, gone ? first + 40 : record_layout(CLASS_LARGE, first, 0, 4000).payload, 1));
+        s = scan_of(&b);
+        assert_true(s.header_damaged);
+        assert_int_equal(s.header.class, CLASS_LARGE);
+        assert_int_equal(s.n_records, 3 - gone); /* what was punched is not missed */
+        assert_int_equal(s.n_damage, gone);
+        assert_true(!gone || s.damage[0].chunk == 10);
+        build_end(&b, &s);
+    }
     build_start(&b, CLASS_SMALL); /* torn at birth: nothing was in it */
     assert_true(memdisk_flip(b.disk, NAME, 20, 1));
     s = scan_of(&b);

@@ -17,7 +17,7 @@
 
 #define SLOTS 16
 #define INODES 64
-#define RETIRED_MAX 512
+#define RETIRED_MAX 4096
 #define CONTENT_MAX 24000u
 
 struct thing {        /* what a name stands for */

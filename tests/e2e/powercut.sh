@@ -66,7 +66,7 @@ start_server() {
 }
 start_honest() {
     case $1 in
-    nm) start_nm --reader-grace 30s ;; # what is replaced would fill the images
+    nm) start_nm --reader-grace 3s ;; # what is replaced would fill the images: the grace begins anew with each start
     ss*) start_ss "${1#ss}" ;;
     esac
 }

@@ -113,6 +113,7 @@ static void (*const strikes[FAULT_KINDS])(struct cluster *c) = {
     [FAULT_disk_full] = fault_disk_full,
     [FAULT_clock] = fault_clock,
     [FAULT_drain] = admin_strike,
+    [FAULT_rot] = loss_rot,
 };
 
 static void on_strike(void *arg, uint64_t kind, uint64_t first)

@@ -72,6 +72,34 @@ static void lose_since_backup(struct node *n)
     }
 }
 
+static bool was_flipped(const struct cluster *c, uint64_t segment)
+{
+    for (uint32_t i = 0; i < c->n_flipped; i++)
+        if (c->flipped[i] == segment)
+            return true;
+    return false;
+}
+
+/* A bit of what is on a disk, one of each file: one wrong bit must never matter. False: there is nothing. */
+static bool flip_a_bit(struct node *n)
+{
+    struct sim *s = n->cluster->sim;
+    const struct segment *victim = NULL;
+    struct cluster *c = n->cluster;
+    uint32_t seen = 0;
+    char name[DISK_NAME_MAX + 1];
+    for (uint32_t i = 0; n->up && i < n->ss->n_segments; i++) {
+        const struct segment *g = n->ss->segments[i];
+        if (g && g->live && !was_flipped(c, g->header.id << 8 | g->disk) && sim_below(s, ++seen) == 0)
+            victim = g;
+    }
+    if (!victim || c->n_flipped == ARRAY_LEN(c->flipped))
+        return false;
+    c->flipped[c->n_flipped++] = victim->header.id << 8 | victim->disk;
+    segment_name(name, sizeof name, victim->header.id);
+    return memdisk_flip(n->disks[victim->disk], name, sim_below(s, victim->end), (uint8_t)(1U << sim_below(s, 8)));
+}
+
 /* --- what may be lost --- */
 
 struct spare {
@@ -175,7 +203,7 @@ void loss_strike(struct cluster *c)
 {
     struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
-    if (c->sim->now < c->lost_at + BETWEEN || !may_be_lost(c, n))
+    if (c->sim->now < c->lost_at + BETWEEN || (c->rotten && c->rotten != n) || !may_be_lost(c, n))
         return;
     c->lost_at = c->sim->now;
     sim_note(c->sim, n->name, "loss", kind, 0);
@@ -186,6 +214,17 @@ void loss_strike(struct cluster *c)
         node_wipe(n->disks[sim_below(c->sim, n->n_disks)]);
     else
         lose_since_backup(n);
+}
+
+void loss_rot(struct cluster *c)
+{
+    struct node *n = c->rotten ? c->rotten : cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
+    if (!may_be_lost(c, n) || !flip_a_bit(n))
+        return;
+    c->rotten = n;
+    sim_note(c->sim, n->name, "rot", 0, 0);
+    if (sim_chance(c->sim, 300)) /* what is found at a start is found otherwise than by a reader */
+        node_crash(n, false, sim_below(c->sim, c->swarm.downtime));
 }
 
 void loss_partition(struct cluster *c)

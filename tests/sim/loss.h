@@ -7,8 +7,11 @@
 #include "sim/node.h"
 
 /* A server with all its disks, the segments of one disk, or all that has happened since a backup of its disks. Nothing, if
- * the NameServer does not say that every goal is restored, or the last loss is not long ago. */
+ * the NameServer does not say that every goal is restored, or the last loss is not long ago, or a bit is wrong elsewhere: that may
+ * not have been found yet. */
 void loss_strike(struct cluster *c);
+/* One bit of what is on a disk, at the same conditions, but as often as may be; always of one server. */
+void loss_rot(struct cluster *c);
 /* The NameServers may believe that what was lost is there. */
 bool loss_unnoticed(const struct cluster *c);
 /* This server dies with all its disks; an empty one takes its place. */

@@ -55,6 +55,9 @@ struct cluster {
         bool closed;
     } admin; /* admin.c */
     uint64_t lost_at;                  /* the last loss for good */
+    struct node *rotten;               /* on whose disks a bit may be wrong, in these segments */
+    uint64_t flipped[64];
+    uint32_t n_flipped;
     bool looked;                       /* after that: what waited for others was given up */
     uint32_t crashes, cuts, snapshots, removed, leaders; /* for the summary */
     const struct node *last_leader;

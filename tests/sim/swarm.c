@@ -67,7 +67,7 @@ static void make_calm(struct swarm *w)
 {
     w->calm = true;
     w->crash_nm = w->crash_ss = w->crash_client = w->crash_all = w->partition = w->cut = w->stall = w->pause = 0;
-    w->corrupt = w->disk_error = w->loss = w->cut_off = w->disk_full = w->clock = 0;
+    w->corrupt = w->disk_error = w->loss = w->cut_off = w->disk_full = w->clock = w->rot = 0;
     w->drain = NS_PER_SEC;
     w->ops = 60;
 }
@@ -174,6 +174,7 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->lock_ttl = (2 + sim_below(s, 5)) * NS_PER_SEC;
     w->drain = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
+    w->rot = draw_rate(s, NS_PER_SEC / 4, 5 * NS_PER_SEC);
     if (sim_chance(s, 100) && sabotage == SABOTAGE_NONE)
         make_calm(w);
     arrange_for(w);

@@ -36,7 +36,7 @@ enum sabotage sabotage_find(const char *name); /* SABOTAGE_END: unknown */
 /* Kinds of faults; each has a rate of its own. */
 #define SWARM_FAULTS(X)                                                                                                \
     X(crash_nm) X(crash_ss) X(crash_client) X(crash_all) X(partition) X(cut) X(stall) X(pause) X(corrupt)              \
-    X(disk_error) X(loss) X(cut_off) X(disk_full) X(clock) X(drain)
+    X(disk_error) X(loss) X(cut_off) X(disk_full) X(clock) X(drain) X(rot)
 #define SWARM_FAULT(name) FAULT_##name,
 enum fault { SWARM_FAULTS(SWARM_FAULT) FAULT_KINDS };
 #undef SWARM_FAULT

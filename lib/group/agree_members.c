@@ -326,12 +326,14 @@ void agree_step(struct nm *nm, struct agreement *a, struct effects *fx)
 
 /* A version is logged when it is durable on all servers it names: one that has less than the map says, or nothing, has lost
  * it, and is no witness of what was written. */
-static void fence_told(struct nm *nm, struct member *m, uint32_t from, const struct wire_task_result *r)
+static void fence_told(struct nm *nm, const struct agreement *a, struct member *m, const struct wire_task_result *r)
 {
     int err = -(int)r->error;
 
     m->ask_at = nm->now.mono + ASK_AGAIN;
-    if (err == 0 && r->version >= from) {
+    if (err == 0 && r->keep != a->keep) {
+        m->state = MEMBER_IDLE; /* asked by a leader before, when the file was to end elsewhere: its crc is of other bytes */
+    } else if (err == 0 && r->version >= a->from) {
         m->state = MEMBER_OK;
         m->version = r->version;
         m->sequence = r->sequence;
@@ -397,7 +399,7 @@ void agree_result(struct nm *nm, const struct nm_task *t, const struct wire_task
     if (m->out)
         cut_off_told(nm, m, r);
     else if (a->state == AGREE_FENCE)
-        fence_told(nm, m, a->from, r);
+        fence_told(nm, a, m, r);
     else
         stamp_told(nm, a, m, r);
     agree_step(nm, a, fx);

@@ -283,7 +283,7 @@ struct part { /* a range of a chunk being fetched */
 
 struct ss_task_result {
     uint64_t chunk;
-    uint32_t version, sequence, length, crc, suspect;
+    uint32_t version, sequence, length, crc, keep, suspect;
     uint16_t error;
     uint8_t kind, flags;
 };

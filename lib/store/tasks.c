@@ -61,6 +61,7 @@ void ss_task_end(struct ss *ss, struct ss_task *t, int err)
                                .sequence = c ? c->sequence : 0,
                                .length = c ? chunk_length(c) : 0,
                                .crc = err ? 0 : t->crc,
+                               .keep = t->keep,
                                .suspect = t->suspect,
                                .flags = t->told};
     struct ss_task **at = bucket_of(ss, t->chunk);
@@ -258,6 +259,7 @@ static uint32_t fill_results(const struct ss *ss, struct wire_task_result *out)
                                            .sequence = r->sequence,
                                            .length = r->length,
                                            .crc = r->crc,
+                                           .keep = r->keep,
                                            .suspect = r->suspect,
                                            .flags = r->flags};
     }

@@ -45,7 +45,9 @@
     F(u32, length)                                                                                                     \
     F(u32, crc)                                                                                                        \
     F(u32, suspect) /* a server that gave bytes which did not fit their checksums; 0: none */                          \
-    F(u8, flags)    /* RESULT_… */
+    F(u8, flags)    /* RESULT_… */                                                                                    \
+    F(later, minor_1)                                                                                                  \
+    F(u32, keep) /* FENCE: the crc is of so many bytes, as the task said; 0: of all */
 
 /* --- StorageServer to NameServer --- */
 

@@ -93,6 +93,52 @@ static void who_is_lost_after_its_fence_is_left_out(void **state)
     stop(f);
 }
 
+/* The file is made shorter twice, with a change of leader between: what a server says of the first fence, late, sums up other bytes
+ * than stay after the second. */
+static void a_fence_for_another_length_is_asked_again(void **state)
+{
+    const uint32_t keep = LENGTH - 1000, crc = 0x77;
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    struct msg m = {.type = MSG_TYPE_truncate};
+    m.truncate = (struct msg_truncate){.id = next_id(&f->r), .dir = ROOT_INO, .path = STR("f"), .size = LENGTH};
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    m.truncate.id = next_id(&f->r);
+    m.truncate.size = keep;
+    uint32_t id = rig_send(&f->r, &m);
+    rig_settle(&f->r);
+    sealed_by_all(f);
+    rig_settle(&f->r);
+    assert_int_equal(f->r.answers[id].err, 0);
+    f->version = 2;
+    for (int late = 1; late >= 0; late--)
+        for (uint32_t i = 0; i < 2; i++) {
+            struct wire_task t = told(f, f->chain[i]);
+            for (int k = 0; k < 8 && t.kind == 0; k++)
+                moment(f), t = told(f, f->chain[i]);
+            assert_int_equal(t.kind, TASK_FENCE);
+            assert_int_equal(t.keep, keep);
+            tell(f, f->chain[i],
+                 (struct wire_task_result){.kind = TASK_FENCE,
+                                           .version = 2,
+                                           .length = LENGTH,
+                                           .crc = late ? CRC : crc,
+                                           .keep = late ? LENGTH - 10 : keep,
+                                           .flags = RESULT_STEADY});
+        }
+    for (uint32_t i = 0; i < 2; i++) {
+        assert_int_equal(told(f, f->chain[i]).kind, TASK_STAMP);
+        tell(f, f->chain[i], (struct wire_task_result){.kind = TASK_STAMP, .version = 3, .length = keep, .keep = keep});
+    }
+    assert_false(chunk_info(f).open);
+    assert_int_equal(chunk_info(f).version, 3);
+    assert_int_equal(chunk_info(f).length, keep);
+    assert_int_equal(chunk_info(f).crc, crc);
+    stop(f);
+}
+
 /* Three copies, one server is cut off: the writer goes on with two, once its lease is over. */
 static void a_lost_member_is_left_out_when_its_lease_is_over(void **state)
 {
@@ -479,6 +525,7 @@ int main(void)
         cmocka_unit_test(nothing_written_leaves_a_hole),
         cmocka_unit_test(a_lost_member_is_left_out_when_its_lease_is_over),
         cmocka_unit_test(who_is_lost_after_its_fence_is_left_out),
+        cmocka_unit_test(a_fence_for_another_length_is_asked_again),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
         cmocka_unit_test(a_member_that_has_less_dies),
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),

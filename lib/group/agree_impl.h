@@ -14,7 +14,7 @@ struct member {
     enum member_state state;
     uint32_t version, length, crc; /* as told, or as the map says */
     uint64_t sequence;
-    bool steady;
+    bool steady, doubt; /* RESULT_… */
     bool unsure;     /* bad: its disk does not tell what is there, for now or for good */
     bool full;       /* bad: it has no space for that */
     bool given_up;   /* an administrator says that it will not come back */

@@ -87,9 +87,13 @@ static struct member *member_of(struct agreement *a, uint32_t server)
 
 /* --- sealing: who holds what --- */
 
+/* What was acknowledged is in each, so one that says nothing else need not be the longest; where something was cut off at a start, a
+ * flipped bit may have made it look as if it had never been whole. */
 static bool goes_before(const struct member *m, const struct member *than)
 {
-    return m->version != than->version ? m->version > than->version : m->sequence > than->sequence;
+    if (m->version != than->version)
+        return m->version > than->version;
+    return m->doubt != than->doubt ? than->doubt : m->sequence > than->sequence;
 }
 
 /* Histories of one version begin alike, and each holds all that was acknowledged: the longest wins (B11). */
@@ -340,6 +344,7 @@ static void fence_told(struct nm *nm, const struct agreement *a, struct member *
         m->length = r->length;
         m->crc = r->crc;
         m->steady = r->flags & RESULT_STEADY;
+        m->doubt = r->flags & RESULT_DOUBT;
     } else if (err == DFS_ESTALE && r->version > m->version) {
         m->state = MEMBER_IDLE; /* stamped for a leader that did not live to log it */
         m->version = r->version;

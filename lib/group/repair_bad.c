@@ -82,9 +82,13 @@ void repair_verify(struct nm *nm, uint64_t chunk, uint32_t server, uint8_t reaso
     const struct live *l = live_find(&nm->lead, server);
     struct meta_chunk_info c;
 
-    if (s == NULL || !s->up || repair_busy(nm, chunk) || !meta_chunk_get(nm->meta, chunk, &c) || c.removed ||
-        c.open) /* one that takes writes is agreed on, not compared */
+    if (s == NULL || !s->up || repair_busy(nm, chunk) || !meta_chunk_get(nm->meta, chunk, &c) || c.removed)
         return;
+    if (c.open) { /* one that takes writes is agreed on, not compared: the others go on without who cannot read it */
+        if (reason == REASON_SUSPECT)
+            agree_unsettled(nm, chunk, c.version);
+        return;
+    }
     if (l != NULL && l->tasks != NULL && l->tasks->n_waiting >= VERIFIES_MAX)
         return;
     tasks_add(nm, &(struct nm_task){.kind = TASK_VERIFY,

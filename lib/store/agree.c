@@ -35,6 +35,8 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
     struct open_chunk *o = open_find(ss, t->chunk);
     if (o)
         show_durable(ss, o);
+    if (c && !(t->told & RESULT_STEADY) && ss->stores[c->disk].cut)
+        t->told |= RESULT_DOUBT;
     if (!c || c->flags & CHUNK_DELETING) {
         ss_task_end(ss, t, DFS_ENOCHUNK);
     } else if (ss->stores[c->disk].failed) {
@@ -114,6 +116,8 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     const struct chunk *c = index_find(&ss->index, t->chunk);
     struct store *st = c ? &ss->stores[c->disk] : NULL;
+    if (open_find(ss, t->chunk))
+        show_durable(ss, open_find(ss, t->chunk));
     int rv = stamp_check(ss, t, c);
     if (rv > 0 && !c) {
         int err = store_pick(ss, now.mono, &st);
@@ -130,6 +134,7 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
                                 .version = t->to,
                                 .chunk = t->chunk,
                                 .copy = c ? c->copy : ss->next_copy++,
+                                .number = c ? chunk_sum(c, end, UINT64_MAX) : 1,
                                 .offset = end};
     w->stamp = t;
     w->local_done = w->down_done = true;

@@ -188,6 +188,17 @@ uint32_t chunk_length(const struct chunk *c)
     return cut;
 }
 
+uint64_t chunk_sum(const struct chunk *c, uint32_t end, uint64_t from)
+{
+    uint64_t sum = 0;
+    for (uint32_t i = 0; i < c->n; i++) {
+        const struct extent e = chunk_extent(c, i);
+        if (!e.hole && e.order < from && e.off < end)
+            sum += mix64(e.order) * (min_u64(e.off + (uint64_t)e.len, end) - e.off);
+    }
+    return sum ? sum : 1;
+}
+
 uint32_t chunk_extent_at(const struct chunk *c, uint32_t off)
 {
     uint32_t lo = 0, hi = c->n;

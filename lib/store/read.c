@@ -444,6 +444,8 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
                 c->id);
     else
         return true;
+    if (o && o->broken) /* its writer may never ask for the next version */
+        open_newer(ss, c);
     return false;
 }
 

@@ -24,6 +24,11 @@ struct file {
     uint64_t id, size;
 };
 
+struct sum { /* what the begin of a version says of all that came before */
+    uint64_t chunk, copy, sum;
+    uint32_t version, end;
+};
+
 struct recovery {
     struct ss *ss;
     struct store *st;
@@ -31,6 +36,8 @@ struct recovery {
     uint32_t n_files, cap_files;
     struct found_list tombs, strays, damaged;
     struct index rivals; /* chunks that a folder before this one holds as well */
+    struct sum *sums;
+    uint32_t n_sums, cap_sums;
     bool lost; /* damage that cannot be pinned on a chunk */
 };
 
@@ -41,6 +48,15 @@ static void found_add(struct found_list *l, uint64_t chunk, uint64_t copy, uint3
         l->v = xrealloc(l->v, l->cap, sizeof *l->v);
     }
     l->v[l->n++] = (struct found){chunk, copy, segment};
+}
+
+static void sum_add(struct recovery *rc, const struct record *r)
+{
+    if (rc->n_sums == rc->cap_sums) {
+        rc->cap_sums = rc->cap_sums ? rc->cap_sums * 2 : 64;
+        rc->sums = xrealloc(rc->sums, rc->cap_sums, sizeof *rc->sums);
+    }
+    rc->sums[rc->n_sums++] = (struct sum){r->chunk, r->copy, r->number, r->version, r->offset};
 }
 
 static int by_chunk(const void *a, const void *b)
@@ -159,6 +175,8 @@ static void on_record(struct recovery *rc, struct segment *s, const struct recor
         found_add(&rc->tombs, r->chunk, r->copy, s->slot);
     if (r->kind == RECORD_WRITER)
         note_told(rc, r);
+    if (r->kind == RECORD_TRUNCATE && r->sequence == 0 && r->number)
+        sum_add(rc, r);
     struct extent e = record_extent(r, s->slot);
     if ((r->kind != RECORD_DATA && !record_is_hole(r)) || !e.rec_len)
         return;
@@ -235,6 +253,27 @@ static void mark_suspects(struct recovery *rc, const struct index *ix)
     for (struct chunk *c; (c = index_next(ix, &at));)
         if (c->disk == rc->st->number && c->sequence > c->n)
             mark_damaged(rc, c->id);
+}
+
+/* What looks like a torn tail may be a bit that flipped in the last record of a log (CONSISTENCY B10). Where a version begins behind it,
+ * in the other log of this folder, it had been whole: what that begin sums up is not there any more. If all of it is there, what is
+ * damaged was dead. Of a chunk that took writes since, its members tell each other. */
+static void check_sums(struct recovery *rc)
+{
+    for (uint32_t i = 0; i < rc->n_sums; i++) {
+        const struct sum *s = &rc->sums[i];
+        struct chunk *c = find_here(rc, s->chunk);
+        if (!c || c->copy != s->copy || c->version != s->version || c->sequence != 0)
+            continue;
+        bool whole = chunk_sum(c, s->end, order_of(s->version, 0)) == s->sum;
+        if (whole && c->flags & CHUNK_DAMAGED) {
+            c->flags &= (uint8_t)~CHUNK_DAMAGED;
+            rc->st->errors.damaged--;
+        } else if (!whole) {
+            ss_note(rc->ss, "folder=%u chunk=%" PRIu64 " what=\"a record is gone\"", rc->st->number, s->chunk);
+            mark_damaged(rc, s->chunk);
+        }
+    }
 }
 
 /* --- chunks in two folders --- */
@@ -332,6 +371,7 @@ static void take_segment(struct recovery *rc, struct scan *sc, const char *name)
     }
     if (sc->header_damaged)
         ss_note(ss, "folder=%u file=%s what=\"the segment's header is damaged\"", rc->st->number, name);
+    rc->st->cut |= sc->torn > 0;
     if (sc->torn)
         ss_note(ss, "folder=%u file=%s offset=%u what=\"a torn tail is cut\"", rc->st->number, name, sc->end);
 }
@@ -380,6 +420,7 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
             mark_suspects(&rc, &rc.rivals);
         }
         bury_all(&rc);
+        check_sums(&rc);
         settle_rivals(&rc);
     }
     index_close(&rc.rivals);
@@ -387,6 +428,7 @@ int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)
     free(rc.tombs.v);
     free(rc.strays.v);
     free(rc.damaged.v);
+    free(rc.sums);
     return err;
 }
 

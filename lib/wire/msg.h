@@ -47,6 +47,7 @@ enum task_kind { TASK_COPY = 1, TASK_VERIFY = 2, TASK_DROP = 3, TASK_FENCE = 4, 
 #define TASK_CUT_OFF 2u   /* FENCE: nor is it read, as others go on without this copy; tells nothing of it */
 #define RESULT_STEADY 1u  /* FENCE: was served without a break since its version began */
 #define RESULT_CUT_OFF 2u /* FENCE with TASK_CUT_OFF: it is */
+#define RESULT_DOUBT 4u   /* FENCE: at the start something was cut off a log here: as a rule what was never acknowledged */
 #define WRITE_MAPPED 1u   /* the chunk belongs to a file already */
 enum replica_rank { REPLICA_FINE = 0, REPLICA_BUSY = 1, REPLICA_SILENT = 2 };
 enum server_action { SERVER_DRAIN = 1, SERVER_UNDRAIN = 2, SERVER_REMOVE = 3 };

@@ -199,6 +199,39 @@ static void a_member_that_has_less_is_left_out(void **state)
     stop(f);
 }
 
+/* … or perhaps has less: where something was cut off a log, the last of what was acknowledged may have been. */
+static void a_member_in_doubt_goes_behind_the_others(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start_closed(&f, 2);
+    fenced(f, f->chain[0], 6, RESULT_DOUBT);
+    fenced(f, f->chain[1], 5, RESULT_STEADY);
+    stamped(f, f->chain[1], 5, 2, 0);
+    cut_off(f, f->chain[0]);
+    assert_int_equal(copies(f), 1);
+    stop(f);
+}
+
+/* Nobody may write to the chunk any more, and its readers need the one that has no bad copy. */
+static void a_bad_copy_of_an_open_chunk_ends_its_version(void **state)
+{
+    struct fixture *f;
+    (void)state;
+    start(&f, 2);
+    open_new(f);
+    for (int i = 0; i < 4; i++)
+        moment(f);
+    assert_int_equal(told(f, f->chain[0]).kind, 0);
+    struct msg m = {.type = MSG_TYPE_chunk_suspect,
+                    .chunk_suspect = {.chunk = f->chunk, .version = 1, .server = f->chain[0]}};
+    assert_int_equal(rig_call(&f->r, &m, NULL), 0);
+    moment(f);
+    for (uint32_t i = 0; i < 2; i++)
+        assert_int_equal(told(f, f->chain[i]).kind, TASK_FENCE);
+    stop(f);
+}
+
 /* … or gone: then its lease is over. */
 static void a_member_that_has_less_dies(void **state)
 {
@@ -527,6 +560,8 @@ int main(void)
         cmocka_unit_test(who_is_lost_after_its_fence_is_left_out),
         cmocka_unit_test(a_fence_for_another_length_is_asked_again),
         cmocka_unit_test(a_member_that_has_less_is_left_out),
+        cmocka_unit_test(a_member_in_doubt_goes_behind_the_others),
+        cmocka_unit_test(a_bad_copy_of_an_open_chunk_ends_its_version),
         cmocka_unit_test(a_member_that_has_less_dies),
         cmocka_unit_test(after_a_loss_of_power_all_are_waited_for),
         cmocka_unit_test(a_lost_member_may_be_given_up),

@@ -8,6 +8,7 @@
 
 #include "base/crc.h"
 #include "ss_open.h"
+#include "store/impl.h"
 
 static void a_version_ends_and_the_next_takes_writes(void **state)
 {
@@ -265,6 +266,94 @@ static void a_write_that_failed_below_is_told_with_the_fence(void **state)
     assert_int_equal(again.length, r.length);
 }
 
+/* Its writer may be dead, and nobody else may ask for the next version: who reads there is the one that notices. */
+static void a_reader_of_what_failed_below_moves_the_version(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 0, data, SIZE), 0);
+    rig->cut[1] = true;
+    assert_int_equal(rig_write(rig, 0, 2, CHUNK, 10, other, 4096), DFS_EUNKNOWN);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(rig->unsettled, 0);
+    assert_int_equal(rig_read(rig, 0, CHUNK, 0, 100, back, NULL), DFS_EINFLIGHT);
+    rig_pass(rig, NS_PER_SEC);
+    assert_int_equal(rig->unsettled, 1);
+    assert_int_equal(rig->last_unsettled.chunk, CHUNK);
+}
+
+/* Flips a bit in the record that holds this byte, in its header or in its bytes: the last one of its segment. */
+static void flip_last_record(uint32_t at, bool header)
+{
+    const struct ss *ss = rig->ss[0];
+    const struct chunk *c = index_find(&ss->index, CHUNK);
+    struct extent e = chunk_extent(c, chunk_extent_at(c, at));
+    const struct segment *s = segment_at(ss, e.segment);
+    struct record_layout l = record_layout(s->header.class, e.position, e.rec_off, e.rec_len);
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, s->header.id);
+    assert_true(memdisk_flip(rig->disks[0][0], name, header ? e.position + 40ULL : l.payload + 5, 1));
+}
+
+/* B10: a bit flips in the last record of a log, which then looks like a torn tail and is cut. That a version begins behind it, in the
+ * other log, says that it had been whole: what was there before is not shown for it, at the next start neither. */
+static void what_a_version_began_with_is_missed(void **state)
+{
+    (void)state;
+    for (int header = 0; header < 2; header++) {
+        teardown(NULL);
+        setup(NULL);
+        assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+        assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, SIZE), 0);
+        assert_int_equal(fence(0).error, 0);
+        assert_int_equal(stamp(0, 2, SIZE, false), 0);
+        rig->version = 2;
+        assert_int_equal(read_all(0), 0);
+        flip_last_record(0, header);
+        for (int start = 0; start < 2; start++) {
+            rig_crash(rig, 0, CRASH_DROP_ALL);
+            rig_start(rig);
+            assert_int_equal(read_all(0), DFS_ECORRUPT);
+        }
+    }
+}
+
+/* The header of a record is damaged that nobody needs any more: the rest is served. */
+static void damage_of_what_is_dead_is_none(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, SIZE), 0);
+    const struct extent dead = chunk_extent(index_find(&rig->ss[0]->index, CHUNK), 0);
+    char name[DISK_NAME_MAX + 1];
+    segment_name(name, sizeof name, segment_at(rig->ss[0], dead.segment)->header.id);
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(fence(0).error, 0);
+    assert_int_equal(stamp(0, 2, SIZE, false), 0);
+    rig->version = 2;
+    assert_true(memdisk_flip(rig->disks[0][0], name, dead.position + 40, 1));
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(read_all(0), 0);
+    assert_memory_equal(back, data, SIZE);
+}
+
+/* Of one that took no version since, its members tell each other; whoever cut something off says so. */
+static void who_cut_its_log_says_so(void **state)
+{
+    (void)state;
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
+    assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, SIZE / 2), 0);
+    flip_last_record(0, true);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    struct wire_task_result r = fence(0);
+    assert_int_equal(r.error, 0);
+    assert_int_equal(r.sequence, 1);
+    assert_int_equal(r.flags, RESULT_DOUBT);
+    rig_crash(rig, 0, CRASH_DROP_ALL);
+    rig_start(rig);
+    assert_int_equal(fence(0).sequence, 1);
+}
+
 /* B12: others go on without this copy, so it is not read any more. */
 static void who_is_cut_off_is_not_read(void **state)
 {
@@ -464,6 +553,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_write_that_failed_below_is_told_with_the_fence, setup, teardown),
         cmocka_unit_test_setup_teardown(who_is_cut_off_is_not_read, setup, teardown),
         cmocka_unit_test_setup_teardown(many_writes_that_are_never_told_of, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_reader_of_what_failed_below_moves_the_version, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_a_version_began_with_is_missed, setup, teardown),
+        cmocka_unit_test_setup_teardown(damage_of_what_is_dead_is_none, setup, teardown),
+        cmocka_unit_test_setup_teardown(who_cut_its_log_says_so, setup, teardown),
         cmocka_unit_test_setup_teardown(a_fence_waits_for_the_disk, setup, teardown),
         cmocka_unit_test_setup_teardown(a_retry_in_the_next_version_takes_effect_once, setup, teardown),
         cmocka_unit_test_setup_teardown(an_append_goes_to_the_end_once, setup, teardown),

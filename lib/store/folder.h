@@ -53,7 +53,7 @@ struct store { /* one data folder */
     uint8_t number;
     bool failed, stat_pending;
     bool slow; /* gets no new chunks while others do */
-    bool cut;  /* at the start something was cut off a log */
+    bool cut;  /* at this start something is cut off a segment */
     struct identity identity;
     uint64_t free, total;
     uint64_t next_segment;

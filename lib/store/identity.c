@@ -115,6 +115,7 @@ static void identity_fill(struct ss *ss, struct store *st, uint8_t page[IDENTITY
     id.folder_hi = st->identity.folder_hi;
     id.folder_lo = st->identity.folder_lo;
     id.scrubbed = st->identity.scrubbed;
+    id.cut = st->identity.cut;
     id.writes = st->identity.writes + 1;
     st->identity = id;
     identity_put(page, &id);
@@ -144,6 +145,19 @@ int identity_create(struct ss *ss, char *why, size_t why_len)
         }
     }
     return 0;
+}
+
+int identity_keep(struct ss *ss, struct store *st, char *why, size_t why_len)
+{
+    uint8_t page[IDENTITY_SLOT];
+    identity_fill(ss, st, page);
+    uint64_t at = (st->identity.writes + 1) % 2 * IDENTITY_SLOT;
+    int err = st->disk->ops->write(st->disk, IDENTITY_NAME, at, page, sizeof page);
+    if (!err)
+        err = st->disk->ops->sync(st->disk, IDENTITY_NAME);
+    if (err)
+        snprintf(why, why_len, "data folder %u: writing file \"%s\": %s", st->number, IDENTITY_NAME, dfs_strerror(err));
+    return err;
 }
 
 void identity_turn(struct ss *ss, struct now now, struct effects *fx)

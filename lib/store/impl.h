@@ -496,6 +496,8 @@ uint64_t scrub_next(const struct ss *ss);
 
 /* identity.c */
 int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE;   /* reads all, decides; writes nothing */
+/* Writes one slot at once: at a start, before anything else is changed. 0, or the error, its sentence in why. */
+int identity_keep(struct ss *ss, struct store *st, char *why, size_t why_len) MUST_USE;
 int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
 void identity_turn(struct ss *ss, struct now now, struct effects *fx);
 void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);

@@ -475,6 +475,15 @@ static int cut_tail(struct segment *s, struct disk *d, const char *name)
 int recover_finish(struct ss *ss, char *why, size_t why_len)
 {
     settle_open(ss);
+    for (uint32_t i = 0; i < ss->n_stores; i++) {
+        struct store *st = &ss->stores[i];
+        if (!st->cut || st->failed)
+            continue;
+        st->identity.cut = st->next_segment - 1;
+        int err = identity_keep(ss, st, why, why_len); /* the next start finds nothing to cut */
+        if (err)
+            return err;
+    }
     for (uint32_t i = 0; i < ss->n_segments; i++) {
         struct segment *s = ss->segments[i];
         struct disk *d = ss->stores[s->disk].disk;

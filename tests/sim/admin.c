@@ -114,8 +114,10 @@ void admin_strike(struct cluster *c)
 {
     uint32_t at = (uint32_t)sim_below(c->sim, c->n_servers);
     struct node *n = cluster_ss(c, at);
-    if (c->admin.state != ADMIN_IDLE || !n->up || !ss_registered(n->ss) || loss_unnoticed(c))
-        return; /* what was lost a moment ago is believed to be there, and would let the last copy go */
+    if (c->admin.state != ADMIN_IDLE || !n->up || !ss_registered(n->ss))
+        return;
+    if (loss_unnoticed(c) || (c->rotten && c->rotten != n))
+        return; /* a copy that is lost or bad without anybody knowing would let the last good one go */
     const struct node *leader = cluster_nm(c);
     if (c->swarm.calm && (!leader->nm || meta_servers_staying(nm_meta(leader->nm)) < 3))
         return; /* where one server stays, one copy is the goal */

@@ -219,7 +219,7 @@ void loss_strike(struct cluster *c)
 void loss_rot(struct cluster *c)
 {
     struct node *n = c->rotten ? c->rotten : cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
-    if (!may_be_lost(c, n) || !flip_a_bit(n))
+    if (!admin_idle(c) || !may_be_lost(c, n) || !flip_a_bit(n))
         return;
     c->rotten = n;
     sim_note(c->sim, n->name, "rot", 0, 0);

@@ -24,15 +24,6 @@ static void show_durable(struct ss *ss, const struct open_chunk *o)
     }
 }
 
-/* Whether something was cut off a segment of this folder that may have come behind all there is of the chunk. */
-static bool may_be_cut(const struct ss *ss, const struct chunk *c)
-{
-    uint64_t newest = 0;
-    for (uint32_t i = 0; i < c->n; i++)
-        newest = max_u64(newest, segment_at(ss, chunk_extent(c, i).segment)->header.id);
-    return newest <= ss->stores[c->disk].identity.cut;
-}
-
 static uint32_t kept(const struct ss_task *t, uint32_t length)
 {
     return t->keep && t->keep < length ? t->keep : length;
@@ -44,7 +35,7 @@ static void fence_tell(struct ss *ss, struct ss_task *t, struct now now)
     struct open_chunk *o = open_find(ss, t->chunk);
     if (o)
         show_durable(ss, o);
-    if (c && !(t->told & RESULT_STEADY) && may_be_cut(ss, c))
+    if (c && !(t->told & RESULT_STEADY) && ss->stores[c->disk].identity.cut)
         t->told |= RESULT_DOUBT;
     if (!c || c->flags & CHUNK_DELETING) {
         ss_task_end(ss, t, DFS_ENOCHUNK);

@@ -40,7 +40,7 @@ void identity_put(uint8_t out[IDENTITY_SLOT], const struct identity *id)
     put_u64(out + 64, id->folder_lo);
     put_u64(out + 72, id->epoch);
     put_u64(out + 80, id->scrubbed);
-    put_u64(out + 88, id->cut);
+    out[88] = id->cut;
     page_seal(out, IDENTITY_MAGIC, IDENTITY_SLOT);
 }
 
@@ -65,7 +65,7 @@ int identity_parse(const uint8_t p[2 * IDENTITY_SLOT], struct identity *id)
         id->folder_lo = get_u64(p + 64);
         id->epoch = get_u64(p + 72);
         id->scrubbed = get_u64(p + 80);
-        id->cut = get_u64(p + 88);
+        id->cut = p[88] != 0;
     }
     return err;
 }

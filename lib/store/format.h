@@ -54,7 +54,7 @@ struct identity {
     uint64_t folder_hi, folder_lo;
     uint64_t epoch;    /* the highest seen in an order (CONSISTENCY B16) */
     uint64_t scrubbed; /* segments up to this id were verified in this pass */
-    uint64_t cut;      /* the last segment there was when a start last cut something off one; 0: none did */
+    bool cut;          /* a start cut something off a segment, and not all chunks that took writes then were settled since */
     uint32_t server;   /* id; 0: not registered yet */
 };
 

@@ -456,6 +456,10 @@ uint32_t open_unsettled(struct ss *ss)
             ss->unsettled[kept++] = ss->unsettled[i];
     }
     ss->n_unsettled = kept;
+    for (uint32_t i = 0; kept == 0 && i < ss->n_stores; i++) {
+        ss->identity_dirty |= ss->stores[i].identity.cut;
+        ss->stores[i].identity.cut = false; /* whoever may have lost something has compared it with the others */
+    }
     return kept < UNSETTLED_PAGE ? kept : UNSETTLED_PAGE;
 }
 

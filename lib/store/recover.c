@@ -479,7 +479,7 @@ int recover_finish(struct ss *ss, char *why, size_t why_len)
         struct store *st = &ss->stores[i];
         if (!st->cut || st->failed)
             continue;
-        st->identity.cut = st->next_segment - 1;
+        st->identity.cut = true;
         int err = identity_keep(ss, st, why, why_len); /* the next start finds nothing to cut */
         if (err)
             return err;

@@ -35,6 +35,8 @@ static bool boot(struct work *w)
             node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
     int err = up ? call_wait(w, &w->own, OP_MKDIR, "/shared") : 0;
+    if (err == DFS_EUNREACH && run_until(w, is_whole, HEAL_LIMIT, "who lost power over a snapshot")) /* one of two, say */
+        err = call_wait(w, &w->own, OP_MKDIR, "/shared");
     if (err == DFS_EUNKNOWN) /* the only NameServer may have lost power over its first snapshot */
         err = call_wait(w, &w->own, OP_MKDIR, "/shared") == DFS_EEXIST ? 0 : w->own.status;
     if (err)

@@ -105,6 +105,7 @@ static bool flip_a_bit(struct node *n)
 struct spare {
     struct cluster *c;
     const struct node *victim;
+    bool settled; /* nothing of it takes writes: a version that ends may go on with it alone */
     bool all;
 };
 
@@ -143,14 +144,14 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
         if (n && n != s->victim && !n->disk_faulty)
             elsewhere = max_u64(elsewhere, history);
     }
-    s->all = !holds || elsewhere >= most;
+    s->all = !holds || (elsewhere >= most && !(s->settled && i->open));
     return s->all;
 }
 
 /* What an administrator sees, and that it is so: a copy may have gone bad a moment ago. */
-static bool may_be_lost(struct cluster *c, const struct node *victim)
+static bool may_be_lost(struct cluster *c, const struct node *victim, bool settled)
 {
-    struct spare s = {.c = c, .victim = victim, .all = true};
+    struct spare s = {.c = c, .victim = victim, .settled = settled, .all = true};
     struct meta_health h;
     uint64_t cursor = 0;
     if (!cluster_whole(c))
@@ -203,7 +204,7 @@ void loss_strike(struct cluster *c)
 {
     struct node *n = cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
     uint32_t kind = (uint32_t)sim_below(c->sim, 3);
-    if (c->sim->now < c->lost_at + BETWEEN || (c->rotten && c->rotten != n) || !may_be_lost(c, n))
+    if (c->sim->now < c->lost_at + BETWEEN || (c->rotten && c->rotten != n) || !may_be_lost(c, n, false))
         return;
     c->lost_at = c->sim->now;
     sim_note(c->sim, n->name, "loss", kind, 0);
@@ -219,7 +220,7 @@ void loss_strike(struct cluster *c)
 void loss_rot(struct cluster *c)
 {
     struct node *n = c->rotten ? c->rotten : cluster_ss(c, (uint32_t)sim_below(c->sim, c->n_servers));
-    if (!admin_idle(c) || !may_be_lost(c, n) || !flip_a_bit(n))
+    if (!admin_idle(c) || !may_be_lost(c, n, true) || !flip_a_bit(n))
         return;
     c->rotten = n;
     sim_note(c->sim, n->name, "rot", 0, 0);

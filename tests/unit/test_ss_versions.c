@@ -354,6 +354,7 @@ static void who_cut_its_log_says_so(void **state)
     assert_int_equal(fence(0).flags, RESULT_DOUBT); /* at the next start, too, which finds nothing to cut */
     assert_int_equal(stamp(0, 1, SIZE, true), 0);
     rig->version = 2;
+    rig_pass(rig, 2 * NS_PER_SEC);
     rig_crash(rig, 0, CRASH_DROP_ALL);
     rig_start(rig);
     assert_int_equal(fence(0).flags, 0); /* the version that began since was settled with the others */

@@ -35,10 +35,11 @@ static bool boot(struct work *w)
             node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
     int err = up ? call_wait(w, &w->own, OP_MKDIR, "/shared") : 0;
-    if (err == DFS_EUNREACH && run_until(w, is_whole, HEAL_LIMIT, "who lost power over a snapshot")) /* one of two, say */
+    bool lost = err == DFS_EUNKNOWN || err == DFS_EUNREACH; /* a NameServer may have lost power over its first snapshot */
+    if (lost && run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up again"))
         err = call_wait(w, &w->own, OP_MKDIR, "/shared");
-    if (err == DFS_EUNKNOWN) /* the only NameServer may have lost power over its first snapshot */
-        err = call_wait(w, &w->own, OP_MKDIR, "/shared") == DFS_EEXIST ? 0 : w->own.status;
+    if (lost && err == DFS_EEXIST)
+        err = 0;
     if (err)
         sim_fail(c->sim, "mkdir /shared in a new cluster: %s", dfs_errname(w->own.status));
     return !c->sim->failed;

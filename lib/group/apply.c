@@ -30,6 +30,8 @@ static int apply_command(struct nm *nm, const struct stamp *st, const struct wir
             fx_fail(fx, *to, err, "the request cannot be decoded");
         return 0;
     }
+    if (nm->cfg.forget_results)
+        meta_forget_results(nm->meta, meta_session_of(&cmd));
     meta_apply(nm->meta, st, &cmd, &res);
     if (to == NULL)
         return 0;

@@ -24,6 +24,7 @@ struct nm_config {
     uint32_t n_join;
     bool count_failed;     /* sabotage, for tests: copies count whether they were made or not */
     bool pass_locks_early; /* sabotage, for tests: locks pass on before their holder's writes are fenced */
+    bool forget_results;   /* sabotage, for tests: a change that is asked for again is made again */
     bool trust_lease;      /* sabotage, for tests: a leader never doubts that it leads */
     /* for tests: as another release, with other kinds of log entries (level.c) */
     uint32_t level;

@@ -74,6 +74,7 @@ struct meta_change {
 void meta_want_changes(struct meta *m, bool wanted);
 const struct meta_change *meta_changes(const struct meta *m, uint32_t *n, bool *more); /* more: and others */
 uint64_t meta_session_of(const struct msg *cmd); /* whose request it is; 0: nobody's */
+void meta_forget_results(struct meta *m, uint64_t session); /* for tests: as if none of its requests had been answered yet */
 
 /* A courtesy check before a mutation is logged, against the state as it stands: 0 or the error apply would most likely
  * give. Never relied upon. Cheap: syntax, limits, session known. */

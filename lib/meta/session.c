@@ -112,6 +112,16 @@ static void raise_floor(struct meta *m, struct session *s, uint64_t floor)
     s->floor = max_u64(s->floor, floor);
 }
 
+void meta_forget_results(struct meta *m, uint64_t session)
+{
+    struct session *s = find(m, session);
+    uint64_t floor = s != NULL ? s->floor : 0;
+    if (s == NULL)
+        return;
+    raise_floor(m, s, UINT64_MAX);
+    s->floor = floor;
+}
+
 int meta_session_begin(struct meta *m, const struct wire_request_id *id, int64_t now_ns,
                        const struct session_result **again)
 {

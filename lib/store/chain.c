@@ -460,6 +460,8 @@ static void acknowledge(struct ss *ss, struct write *w, struct effects *fx)
 
 static void write_settle(struct ss *ss, struct write *w, struct effects *fx)
 {
+    if (ss->cfg.ack_alone && w->durable && !w->answered)
+        acknowledge(ss, w, fx);
     if (!w->local_done || !w->down_done)
         return;
     if (!w->answered)

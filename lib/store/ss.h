@@ -28,6 +28,8 @@ struct ss_config {
     bool rebuild;           /* reads all records at start, and believes no summary */
     bool forget_appends;    /* sabotage, for tests: one that is repeated is done again */
     bool keep_cut;          /* sabotage, for tests: a truncate cuts nothing off */
+    bool ack_alone;         /* sabotage, for tests: a write is acknowledged when it is durable here */
+    bool any_version;       /* sabotage, for tests: a chunk is read whatever version of it is here */
     bool trust_copies;      /* sabotage, for tests: what is fetched from others is not verified */
     uint64_t segment_size;  /* 0: default (16 MiB for small records, 64 MiB for large ones); else both, within bounds */
     uint64_t scrub_rate;    /* bytes a second that scrub reads in each folder; 0: 16 MiB; UINT64_MAX: no limit */

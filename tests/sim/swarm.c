@@ -17,6 +17,9 @@ static const struct {
     [SABOTAGE_KEEP_CUT] = {"keep-cut",
                            "StorageServers keep what a truncate cuts off, and it shows when the file grows"},
     [SABOTAGE_PASS_LOCKS] = {"pass-locks-early", "locks of a session that ended pass on before its writes are fenced"},
+    [SABOTAGE_ACK_ALONE] = {"ack-alone", "a write is acknowledged before the servers below have it"},
+    [SABOTAGE_ANY_VERSION] = {"old-version", "StorageServers show what they have, whatever version is asked for"},
+    [SABOTAGE_FORGET_RESULTS] = {"forget-results", "a change that is asked for again is made again"},
     [SABOTAGE_FORGET_APPENDS] = {"append-twice", "StorageServers append again what a client repeats"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
@@ -108,6 +111,22 @@ static void arrange_for(struct swarm *w)
         w->corrupt = NS_PER_SEC / 50;
         w->crash_ss = 4 * NS_PER_SEC;
         w->downtime = 10 * NS_PER_SEC;
+        break;
+    case SABOTAGE_ACK_ALONE:
+        w->loss = NS_PER_SEC;
+        w->cut = NS_PER_SEC / 20;
+        w->crash_ss = NS_PER_SEC;
+        w->downtime = 8 * NS_PER_SEC;
+        break;
+    case SABOTAGE_ANY_VERSION:
+        w->crash_ss = NS_PER_SEC;
+        w->downtime = 10 * NS_PER_SEC;
+        w->ops = 150;
+        w->think = 300 * NS_PER_MS;
+        w->crash_nm = w->crash_all = w->partition = w->drain = w->loss = 0;
+        break;
+    case SABOTAGE_FORGET_RESULTS:
+        w->cut = NS_PER_SEC / 50;
         break;
     case SABOTAGE_PASS_LOCKS:
         w->pause = 2 * NS_PER_SEC;

@@ -26,6 +26,9 @@ enum sabotage {
     SABOTAGE_PASS_LOCKS,     /* locks pass on before their holder's writes are fenced */
     SABOTAGE_KEEP_CUT,       /* StorageServers keep what a truncate cuts off */
     SABOTAGE_FORGET_APPENDS, /* an append that is repeated is done again */
+    SABOTAGE_ACK_ALONE,      /* the head acknowledges what the servers below do not have yet */
+    SABOTAGE_ANY_VERSION,    /* StorageServers show what they have, whatever version is asked for */
+    SABOTAGE_FORGET_RESULTS, /* NameServers make a change again when it is asked for again */
     SABOTAGE_END,
 };
 

@@ -147,7 +147,7 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
 }
 
 /* Who wrote what in the version before is remembered: a request may be repeated in this one (B14). */
-static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool open)
+static void open_begin(struct ss *ss, struct chunk *c, uint32_t was, uint32_t length, bool open)
 {
     struct open_chunk *o = open_find(ss, c->id);
     if (!o) {
@@ -164,7 +164,7 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t length, bool ope
     o->lapse = ss->lapses;
     o->steady = true;
     o->broken = o->cut_off = o->unsure = false;
-    o->n_flights = 0;
+    o->n_flights *= o->flights_of == was; /* what the version before settled; what this one does is not known until it is logged */
     o->fenced = !open;
     for (uint32_t i = 0; i < o->n_recent; i++)
         o->recent[i].write = NULL; /* durable everywhere, whoever has still to answer for it */
@@ -185,7 +185,7 @@ void stamp_written(struct ss *ss, struct write *w, int err)
         index_insert(&ss->index, c, &e);
         c->flags &= (uint8_t) ~(CHUNK_OPEN | CHUNK_BROKEN);
         c->flags |= t->flags & TASK_OPEN ? CHUNK_OPEN : 0;
-        open_begin(ss, c, w->record.offset, t->flags & TASK_OPEN);
+        open_begin(ss, c, t->version, w->record.offset, t->flags & TASK_OPEN);
     }
     write_free(ss, w);
     ss_task_end(ss, t, err);

@@ -458,8 +458,8 @@ void open_lapse(struct ss *ss); /* no lease, or just started: what is open is no
 /* This copy may be of a version that a NameServer stamped and never logged, which nobody but readers may ever notice. */
 void open_newer(struct ss *ss, const struct chunk *c);
 uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
-/* Whether it cannot be told here which bytes of this range are to be seen. */
-bool open_in_flight(const struct open_chunk *o, uint32_t from, uint32_t to);
+/* Whether it cannot be told here which bytes of this range are to be seen in that version. */
+bool open_in_flight(const struct open_chunk *o, uint32_t version, uint32_t from, uint32_t to);
 
 /* The folder with most free space that takes writes; the error if there is none. */
 int store_pick(struct ss *ss, uint64_t now, struct store **out) MUST_USE;

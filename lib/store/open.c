@@ -361,6 +361,9 @@ bool open_readable(const struct ss *ss, const struct open_chunk *o)
 void open_flight(struct open_chunk *o, const struct record *r)
 {
     const struct extent e = record_extent(r, 0);
+    if (o->flights_of != r->version)
+        o->n_flights = 0; /* there are writes in this version, so it was logged, and settled those */
+    o->flights_of = r->version;
     if (o->n_flights == FLIGHTS_MAX) { /* a head takes no more; this one does not tell, being of an older version, say */
         o->unsure = true;
         return;
@@ -374,7 +377,7 @@ void open_flight(struct open_chunk *o, const struct record *r)
 
 static struct flight *flight_of(struct open_chunk *o, const struct record *r)
 {
-    for (uint32_t i = 0; i < o->n_flights && o->version == r->version; i++)
+    for (uint32_t i = 0; i < o->n_flights && o->flights_of == r->version; i++)
         if (o->flights[i].sequence == r->sequence)
             return &o->flights[i];
     return NULL;
@@ -406,15 +409,17 @@ void open_settled(struct open_chunk *o, uint32_t sequence)
 
 uint32_t open_settled_below(const struct open_chunk *o)
 {
-    return o->n_flights ? o->flights[0].sequence : o->sequence;
+    return o->n_flights && o->flights_of == o->version ? o->flights[0].sequence : o->sequence;
 }
 
-bool open_in_flight(const struct open_chunk *o, uint32_t from, uint32_t to)
+bool open_in_flight(const struct open_chunk *o, uint32_t version, uint32_t from, uint32_t to)
 {
-    for (uint32_t i = 0; o && i < o->n_flights; i++) {
+    bool settled = o && o->flights_of < version; /* by that version, which whoever asks knows of: it was logged */
+    for (uint32_t i = 0; o && !settled && i < o->n_flights; i++) {
         const struct flight *f = &o->flights[i];
         /* at the head what was there before is still right: no member shows the write before the head does */
-        if ((!o->head || o->fenced || f->failed) && f->from < to && from < f->to)
+        bool unsure = !o->head || o->fenced || f->failed || o->flights_of != o->version;
+        if (unsure && f->from < to && from < f->to)
             return true;
     }
     return false;

@@ -44,8 +44,8 @@ struct open_chunk { /* a chunk written not long ago */
     bool cut_off;          /* … nor reads: others go on without this copy */
     bool unsure;           /* what is here of writes that failed, and where, is not known */
     bool head;             /* of the chain: it is told first which writes are durable everywhere */
-    struct flight *flights; /* owned; of this version, by sequence */
-    uint32_t n_flights, cap_flights;
+    struct flight *flights; /* owned; by sequence, of one version: the last one that took writes */
+    uint32_t n_flights, cap_flights, flights_of;
     struct recent *recent; /* owned; what has no session is free */
     uint32_t n_recent, next_recent;
     struct told told;        /* until all records were noted */

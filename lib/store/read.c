@@ -429,8 +429,16 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
-    if ((m->version < c->version && m->offset + m->length <= chunk_length(c)) || ss->cfg.any_version)
+    if (ss->cfg.any_version)
+        return true;
+    bool in_flight = open_in_flight(o, m->version, m->offset, m->offset + m->length);
+    if (m->version < c->version && m->offset + m->length <= chunk_length(c) && !in_flight)
         return true; /* as it was sealed */
+    if (m->version < c->version && in_flight) { /* the version may never be logged, and others go on without what it settled */
+        fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " has a version that is not known to be the next",
+                ss->identity.server, c->id);
+        return false;
+    }
     if (m->version < c->version) {
         open_newer(ss, c);
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
@@ -439,7 +447,7 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
     if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
-    else if ((c->flags & CHUNK_OPEN) && open_in_flight(o, m->offset, m->offset + m->length))
+    else if ((c->flags & CHUNK_OPEN) && in_flight)
         fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " is being written there", ss->identity.server,
                 c->id);
     else

@@ -115,9 +115,9 @@ static void raise_floor(struct meta *m, struct session *s, uint64_t floor)
 void meta_forget_results(struct meta *m, uint64_t session)
 {
     struct session *s = find(m, session);
-    uint64_t floor = s != NULL ? s->floor : 0;
     if (s == NULL)
         return;
+    uint64_t floor = s->floor;
     raise_floor(m, s, UINT64_MAX);
     s->floor = floor;
 }

@@ -3,7 +3,7 @@
  *
  *   FENCE   takes no more writes in this version; what is under way becomes durable, or fails; what is here is told: the last
  *           write, the length, the CRC of all bytes. All histories of a version begin alike, for there was one head and there
- *           are no gaps; what was acknowledged is in each of them. So it is read on, but for what failed further down, until
+ *           are no gaps; what was acknowledged is in each of them. So it is read on, but for what is not known to be durable on all, until
  *           the next version has begun; a copy that is not to be in that is cut off by another fence first (B12).
  *   STAMP   one that holds exactly what the leader says (nothing, of a new chunk) begins the next version: a record says
  *           so, durably, before the answer. The file may have been truncated: then it says that the chunk ends earlier. So a copy of this version is known to hold what all of them agreed on, whatever happens later.
@@ -116,8 +116,9 @@ void stamp_start(struct ss *ss, struct ss_task *t, struct now now)
 {
     const struct chunk *c = index_find(&ss->index, t->chunk);
     struct store *st = c ? &ss->stores[c->disk] : NULL;
-    if (open_find(ss, t->chunk))
-        show_durable(ss, open_find(ss, t->chunk));
+    const struct open_chunk *o = open_find(ss, t->chunk);
+    if (o)
+        show_durable(ss, o); /* else the sum would not be of all that is here */
     int rv = stamp_check(ss, t, c);
     if (rv > 0 && !c) {
         int err = store_pick(ss, now.mono, &st);
@@ -164,7 +165,8 @@ static void open_begin(struct ss *ss, struct chunk *c, uint32_t was, uint32_t le
     o->lapse = ss->lapses;
     o->steady = true;
     o->broken = o->cut_off = o->unsure = false;
-    o->n_flights *= o->flights_of == was; /* what the version before settled; what this one does is not known until it is logged */
+    if (o->flights_of != was)
+        o->n_flights = 0; /* the version before settled those; what this one settles is not known until it is logged */
     o->fenced = !open;
     for (uint32_t i = 0; i < o->n_recent; i++)
         o->recent[i].write = NULL; /* durable everywhere, whoever has still to answer for it */

@@ -121,43 +121,44 @@ static void identity_fill(struct ss *ss, struct store *st, uint8_t page[IDENTITY
     identity_put(page, &id);
 }
 
+/* Where what was filled last belongs: write 1 goes to slot 0. */
+static uint64_t slot_at(const struct store *st) { return (st->identity.writes + 1) % 2 * IDENTITY_SLOT; }
+
+/* Both slots if the file is new: one flipped bit must not orphan a folder. */
+static int slots_write(struct ss *ss, struct store *st, bool new, char *why, size_t why_len)
+{
+    uint8_t page[IDENTITY_SLOT];
+    int err = 0;
+    for (int i = 0; i <= new && !err; i++) {
+        identity_fill(ss, st, page);
+        err = st->disk->ops->write(st->disk, IDENTITY_NAME, slot_at(st), page, sizeof page);
+    }
+    if (!err)
+        err = st->disk->ops->sync(st->disk, IDENTITY_NAME);
+    if (!err && new)
+        err = st->disk->ops->sync(st->disk, NULL);
+    if (err)
+        snprintf(why, why_len, "data folder %u: writing file \"%s\": %s", st->number, IDENTITY_NAME, dfs_strerror(err));
+    return err;
+}
+
 int identity_create(struct ss *ss, char *why, size_t why_len)
 {
-    for (uint32_t i = 0; i < ss->n_stores; i++) {
+    int err = 0;
+    for (uint32_t i = 0; i < ss->n_stores && !err; i++) {
         struct store *st = &ss->stores[i];
-        uint8_t page[IDENTITY_SLOT];
-        int err = 0;
         if (st->identity.writes || st->failed)
             continue;
         st->identity.folder_hi = rng_next(&ss->rng);
         st->identity.folder_lo = rng_next(&ss->rng) ^ mix64(ss->cfg.uuid_lo + i);
-        for (uint32_t slot = 0; slot < 2 && !err; slot++) { /* both: one flipped bit must not orphan a folder */
-            identity_fill(ss, st, page);
-            err = st->disk->ops->write(st->disk, IDENTITY_NAME, slot * IDENTITY_SLOT, page, sizeof page);
-        }
-        if (!err)
-            err = st->disk->ops->sync(st->disk, IDENTITY_NAME);
-        if (!err)
-            err = st->disk->ops->sync(st->disk, NULL);
-        if (err) {
-            snprintf(why, why_len, "data folder %u: writing file \"%s\": %s", i, IDENTITY_NAME, dfs_strerror(err));
-            return err;
-        }
+        err = slots_write(ss, st, true, why, why_len);
     }
-    return 0;
+    return err;
 }
 
 int identity_keep(struct ss *ss, struct store *st, char *why, size_t why_len)
 {
-    uint8_t page[IDENTITY_SLOT];
-    identity_fill(ss, st, page);
-    uint64_t at = (st->identity.writes + 1) % 2 * IDENTITY_SLOT;
-    int err = st->disk->ops->write(st->disk, IDENTITY_NAME, at, page, sizeof page);
-    if (!err)
-        err = st->disk->ops->sync(st->disk, IDENTITY_NAME);
-    if (err)
-        snprintf(why, why_len, "data folder %u: writing file \"%s\": %s", st->number, IDENTITY_NAME, dfs_strerror(err));
-    return err;
+    return slots_write(ss, st, false, why, why_len);
 }
 
 void identity_turn(struct ss *ss, struct now now, struct effects *fx)
@@ -180,7 +181,7 @@ void identity_turn(struct ss *ss, struct now now, struct effects *fx)
         }
         struct disk_op *op = ss_disk_op(st, DISK_WRITE, IDENTITY_NAME, 1, token_make(TOKEN_IDENTITY, i, 0));
         identity_fill(ss, st, page->data);
-        op->offset = (st->identity.writes + 1) % 2 * IDENTITY_SLOT; /* write 1 went to slot 0 */
+        op->offset = slot_at(st);
         op->flush = true;
         op->data[0] = slice_take(page, 0, IDENTITY_SLOT);
         ss->identity_writes++;

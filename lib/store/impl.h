@@ -457,7 +457,8 @@ uint32_t open_settled_below(const struct open_chunk *o);
 void open_lapse(struct ss *ss); /* no lease, or just started: what is open is not served before its version has moved */
 /* This copy may be of a version that a NameServer stamped and never logged, which nobody but readers may ever notice. */
 void open_newer(struct ss *ss, const struct chunk *c);
-uint32_t open_unsettled(struct ss *ss); /* forgets those served again, or gone; how many to tell of at a time */
+/* Forgets those served again, or gone; with the last of them, that a start cut something off. How many to tell of at a time. */
+uint32_t open_unsettled(struct ss *ss);
 /* Whether it cannot be told here which bytes of this range are to be seen in that version. */
 bool open_in_flight(const struct open_chunk *o, uint32_t version, uint32_t from, uint32_t to);
 
@@ -496,9 +497,9 @@ uint64_t scrub_next(const struct ss *ss);
 
 /* identity.c */
 int identity_open(struct ss *ss, char *why, size_t why_len) MUST_USE;   /* reads all, decides; writes nothing */
+int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
 /* Writes one slot at once: at a start, before anything else is changed. 0, or the error, its sentence in why. */
 int identity_keep(struct ss *ss, struct store *st, char *why, size_t why_len) MUST_USE;
-int identity_create(struct ss *ss, char *why, size_t why_len) MUST_USE; /* writes where it is missing */
 void identity_turn(struct ss *ss, struct now now, struct effects *fx);
 void identity_event(struct ss *ss, const struct event *ev, struct effects *fx);
 

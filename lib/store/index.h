@@ -91,10 +91,10 @@ void index_untouch(struct chunk *c, uint32_t segment);
 /* The end of its last extent. Where the last is the hole a truncate left, the chunk ends where that begins. */
 uint32_t chunk_length(const struct chunk *c);
 struct extent chunk_extent(const struct chunk *c, uint32_t i);
-/* The first extent that ends behind off; c->n if none does. */
 /* Sums up which records have the bytes below `end`, those of holes and those from the order `from` on left out: as long as nothing
  * is written it is the same after a start, however records were split and moved, unless one was lost. Never 0. */
 uint64_t chunk_sum(const struct chunk *c, uint32_t end, uint64_t from);
+/* The first extent that ends behind off; c->n if none does. */
 uint32_t chunk_extent_at(const struct chunk *c, uint32_t off);
 /* Segments that hold records of the chunk, dead ones included. *v lives until the chunk changes. */
 uint32_t chunk_segments(const struct chunk *c, const uint32_t **v);

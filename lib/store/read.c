@@ -429,22 +429,16 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
 {
     const struct msg_chunk_read *m = &ev->msg->chunk_read;
     const struct open_chunk *o = open_find(ss, c->id);
-    if (ss->cfg.any_version)
-        return true;
+    bool older = m->version < c->version, inside = m->offset + m->length <= chunk_length(c);
     bool in_flight = open_in_flight(o, m->version, m->offset, m->offset + m->length);
-    if (m->version < c->version && m->offset + m->length <= chunk_length(c) && !in_flight)
+    if (ss->cfg.any_version || (older && inside && !in_flight))
         return true; /* as it was sealed */
-    if (m->version < c->version && in_flight) { /* the version may never be logged, and others go on without what it settled */
+    if (older && in_flight) /* the version may never be logged, and others go on without what it settled */
         fx_fail(fx, ev->to, DFS_EINFLIGHT, "server=%u chunk %" PRIu64 " has a version that is not known to be the next",
                 ss->identity.server, c->id);
-        return false;
-    }
-    if (m->version < c->version) {
-        open_newer(ss, c);
+    else if (older)
         fx_fail(fx, ev->to, DFS_ESTALE, "server=%u chunk %" PRIu64 " has been cut", ss->identity.server, c->id);
-        return false;
-    }
-    if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
+    else if ((c->flags & CHUNK_OPEN) && !open_readable(ss, o))
         fx_fail(fx, ev->to, DFS_EAGAIN, "server=%u chunk %" PRIu64 " waits for its next version", ss->identity.server,
                 c->id);
     else if ((c->flags & CHUNK_OPEN) && in_flight)
@@ -452,7 +446,7 @@ static bool open_served(struct ss *ss, const struct event *ev, const struct chun
                 c->id);
     else
         return true;
-    if (o && o->broken) /* its writer may never ask for the next version */
+    if ((older && !in_flight) || (!older && o && o->broken)) /* its leader may never log it, its writer never ask for the next */
         open_newer(ss, c);
     return false;
 }

@@ -382,8 +382,8 @@ void audit_orphans(struct work *w)
 {
     if (orphans_go(w, GRANTS_OVER))
         return;
-    for (uint32_t i = 0; i < w->cluster->n_servers;
-         i++) /* that reports what it holds when it starts, and every 10 minutes */
+    /* a server reports what it holds when it starts, and every 10 minutes */
+    for (uint32_t i = 0; i < w->cluster->n_servers; i++)
         node_crash(cluster_ss(w->cluster, i), false, 0);
     if (!orphans_go(w, 60 * NS_PER_SEC))
         sim_fail(sim_of(w), "chunks that no file maps are still there long after their grants ended");

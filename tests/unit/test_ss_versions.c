@@ -284,18 +284,18 @@ static void a_reader_of_what_failed_below_moves_the_version(void **state)
     assert_int_equal(rig->last_unsettled.chunk, CHUNK);
 }
 
-/* Flips a bit in the record that holds this byte, in its header or in its bytes: the last one of its segment. */
-static void flip_last_record(uint32_t at, bool header)
+/* Flips a bit in this record of the first server, in its header or in its bytes. */
+static void flip(struct extent e, bool header)
 {
-    const struct ss *ss = rig->ss[0];
-    const struct chunk *c = index_find(&ss->index, CHUNK);
-    struct extent e = chunk_extent(c, chunk_extent_at(c, at));
-    const struct segment *s = segment_at(ss, e.segment);
+    const struct segment *s = segment_at(rig->ss[0], e.segment);
     struct record_layout l = record_layout(s->header.class, e.position, e.rec_off, e.rec_len);
     char name[DISK_NAME_MAX + 1];
     segment_name(name, sizeof name, s->header.id);
     assert_true(memdisk_flip(rig->disks[0][0], name, header ? e.position + 40ULL : l.payload + 5, 1));
 }
+
+/* The record that has the chunk's first byte. */
+static struct extent first_extent(void) { return chunk_extent(index_find(&rig->ss[0]->index, CHUNK), 0); }
 
 /* B10: a bit flips in the last record of a log, which then looks like a torn tail and is cut. That a version begins behind it, in the
  * other log, says that it had been whole: what was there before is not shown for it, at the next start neither. */
@@ -311,7 +311,7 @@ static void what_a_version_began_with_is_missed(void **state)
         assert_int_equal(stamp(0, 2, SIZE, false), 0);
         rig->version = 2;
         assert_int_equal(read_all(0), 0);
-        flip_last_record(0, header);
+        flip(first_extent(), header); /* the last of its segment */
         for (int start = 0; start < 2; start++) {
             rig_crash(rig, 0, CRASH_DROP_ALL);
             rig_start(rig);
@@ -325,14 +325,12 @@ static void damage_of_what_is_dead_is_none(void **state)
 {
     (void)state;
     assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, SIZE), 0);
-    const struct extent dead = chunk_extent(index_find(&rig->ss[0]->index, CHUNK), 0);
-    char name[DISK_NAME_MAX + 1];
-    segment_name(name, sizeof name, segment_at(rig->ss[0], dead.segment)->header.id);
+    const struct extent dead = first_extent();
     assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
     assert_int_equal(fence(0).error, 0);
     assert_int_equal(stamp(0, 2, SIZE, false), 0);
     rig->version = 2;
-    assert_true(memdisk_flip(rig->disks[0][0], name, dead.position + 40, 1));
+    flip(dead, true);
     rig_crash(rig, 0, CRASH_DROP_ALL);
     rig_start(rig);
     assert_int_equal(read_all(0), 0);
@@ -345,7 +343,7 @@ static void who_cut_its_log_says_so(void **state)
     (void)state;
     assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, data, SIZE), 0);
     assert_int_equal(rig_write(rig, 0, 1, CHUNK, 0, other, SIZE / 2), 0);
-    flip_last_record(0, true);
+    flip(first_extent(), true);
     rig_crash(rig, 0, CRASH_DROP_ALL);
     rig_start(rig);
     struct wire_task_result r = fence(0);

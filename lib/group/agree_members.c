@@ -335,9 +335,7 @@ static void fence_told(struct nm *nm, const struct agreement *a, struct member *
     int err = -(int)r->error;
 
     m->ask_at = nm->now.mono + ASK_AGAIN;
-    if (err == 0 && r->keep != a->keep) {
-        m->state = MEMBER_IDLE; /* asked by a leader before, when the file was to end elsewhere: its crc is of other bytes */
-    } else if (err == 0 && r->version >= a->from) {
+    if (err == 0 && r->version >= a->from) {
         m->state = MEMBER_OK;
         m->version = r->version;
         m->sequence = r->sequence;
@@ -358,7 +356,7 @@ static void fence_told(struct nm *nm, const struct agreement *a, struct member *
     }
 }
 
-/* It is not read any more, whatever it still holds. What it said of an earlier fence may come late. */
+/* It is not read any more, whatever it still holds. */
 static void cut_off_told(struct nm *nm, struct member *m, const struct wire_task_result *r)
 {
     bool done = r->flags & RESULT_CUT_OFF;

@@ -313,7 +313,7 @@ void repair_result(struct nm *nm, const struct nm_task *t, const struct wire_tas
         verify_ended(nm, t, r);
 }
 
-/* An earlier leader's: as if its report said so. */
+/* Of a task that is over, or an earlier leader's: as if its report said so. */
 void repair_unasked(struct nm *nm, uint32_t server, const struct wire_task_result *r)
 {
     struct wire_held held = {.chunk = r->chunk, .version = r->version, .length = r->length};

@@ -56,6 +56,7 @@ void tasks_add(struct nm *nm, const struct nm_task *t)
         return;
     own = xcalloc(1, sizeof *own);
     *own = *t;
+    own->id = ++nm->lead.tasks.last;
     own->given = false;
     own->since = nm->now.mono;
     own->next = *at;
@@ -147,7 +148,8 @@ static int fill_task(struct nm *nm, const struct nm_task *t, struct wire_task *o
                               .to = t->to,
                               .sequence = t->sequence,
                               .flags = t->flags,
-                              .keep = t->keep};
+                              .keep = t->keep,
+                              .id = t->id};
     out->sources = arena_alloc(&nm->arena, t->n_sources, sizeof *out->sources);
     if (out->sources == NULL)
         return DFS_ENOMEM;
@@ -192,10 +194,20 @@ static void answer(struct nm *nm, struct task_queue *q, struct reply_to to, stru
     fx_reply(fx, to, &reply, NULL);
 }
 
+/* The task this is the result of; NULL: one that is over, or an earlier leader's. They may have been about another version. */
+static struct nm_task *task_done(const struct nm *nm, uint32_t server, const struct wire_task_result *r)
+{
+    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, r->chunk) : NULL;
+
+    while (t != NULL && !(t->id == r->id && t->chunk == r->chunk && t->server == server && t->kind == r->kind))
+        t = t->next;
+    return r->epoch == meta_epoch(nm->meta) ? t : NULL;
+}
+
 static void take_results(struct nm *nm, uint32_t server, const struct msg_tasks *m, struct effects *fx)
 {
     for (uint32_t i = 0; i < m->n_done; i++) {
-        struct nm_task *t = tasks_find_kind(nm, m->done[i].chunk, server, m->done[i].kind);
+        struct nm_task *t = task_done(nm, server, &m->done[i]);
 
         if (t != NULL)
             task_ends(nm, t, &m->done[i], fx);
@@ -277,7 +289,7 @@ void tasks_forget(struct nm *nm)
             t->table[i] = next;
             t->n--;
         }
-    t->number = 0;
+    t->number = t->last = 0;
     for (uint32_t i = 0; i < nm->lead.n_live; i++) {
         free(nm->lead.live[i].tasks);
         nm->lead.live[i].tasks = NULL;

@@ -16,6 +16,7 @@ struct nm;
 struct nm_task {
     struct nm_task *next; /* with the same hash */
     struct list link;     /* of its server: waiting, or given */
+    uint64_t id; /* drawn by tasks_add */
     uint64_t chunk;
     uint32_t version, length, crc;
     uint32_t server; /* who does it */
@@ -47,6 +48,7 @@ struct tasks {
     struct nm_task *table[TASK_BUCKETS];
     uint32_t n;
     uint64_t number; /* of the last reply */
+    uint64_t last;   /* task's id */
 };
 
 /* A task for this chunk, of whatever server; NULL: none. */

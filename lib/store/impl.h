@@ -248,7 +248,7 @@ struct ss_task {          /* one task of the leader's */
     enum ss_task_state state;
     uint8_t kind; /* enum task_kind */
     bool own;     /* the copy here is read, and nothing is written */
-    uint64_t chunk, epoch;
+    uint64_t chunk, epoch, id;
     uint32_t version, length, crc;
     uint32_t to, keep;    /* STAMP; keep also FENCE: bytes that stay, 0: all */
     uint64_t of_sequence; /* STAMP */
@@ -282,8 +282,8 @@ struct part { /* a range of a chunk being fetched */
 };
 
 struct ss_task_result {
-    uint64_t chunk;
-    uint32_t version, sequence, length, crc, keep, suspect;
+    uint64_t chunk, epoch, id;
+    uint32_t version, sequence, length, crc, suspect;
     uint16_t error;
     uint8_t kind, flags;
 };

@@ -56,12 +56,13 @@ void ss_task_end(struct ss *ss, struct ss_task *t, int err)
     const struct chunk *c = index_find(&ss->index, t->chunk);
     struct ss_task_result r = {.kind = t->kind,
                                .chunk = t->chunk,
+                               .epoch = t->epoch,
+                               .id = t->id,
                                .version = c ? c->version : t->version,
                                .error = (uint16_t)-err,
                                .sequence = c ? c->sequence : 0,
                                .length = c ? chunk_length(c) : 0,
                                .crc = err ? 0 : t->crc,
-                               .keep = t->keep,
                                .suspect = t->suspect,
                                .flags = t->told};
     struct ss_task **at = bucket_of(ss, t->chunk);
@@ -185,19 +186,23 @@ static void tasks_start(struct ss *ss, struct now now, struct effects *fx)
 
 static bool kind_known(uint8_t kind) { return kind >= TASK_COPY && kind <= TASK_STAMP; }
 
-static void task_refuse(struct ss *ss, const struct wire_task *w, int err)
+static void task_refuse(struct ss *ss, const struct wire_task *w, uint64_t epoch, int err)
 {
-    result_add(ss, &(struct ss_task_result){
-                       .kind = w->kind, .chunk = w->chunk, .version = w->version, .error = (uint16_t)-err});
+    result_add(ss, &(struct ss_task_result){.kind = w->kind,
+                                            .chunk = w->chunk,
+                                            .epoch = epoch,
+                                            .id = w->id,
+                                            .version = w->version,
+                                            .error = (uint16_t)-err});
 }
 
 static void task_add(struct ss *ss, const struct wire_task *w, uint64_t epoch)
 {
     const struct ss_task *known = ss_task_find(ss, w->chunk);
-    if (known && known->kind == w->kind && known->version == w->version && known->epoch == epoch)
+    if (known && known->id == w->id && known->epoch == epoch)
         return; /* given again */
     if (known || ss->n_tasks == TASKS_MAX || !kind_known(w->kind)) {
-        task_refuse(ss, w, kind_known(w->kind) ? DFS_EAGAIN : DFS_ENOTSUP);
+        task_refuse(ss, w, epoch, kind_known(w->kind) ? DFS_EAGAIN : DFS_ENOTSUP);
         return;
     }
     struct ss_task *t = xcalloc(1, sizeof *t), **at = bucket_of(ss, w->chunk);
@@ -211,6 +216,7 @@ static void task_add(struct ss *ss, const struct wire_task *w, uint64_t epoch)
     t->flags = w->flags;
     t->keep = w->keep;
     t->epoch = epoch;
+    t->id = w->id;
     t->grant = slice_copy(w->grant.p, w->grant.len);
     t->sources = xcalloc(w->n_sources + 1, sizeof *t->sources);
     for (uint32_t i = 0; i < w->n_sources; i++)
@@ -259,9 +265,10 @@ static uint32_t fill_results(const struct ss *ss, struct wire_task_result *out)
                                            .sequence = r->sequence,
                                            .length = r->length,
                                            .crc = r->crc,
-                                           .keep = r->keep,
                                            .suspect = r->suspect,
-                                           .flags = r->flags};
+                                           .flags = r->flags,
+                                           .epoch = r->epoch,
+                                           .id = r->id};
     }
     return n;
 }

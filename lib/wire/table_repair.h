@@ -34,7 +34,9 @@
     F(u32, to)              /* STAMP: the version that begins, … */                                                  \
     F(u64, sequence)        /* … the last write of the one that ends; UINT64_MAX: whatever it was */                 \
     F(u8, flags)            /* TASK_OPEN */                                                                            \
-    F(u32, keep)            /* FENCE, STAMP: how many bytes stay, the others are cut off; 0: all */
+    F(u32, keep)            /* FENCE, STAMP: how many bytes stay, the others are cut off; 0: all */                 \
+    F(later, minor_1)                                                                                                  \
+    F(u64, id) /* among those of this epoch; its result tells both */
 
 #define REC_task_result(F, R, L)                                                                                       \
     F(u8, kind)                                                                                                        \
@@ -47,7 +49,8 @@
     F(u32, suspect) /* a server that gave bytes which did not fit their checksums; 0: none */                          \
     F(u8, flags)    /* RESULT_… */                                                                                    \
     F(later, minor_1)                                                                                                  \
-    F(u32, keep) /* FENCE: the crc is of so many bytes, as the task said; 0: of all */
+    F(u64, epoch) /* of the task, as is … */                                                                         \
+    F(u64, id)    /* … this: what was done for another one proves nothing */
 
 /* --- StorageServer to NameServer --- */
 

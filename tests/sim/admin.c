@@ -153,4 +153,9 @@ void admin_check(struct cluster *c)
         ;
 }
 
+bool admin_drains(struct cluster *c, const struct node *n)
+{
+    return !admin_idle(c) && c->admin.at < c->n_servers && n == cluster_ss(c, c->admin.at);
+}
+
 bool admin_idle(const struct cluster *c) { return c->admin.state == ADMIN_IDLE; }

@@ -15,5 +15,7 @@ void admin_check(struct cluster *c);
 void admin_lost(struct cluster *c, const struct node *n);
 /* None is under way. In a cluster that is quiet, the one that is gets called off. */
 bool admin_idle(const struct cluster *c);
+/* Its copies may go at any moment. */
+bool admin_drains(struct cluster *c, const struct node *n);
 
 #endif

@@ -270,17 +270,19 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     struct meta_placement p;
     if (i->removed || i->open || !meta_placement_get(g->meta, i->placement, &p))
         return true;
-    if (p.live != min_u64(p.goal, g->c->n_servers) || p.n != p.live) {
+    if (p.live != min_u64(p.goal, g->c->n_servers) || p.n > p.goal) { /* where servers are too few, one that is lost is not replaced */
         snprintf(g->why, sizeof g->why, "chunk %" PRIx64 " has %u copies on %u servers, goal %u", i->chunk, p.live, p.n,
                  p.goal);
         g->restored = false;
     }
     for (uint32_t s = 0; s < p.n && g->restored; s++) {
         const struct held *held = NULL;
-        uint32_t at = 0;
+        uint32_t at = g->c->n_servers;
         for (uint32_t k = 0; k < g->c->n_servers; k++)
             if (ss_id(cluster_ss(g->c, k)->ss) == p.servers[s])
                 held = held_find(&g->holdings[at = k], i->chunk);
+        if (at == g->c->n_servers)
+            continue; /* lost: of those that are there all hold it, as p.live says */
         bool fits = held && held->length == i->length; /* what began a version that was never logged holds the same */
         struct node *n = cluster_ss(g->c, at);
         bool looked_at = g->bytes && n != g->c->rotten; /* a wrong bit may not have been found yet: nobody is given it */

@@ -27,6 +27,9 @@ static void settle(struct sim *s)
         ;
 }
 
+/* A NameServer may lose power over its first snapshots. */
+static bool is_lost(int err) { return err == DFS_EUNKNOWN || err == DFS_EUNREACH || err == DFS_ENOTLEADER; }
+
 static bool boot(struct work *w)
 {
     struct cluster *c = w->cluster;
@@ -35,9 +38,11 @@ static bool boot(struct work *w)
             node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
     int err = up ? call_wait(w, &w->own, OP_MKDIR, "/shared") : 0;
-    bool lost = err == DFS_EUNKNOWN || err == DFS_EUNREACH; /* a NameServer may have lost power over its first snapshot */
-    if (lost && run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up again"))
+    bool lost = false;
+    while (is_lost(err) && run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up again")) {
+        lost = true;
         err = call_wait(w, &w->own, OP_MKDIR, "/shared");
+    }
     if (lost && err == DFS_EEXIST)
         err = 0;
     if (err)

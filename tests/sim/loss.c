@@ -126,8 +126,8 @@ static struct node *server_of(struct cluster *c, uint32_t id)
     return NULL;
 }
 
-/* Of what the victim holds there is another copy, with all that was acknowledged. That is on each member, so the longest
- * history of all of them is enough; a member that was itself set back may have less. */
+/* Of what the victim holds there is another copy, with all that was acknowledged, on a server that is not being drained. What was
+ * acknowledged is on each member, so the longest history of all of them is enough; a member that was itself set back may have less. */
 static bool on_mapped(void *arg, const struct meta_chunk_info *i)
 {
     struct spare *s = arg;
@@ -141,7 +141,7 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
         uint64_t history = n ? history_of(n, i) : 0;
         holds |= n == s->victim;
         most = max_u64(most, history);
-        if (n && n != s->victim && !n->disk_faulty)
+        if (n && n != s->victim && !n->disk_faulty && !admin_drains(s->c, n))
             elsewhere = max_u64(elsewhere, history);
     }
     s->all = !holds || (elsewhere >= most && !(s->settled && i->open));

@@ -16,6 +16,9 @@ struct fixture {
     uint32_t chain[SERVERS];
     uint32_t n_chain, version;
     struct wire_task next[SERVERS + 1]; /* given with an answer already */
+    struct {
+        uint64_t epoch, id;
+    } task[SERVERS + 1]; /* it was given last */
     bool waits[SERVERS + 1];            /* for the answer to its last question */
     uint32_t asked[SERVERS + 1];
     uint64_t chunk;
@@ -120,13 +123,22 @@ static inline const struct answer *asks(struct fixture *f, uint32_t server)
     return &f->r.answers[f->asked[server]];
 }
 
+static inline struct wire_task given(struct fixture *f, uint32_t server, const struct msg *reply)
+{
+    const struct wire_task *t = &reply->tasks_reply.tasks[0];
+
+    f->task[server].epoch = reply->tasks_reply.epoch;
+    f->task[server].id = t->id;
+    return *t;
+}
+
 /* Whether it is told something now. */
 static inline bool told_now(struct fixture *f, uint32_t server)
 {
     const struct answer *a = asks(f, server);
 
     if (a->times > 0 && a->msg.tasks_reply.n_tasks > 0)
-        f->next[server] = a->msg.tasks_reply.tasks[0];
+        f->next[server] = given(f, server, &a->msg);
     return f->next[server].kind != 0;
 }
 
@@ -149,7 +161,7 @@ static inline struct wire_task told(struct fixture *f, uint32_t server)
     if (a->msg.tasks_reply.n_tasks == 0)
         return (struct wire_task){.kind = 0};
     assert_int_equal(a->msg.tasks_reply.n_tasks, 1);
-    return a->msg.tasks_reply.tasks[0];
+    return given(f, server, &a->msg);
 }
 
 static inline void tell(struct fixture *f, uint32_t server, struct wire_task_result done)
@@ -158,11 +170,13 @@ static inline void tell(struct fixture *f, uint32_t server, struct wire_task_res
     const struct msg *reply;
 
     done.chunk = f->chunk;
+    done.epoch += f->task[server].epoch;
+    done.id += f->task[server].id;
     m.tasks = (struct msg_tasks){
         .server = server, .incarnation = server * 10, .done = &done, .n_done = 1, .room_chunks = 10, .room_bytes = GIB};
     assert_int_equal(rig_call(&f->r, &m, &reply), 0);
     if (reply->tasks_reply.n_tasks > 0)
-        f->next[server] = reply->tasks_reply.tasks[0];
+        f->next[server] = given(f, server, reply);
 }
 
 static inline void fenced(struct fixture *f, uint32_t server, uint64_t sequence, uint8_t flags)

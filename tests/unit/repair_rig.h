@@ -29,6 +29,7 @@ struct fake {
     uint32_t ask;
     uint32_t copies, verifies, drops; /* done */
     int copy_error;                   /* what it says of every copy */
+    bool late;                        /* of copies it says only what it did for an earlier leader */
 };
 
 struct cluster {
@@ -122,25 +123,31 @@ static inline struct wire_task_result fake_agree(struct fake *f, const struct wi
     return r;
 }
 
-static inline void fake_do(struct cluster *k, struct fake *f, const struct wire_task *t)
+static inline struct wire_task_result fake_do(struct cluster *k, struct fake *f, const struct wire_task *t)
 {
     int err = 0;
 
-    if (t->kind == TASK_STAMP || t->kind == TASK_FENCE) {
-        assert_true(f->n_done < ARRAY_LEN(f->done));
-        f->done[f->n_done++] = fake_agree(f, t);
-        return;
-    }
-    if (t->kind == TASK_COPY)
+    if (t->kind == TASK_STAMP || t->kind == TASK_FENCE)
+        return fake_agree(f, t);
+    if (t->kind == TASK_COPY && !f->late)
         err = fake_copy(k, f, t);
     else if (t->kind == TASK_VERIFY)
         err = fake_verify(f, t);
     else
         fake_lose(f, t->chunk);
     f->drops += t->kind == TASK_DROP;
-    assert_true(f->n_done < ARRAY_LEN(f->done));
-    f->done[f->n_done++] = (struct wire_task_result){
+    return (struct wire_task_result){
         .kind = t->kind, .chunk = t->chunk, .version = t->version, .error = (uint16_t)-err, .length = t->length};
+}
+
+static inline void fake_answer(struct cluster *k, struct fake *f, const struct wire_task *t, uint64_t epoch)
+{
+    struct wire_task_result *r = &f->done[f->n_done++];
+
+    assert_true(f->n_done <= ARRAY_LEN(f->done));
+    *r = fake_do(k, f, t);
+    r->epoch = epoch - (f->late && t->kind == TASK_COPY);
+    r->id = t->id;
 }
 
 static inline void fake_tasks(struct cluster *k, uint32_t id)
@@ -155,7 +162,7 @@ static inline void fake_tasks(struct cluster *k, uint32_t id)
         f->asking = false;
         if (r->answers[f->ask].err == 0)
             for (uint32_t i = 0; i < a->tasks_reply.n_tasks; i++)
-                fake_do(k, f, &a->tasks_reply.tasks[i]);
+                fake_answer(k, f, &a->tasks_reply.tasks[i], a->tasks_reply.epoch);
     }
     if (f->asking)
         return;

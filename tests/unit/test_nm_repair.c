@@ -392,6 +392,24 @@ static void a_copy_on_a_silent_server_lets_no_other_go(void **state)
     assert_int_equal(meta_server_by_id(nm_meta(k->r->nm), 2)->state, SERVER_DRAINED);
 }
 
+/* It may be of an older version, and has been taken for the one that was asked for. */
+static void a_copy_made_for_an_earlier_leader_lets_no_other_go(void **state)
+{
+    cluster_open(k, *state, 3);
+    for (uint32_t i = 0; i < 20; i++)
+        cluster_file(k);
+    cluster_pass(k, NS_PER_SEC);
+    for (uint32_t id = 2; id <= 3; id++)
+        k->fakes[id].late = true;
+    assert_int_equal(set_server(1, SERVER_DRAIN), 0);
+    cluster_pass(k, 20 * NS_PER_SEC);
+    for (uint32_t i = 0; i < 20; i++) {
+        struct meta_placement p = placement_of(k, k->chunks[i]);
+        for (uint32_t s = 0; s < p.n; s++)
+            assert_non_null(fake_find(&k->fakes[p.servers[s]], k->chunks[i]));
+    }
+}
+
 static void a_removed_server_has_nothing_left_to_do(void **state)
 {
     struct tasks *tasks;
@@ -502,6 +520,7 @@ int main(void)
         T(a_second_server_brings_the_second_copy),
         T(a_server_is_drained_until_it_may_go),
         T(a_copy_on_a_silent_server_lets_no_other_go),
+        T(a_copy_made_for_an_earlier_leader_lets_no_other_go),
         T(a_removed_server_has_nothing_left_to_do),
         T(copies_go_to_other_racks),
         T(a_failed_copy_is_tried_again_elsewhere_in_time),

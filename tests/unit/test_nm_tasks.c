@@ -39,6 +39,14 @@ static uint32_t ask(struct rig *r, uint32_t server, const struct wire_task_resul
     return rig_send(r, &m);
 }
 
+static struct wire_task_result done_of(const struct msg_tasks_reply *m, uint32_t i)
+{
+    const struct wire_task *t = &m->tasks[i];
+
+    return (struct wire_task_result){
+        .kind = t->kind, .chunk = t->chunk, .version = t->version, .epoch = m->epoch, .id = t->id};
+}
+
 static void queue(struct rig *r, uint32_t server, uint64_t chunk)
 {
     tasks_add(r->nm, &(struct nm_task){.kind = TASK_VERIFY, .chunk = chunk, .version = 1, .server = server});
@@ -71,21 +79,40 @@ static void a_call_waits_for_a_task_or_a_second(void **state)
 static void results_are_answered_at_once(void **state)
 {
     struct rig *r = *state;
-    struct wire_task_result done = {.kind = TASK_VERIFY, .chunk = 100, .version = 1};
+    struct wire_task_result done;
     uint32_t a = ask(r, 1, NULL, false), b;
 
     queue(r, 1, 100);
     assert_non_null(tasks_find(r->nm, 100));
-    b = ask(r, 1, &done, false);
     assert_int_equal(reply(r, a)->n_tasks, 1);
+    done = done_of(reply(r, a), 0);
+    b = ask(r, 1, &done, false);
     assert_int_equal(reply(r, b)->n_tasks, 0);
     assert_null(tasks_find(r->nm, 100));
+}
+
+/* What an earlier leader wanted done, or this one before it gave that up, may have been about another version of the chunk. */
+static void the_result_of_another_task_ends_none(void **state)
+{
+    struct rig *r = *state;
+    struct wire_task_result done;
+    uint32_t a = ask(r, 1, NULL, false), b;
+
+    queue(r, 1, 100);
+    for (uint32_t other = 0; other < 3; other++) {
+        done = done_of(reply(r, a), 0);
+        done.epoch -= other == 0;
+        done.id += other == 1;
+        b = ask(r, 1, &done, false);
+        assert_int_equal(reply(r, b)->n_tasks, 0);
+        assert_int_equal(tasks_find(r->nm, 100) != NULL, other < 2);
+    }
 }
 
 static void no_more_is_given_than_there_is_room_for(void **state)
 {
     struct rig *r = *state;
-    struct wire_task_result done = {.kind = TASK_VERIFY, .chunk = 101, .version = 1};
+    struct wire_task_result done;
     uint32_t a, b;
 
     for (uint64_t c = 100; c < 104; c++)
@@ -93,6 +120,7 @@ static void no_more_is_given_than_there_is_room_for(void **state)
     a = ask(r, 1, NULL, false);
     rig_settle(r);
     assert_int_equal(reply(r, a)->n_tasks, 2);
+    done = done_of(reply(r, a), 1);
     a = ask(r, 1, NULL, false);
     rig_settle(r);
     assert_int_equal(r->answers[a].times, 0);
@@ -153,6 +181,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         T(a_call_waits_for_a_task_or_a_second),
         T(results_are_answered_at_once),
+        T(the_result_of_another_task_ends_none),
         T(no_more_is_given_than_there_is_room_for),
         T(what_was_lost_is_given_again),
         T(a_second_call_ends_the_first),

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What the parts of the real disk share: disk.c (open, submit, close), disk_work.c (one operation on the pool),
- * disk_files.c (open files), disk_sync.c (the synchronous calls). */
+ * disk_files.c (open files), disk_ahead.c (what is about to be read), disk_sync.c (the synchronous calls). */
 #ifndef DFS_UV_DISK_IMPL_H
 #define DFS_UV_DISK_IMPL_H
 
@@ -11,6 +11,9 @@
 #define DISK_OPEN_FILES 256u            /* kept open; the least recently used without work is closed beyond */
 #define DISK_NOWAIT_MAX (1024u * 1024)  /* longer reads always go to the pool: the copy alone would hold the loop up */
 
+#define DISK_LONG_READ (128u * 1024)    /* worth reading ahead for */
+#define DISK_STREAMS 8u                 /* files that are known to be read in order, of a folder */
+
 /* An open file: used by jobs while refs > 0. Detached when its name is renamed, unlinked or replaced. */
 struct disk_file {
     UT_hash_handle hh;
@@ -19,6 +22,12 @@ struct disk_file {
     uint32_t refs;
     bool detached;
     char name[DISK_NAME_MAX + 1];
+};
+
+/* A file that is being read in order. */
+struct disk_stream {
+    uint64_t name; /* its hash: one that hits another's is read ahead a little too often, or not often enough */
+    uint64_t end;  /* of the last read */
 };
 
 struct uv_disk {
@@ -36,6 +45,8 @@ struct uv_disk {
     uint32_t pending;
     uint32_t share, running; /* on the pool */
     struct list waiting;     /* jobs beyond the share */
+    struct disk_stream streams[DISK_STREAMS];
+    uint32_t next_stream; /* to be replaced */
     struct list finished; /* jobs done on the loop, handed out from the idle callback */
     uv_idle_t idle;
     bool idle_on, closing;
@@ -51,6 +62,7 @@ struct disk_job {
     struct disk_op *op;
     struct disk_file *file; /* held; or NULL: the job opens the file itself and leaves it in fd */
     int fd;
+    bool stream; /* a read that goes on with what was read before */
     uint64_t names_changed;
 };
 
@@ -60,6 +72,10 @@ void disk_file_put(struct uv_disk *d, struct disk_file *f);
 void disk_file_adopt(struct uv_disk *d, const char *name, int fd);    /* the table closes it from now on */
 void disk_file_detach(struct uv_disk *d, const char *name);
 void disk_files_close(struct uv_disk *d);
+
+/* disk_ahead.c. disk_stream is for the loop's thread only: whether this read goes on with what was read before. */
+bool disk_stream(struct uv_disk *d, const struct disk_op *op);
+void disk_ahead(int fd, uint64_t off, uint64_t len, bool stream); /* of what is about to be read */
 
 /* disk_work.c */
 void disk_work(struct disk_job *job);

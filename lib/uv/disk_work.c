@@ -11,7 +11,6 @@
 #include "uv/disk_impl.h"
 #include "uv/uverr.h"
 
-#define LONG_READ (128u * 1024)
 #define ZERO_CHUNK (256u * 1024)
 #define IOV_AT_ONCE 256u
 
@@ -62,13 +61,11 @@ static int work_write(struct disk_op *op, int fd)
     return err;
 }
 
-/* Several long reads of one file at the same time look like reads at random to the kernel, whose read-ahead then asks the disk for
- * small pieces: it is told all of the range at once. */
-static int work_read(struct disk_op *op, int fd)
+static int work_read(struct disk_op *op, int fd, bool stream)
 {
     struct slice *out = &op->data[0];
-    if (op->length - out->len >= LONG_READ)
-        (void)posix_fadvise(fd, (off_t)(op->offset + out->len), (off_t)(op->length - out->len), POSIX_FADV_WILLNEED);
+    if (op->length - out->len >= DISK_LONG_READ)
+        disk_ahead(fd, op->offset + out->len, op->length - out->len, stream);
     while (out->len < op->length) {
         ssize_t got = pread(fd, slice_data(*out) + out->len, op->length - out->len, (off_t)(op->offset + out->len));
         if (got < 0 && errno == EINTR)
@@ -130,13 +127,13 @@ static int work_names(struct disk_job *job)
     return fsync(dir) == 0 ? 0 : last_error();
 }
 
-static int work_on_file(struct disk_op *op, int fd)
+static int work_on_file(struct disk_op *op, int fd, bool stream)
 {
     switch (op->kind) {
     case DISK_WRITE:
         return work_write(op, fd);
     case DISK_READ:
-        return work_read(op, fd);
+        return work_read(op, fd, stream);
     case DISK_FLUSH:
         return fdatasync(fd) == 0 ? 0 : last_error();
     case DISK_PUNCH:
@@ -172,7 +169,7 @@ void disk_work(struct disk_job *job)
     }
     if (!job->file)
         job->fd = fd;
-    op->status = work_on_file(op, fd);
+    op->status = work_on_file(op, fd, job->stream);
 }
 
 bool disk_try_read(struct uv_disk *d, struct disk_job *job)

@@ -7,6 +7,7 @@
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -34,6 +35,15 @@ int fsync(int fd)
     if (fstat(fd, &st) == 0)
         atomic_fetch_add(S_ISDIR(st.st_mode) ? &folders_flushed : &files_flushed, 1);
     return (int)syscall(SYS_fsync, fd);
+}
+
+/* Huge pages asked for. */
+static atomic_uint faults;
+
+int madvise(void *p, size_t len, int advice)
+{
+    atomic_fetch_add(&faults, advice == 22); /* MADV_POPULATE_READ */
+    return (int)syscall(SYS_madvise, p, len, advice);
 }
 
 static void on_done(void *arg, struct disk_op *op)
@@ -275,6 +285,65 @@ static void a_punched_range_reads_as_zeros_and_gives_its_space_back(void **state
     expect_content(f, "a", 0, "kept text");
 }
 
+#define LONG_FILE (64 * MIB + 5000)
+
+static uint8_t byte_at(uint64_t at) { return (uint8_t)(at / 4096 * 7 + at % 251); }
+
+static int make_long(struct fixture *f, const char *name)
+{
+    uint8_t *bytes = xcalloc(LONG_FILE, 1);
+    char path[128];
+    snprintf(path, sizeof path, "%s/%s", f->path, name);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    for (uint64_t i = 0; i < LONG_FILE; i++)
+        bytes[i] = byte_at(i);
+    assert_int_equal(pwrite(fd, bytes, LONG_FILE, 0), LONG_FILE);
+    free(bytes);
+    assert_int_equal(fsync(fd), 0);
+    return fd;
+}
+
+static void read_long(struct fixture *f, const char *name, uint64_t from)
+{
+    const uint64_t n = from + MIB + 4096 <= LONG_FILE ? MIB + 4096 : LONG_FILE - from;
+    assert_int_equal(run(f, make(DISK_READ, name, from, n)), 0);
+    assert_int_equal(f->last->data[0].len, n);
+    const uint8_t *p = slice_data(f->last->data[0]);
+    for (uint64_t i = 0; i < n; i += 509)
+        assert_int_equal(p[i], byte_at(from + i));
+}
+
+/* Whether the kernel can tell, and nothing of it is in memory any more. */
+static bool forgotten(int fd)
+{
+    uint64_t all[2] = {0}, pages[5] = {0};
+    (void)posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED);
+    return syscall(451, fd, all, pages, 0) == 0 && pages[0] == 0; /* cachestat */
+}
+
+/* In whole huge pages, but not if it is in memory, and not what is read here and there. */
+static void what_is_read_in_order_is_read_ahead(void **state)
+{
+    struct fixture *f = *state;
+    int fd = make_long(f, "a"), here = make_long(f, "b");
+    bool cold = forgotten(fd);
+    for (uint64_t at = 0; at < LONG_FILE; at += MIB + 4096)
+        read_long(f, "a", at);
+    unsigned asked = atomic_exchange(&faults, 0);
+    for (uint64_t at = 0; at < LONG_FILE; at += MIB + 4096)
+        read_long(f, "a", at);
+    assert_int_equal(atomic_load(&faults), 0);
+    cold = forgotten(here) && cold;
+    for (uint64_t at = 60 * MIB; at > 0; at -= 20 * MIB)
+        read_long(f, "b", at);
+    assert_int_equal(atomic_load(&faults), 0);
+    close(fd);
+    close(here);
+    if (!cold)
+        skip(); /* a file system in memory, or an older kernel */
+    assert_true(asked > 0);
+}
+
 static void more_files_than_are_kept_open(void **state)
 {
     struct fixture *f = *state;
@@ -459,6 +528,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_synchronous_read_is_of_the_file_of_that_name, setup, teardown),
         cmocka_unit_test_setup_teardown(no_synchronous_read_keeps_a_file_open_beside_operations, setup, teardown),
         cmocka_unit_test_setup_teardown(a_punched_range_reads_as_zeros_and_gives_its_space_back, setup, teardown),
+        cmocka_unit_test_setup_teardown(what_is_read_in_order_is_read_ahead, setup, teardown),
         cmocka_unit_test_setup_teardown(more_files_than_are_kept_open, setup, teardown),
         cmocka_unit_test_setup_teardown(many_operations_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(the_folder_is_locked, setup, teardown),

@@ -119,10 +119,11 @@ static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
     ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
     int err = fd >= 0 ? errno : ENOENT;
     struct fuse_out_header h = {0};
-    bool first = !m->answered;
-    m->answered = true;
     if (v[0].iov_len >= sizeof h)
         memcpy(&h, v[0].iov_base, sizeof h);
+    bool notice = h.unique == 0, first = !notice && !m->answered; /* notices are sent by threads of the pool, answers by the loop */
+    if (first)
+        m->answered = true;
     if (first && written >= 0 && h.error != 0)
         give_up(m, -h.error);
     errno = err;
@@ -130,7 +131,7 @@ static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
         return written;
     h.len = sizeof h;
     h.error = -EIO;
-    if (h.unique != 0 && ((write(fd, &h, sizeof h) < 0 && errno != ENOENT) || first)) /* 0: a notice of ours */
+    if (!notice && ((write(fd, &h, sizeof h) < 0 && errno != ENOENT) || first))
         give_up(m, err);
     errno = err;
     return -1;

@@ -187,10 +187,10 @@ int meta_op_trash_restore(struct meta *m, const struct stamp *st, const struct m
     reply->trash_restore_reply.path = STR("");
     if (path != NULL) { /* the reply outlives room */
         uint32_t len = (uint32_t)strlen(path);
-        char *copy = arena_alloc(&m->arena, len, 1);
+        char *copy = arena_alloc(&m->arena, len + 1, 1);
         if (copy == NULL)
             abort();
-        memcpy(copy, path, len);
+        memcpy(copy, path, len + 1);
         reply->trash_restore_reply.path = (struct str){copy, len};
     }
     return 0;

@@ -247,7 +247,7 @@ static void settle_length(struct open_chunk *o, struct record *r, bool head)
 static uint8_t *crcs_at(const struct payload *p, uint32_t offset, struct str crcs)
 {
     uint32_t length = payload_len(p), n = blocks_touched(offset, length), at = 0, all = 0, said = 0;
-    uint8_t *out = malloc(4ULL * n);
+    uint8_t *out = malloc(4ULL * n + 1);
     for (uint32_t i = 0; out && i < n; i++) {
         uint32_t part = (uint32_t)min_u64(length - at, DFS_BLOCK - (offset + at) % DFS_BLOCK);
         uint32_t crc = payload_crc(p, at, part);

@@ -300,7 +300,7 @@ static void take_whole(const struct part *p, const struct msg_chunk_read_reply *
 {
     uint32_t n = blocks_touched(p->offset, p->length);
     *payload = (struct payload){0};
-    *crcs = malloc(4ULL * n);
+    *crcs = malloc(4ULL * n + 1);
     if (!*crcs)
         return;
     if (m->n_pieces == 1 && m->pieces[0].offset == p->offset && m->pieces[0].length == p->length) {

@@ -139,3 +139,4 @@ for change in "touch $N/other/theirs" "chmod 700 $N/other" "mkdir $N/other/dir" 
 done
 umount_dfs "$M"
 umount_dfs "$N"
+pass

@@ -40,10 +40,10 @@ int fsync(int fd)
 /* Huge pages asked for. */
 static atomic_uint faults;
 
-int madvise(void *p, size_t len, int advice)
+int madvise(void *addr, size_t len, int advice)
 {
     atomic_fetch_add(&faults, advice == 22); /* MADV_POPULATE_READ */
-    return (int)syscall(SYS_madvise, p, len, advice);
+    return (int)syscall(SYS_madvise, addr, len, advice);
 }
 
 static void on_done(void *arg, struct disk_op *op)

@@ -14,10 +14,10 @@ has() { [ "$(cat "$1" 2>/dev/null)" = "$2" ]; }
 
 say "whole at close"
 for i in 1 2 3 4 5; do echo "file $i" >"$M/f$i"; done
-for i in 1 2 3 4 5; do has "$N/f$i" "file $i" || fail "f$i through the other mount"; done
+for i in 1 2 3 4 5; do has "$N/f$i" "file $i" || fail "through the other mount: f$i"; done
 head -c 70000 /dev/urandom >"$T/some"
 cp "$T/some" "$M/some"
-cmp "$T/some" "$N/some" || fail "a file of several pieces"
+cmp "$T/some" "$N/some" || fail "through the other mount: a file of several pieces"
 echo new >"$M/f1"
 has "$N/f1" new || fail "a file that was emptied and written anew"
 echo more >>"$M/f1"

@@ -7,6 +7,7 @@
 
 #include <cmocka.h>
 
+#include "store/format.h"
 #include "support/ss_rig.h"
 
 enum { SIZE = 1024 * 1024, CHUNKS = 10 };
@@ -48,12 +49,31 @@ static void expect(uint64_t chunk, const uint8_t *bytes)
     assert_memory_equal(back, bytes, SIZE);
 }
 
+static void count_headers(void *arg, const char *name, uint64_t size)
+{
+    struct disk *d = rig->disks[0][0];
+    for (uint64_t at = SEGMENT_HEADER; at < size && strncmp(name, "seg-", 4) == 0; at += SIZE + DFS_BLOCK) {
+        char magic[4] = {0};
+        size_t got;
+        assert_int_equal(d->ops->read(d, name, at, magic, sizeof magic, &got), 0);
+        *(unsigned *)arg += memcmp(magic, "DFSR", 4) == 0;
+    }
+}
+
+static unsigned headers(void)
+{
+    unsigned n = 0;
+    assert_int_equal(rig->disks[0][0]->ops->list(rig->disks[0][0], count_headers, &n), 0);
+    return n;
+}
+
 static void d22_what_is_dead_is_punched_and_its_header_stays(void **state)
 {
     (void)state;
     assert_int_equal(rig_write(rig, 0, 1, 2, 0, data + SIZE, SIZE), 0);
     rig_pass(rig, 5 * NS_PER_SEC);
     assert_true(rig->punches > 0);
+    assert_int_equal(headers(), CHUNKS + 1);
     for (int rebuild = 0; rebuild < 2; rebuild++) {
         rig_kill(rig, 0); /* a loss of power would undo the holes */
         rig->rebuild = rebuild;

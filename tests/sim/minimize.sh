@@ -4,7 +4,9 @@
 set -eu
 sim=$1
 reason() { printf '%s\n' "$1" | sed -n "s/^seed [0-9]* failed: //p" | sed 's/^\/[^:]*: //; s/[0-9/].*//' | head -n 1; }
-for seed in 9 6 1 3 5 7 11 13; do # some cannot be made much shorter
+# What fails at once cannot be made much shorter: of 24 seeds five could, those named first here. A message of another length makes
+# other histories of all of them.
+for seed in 16 21 24 20 19 $(seq 25 60); do
     out=$("$sim" --seed $seed --sabotage trust-payload --minimize) && { echo "it did not fail: $out"; exit 1; }
     replay=$(printf '%s\n' "$out" | sed -n 's/^minimized: \(--seed .*\) --trace$/\1/p')
     left=$(printf '%s\n' "$out" | sed -n 's/^minimized: [0-9]* faults and \([0-9]*\) events .*/\1/p')

@@ -29,9 +29,9 @@ static uint64_t hash_of(const char *name)
 
 bool disk_stream(struct uv_disk *d, const struct disk_op *op)
 {
-    uint64_t name = hash_of(op->name), end = op->offset + op->length;
     if (op->length < DISK_LONG_READ)
         return false;
+    uint64_t name = hash_of(op->name), end = op->offset + op->length;
     for (uint32_t i = 0; i < ARRAY_LEN(d->streams); i++) {
         struct disk_stream *s = &d->streams[i];
         if (s->name != name)

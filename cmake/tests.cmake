@@ -21,6 +21,9 @@ function(dfs_test_executable name)
 endfunction()
 
 function(dfs_c_tests label timeout)
+    if(DFS_COVERAGE) # counting takes time
+        math(EXPR timeout "3 * ${timeout}")
+    endif()
     file(GLOB sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/${label}/test_*.c)
     foreach(source IN LISTS sources)
         get_filename_component(name ${source} NAME_WE)

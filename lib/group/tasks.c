@@ -17,9 +17,14 @@ static struct nm_task **bucket_of(const struct nm *nm, uint64_t chunk)
     return (struct nm_task **)&nm->lead.tasks.table[mix64(chunk) % TASK_BUCKETS];
 }
 
+static struct nm_task *first_of(const struct nm *nm, uint64_t chunk)
+{
+    return nm->lead.tasks.n > 0 ? *bucket_of(nm, chunk) : NULL;
+}
+
 struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk)
 {
-    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, chunk) : NULL;
+    struct nm_task *t = first_of(nm, chunk);
 
     while (t != NULL && t->chunk != chunk)
         t = t->next;
@@ -28,7 +33,7 @@ struct nm_task *tasks_find(const struct nm *nm, uint64_t chunk)
 
 struct nm_task *tasks_find_kind(const struct nm *nm, uint64_t chunk, uint32_t server, uint8_t kind)
 {
-    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, chunk) : NULL;
+    struct nm_task *t = first_of(nm, chunk);
 
     while (t != NULL && !(t->chunk == chunk && (server == 0 || t->server == server) && t->kind == kind))
         t = t->next;
@@ -197,7 +202,7 @@ static void answer(struct nm *nm, struct task_queue *q, struct reply_to to, stru
 /* The task this is the result of; NULL: one that is over, or an earlier leader's. They may have been about another version. */
 static struct nm_task *task_done(const struct nm *nm, uint32_t server, const struct wire_task_result *r)
 {
-    struct nm_task *t = nm->lead.tasks.n > 0 ? *bucket_of(nm, r->chunk) : NULL;
+    struct nm_task *t = first_of(nm, r->chunk);
 
     while (t != NULL && !(t->id == r->id && t->chunk == r->chunk && t->server == server && t->kind == r->kind))
         t = t->next;

@@ -16,7 +16,7 @@ struct nm;
 struct nm_task {
     struct nm_task *next; /* with the same hash */
     struct list link;     /* of its server: waiting, or given */
-    uint64_t id; /* drawn by tasks_add */
+    uint64_t id;          /* drawn by tasks_add */
     uint64_t chunk;
     uint32_t version, length, crc;
     uint32_t server; /* who does it */

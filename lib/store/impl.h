@@ -281,13 +281,6 @@ struct part { /* a range of a chunk being fetched */
     struct write *write; /* NULL: a hole. Kept until the chunk is whole: it pins its segment */
 };
 
-struct ss_task_result {
-    uint64_t chunk, epoch, id;
-    uint32_t version, sequence, length, crc, suspect;
-    uint16_t error;
-    uint8_t kind, flags;
-};
-
 enum nm_link { NM_LOST, NM_REGISTERED };
 
 struct ss {
@@ -345,7 +338,7 @@ struct ss {
     struct ss_task *task_table[TASKS_MAX]; /* heads of chains by hash */
     struct list tasks_waiting, tasks_running;
     uint32_t n_tasks;
-    struct ss_task_result *results;                /* not yet told */
+    struct wire_task_result *results;              /* not yet told */
     uint32_t n_results, cap_results, results_told; /* told: in the call under way */
     bool tasks_calling[2];                         /* TASKS_ASK, TASKS_TELL */
     uint64_t tasks_next;                           /* not before */

@@ -40,7 +40,7 @@ static void task_free(struct ss_task *t)
     free(t);
 }
 
-static void result_add(struct ss *ss, const struct ss_task_result *r)
+static void result_add(struct ss *ss, const struct wire_task_result *r)
 {
     if (ss->n_results == RESULTS_MAX)
         return; /* the leader asks again in time */
@@ -54,7 +54,7 @@ static void result_add(struct ss *ss, const struct ss_task_result *r)
 void ss_task_end(struct ss *ss, struct ss_task *t, int err)
 {
     const struct chunk *c = index_find(&ss->index, t->chunk);
-    struct ss_task_result r = {.kind = t->kind,
+    struct wire_task_result r = {.kind = t->kind,
                                .chunk = t->chunk,
                                .epoch = t->epoch,
                                .id = t->id,
@@ -188,7 +188,7 @@ static bool kind_known(uint8_t kind) { return kind >= TASK_COPY && kind <= TASK_
 
 static void task_refuse(struct ss *ss, const struct wire_task *w, uint64_t epoch, int err)
 {
-    result_add(ss, &(struct ss_task_result){.kind = w->kind,
+    result_add(ss, &(struct wire_task_result){.kind = w->kind,
                                             .chunk = w->chunk,
                                             .epoch = epoch,
                                             .id = w->id,
@@ -253,38 +253,17 @@ static bool may_call(const struct ss *ss, uint64_t mono)
     return ss->nm_state == NM_REGISTERED && ss->identity_saved && ss->cfg.n_nameservers && mono >= ss->tasks_next;
 }
 
-static uint32_t fill_results(const struct ss *ss, struct wire_task_result *out)
-{
-    uint32_t n = ss->n_results < RESULTS_PAGE ? ss->n_results : RESULTS_PAGE;
-    for (uint32_t i = 0; i < n; i++) {
-        const struct ss_task_result *r = &ss->results[i];
-        out[i] = (struct wire_task_result){.kind = r->kind,
-                                           .chunk = r->chunk,
-                                           .version = r->version,
-                                           .error = r->error,
-                                           .sequence = r->sequence,
-                                           .length = r->length,
-                                           .crc = r->crc,
-                                           .suspect = r->suspect,
-                                           .flags = r->flags,
-                                           .epoch = r->epoch,
-                                           .id = r->id};
-    }
-    return n;
-}
-
 static void call(struct ss *ss, uint32_t which, struct effects *fx)
 {
     struct msg m = {.type = MSG_TYPE_tasks};
-    struct wire_task_result done[RESULTS_PAGE];
     m.tasks.server = ss->identity.server;
     m.tasks.incarnation = ss->cfg.incarnation;
     m.tasks.room_chunks = TASKS_MAX;
     m.tasks.room_bytes = ROOM_BYTES;
     m.tasks.lost = ss->tasks_lost;
     if (which == TASKS_TELL) {
-        m.tasks.done = done;
-        m.tasks.n_done = ss->results_told = fill_results(ss, done);
+        m.tasks.done = ss->results;
+        m.tasks.n_done = ss->results_told = (uint32_t)min_u64(ss->n_results, RESULTS_PAGE);
     }
     ss->tasks_calling[which] = true;
     if (which == TASKS_ASK) /* until it has arrived, the leader may still answer one that nobody waits for any more */

@@ -163,7 +163,7 @@ void uv_disk_submit(struct disk *disk, struct disk_op *op)
         disk_file_detach(d, op->name2);
     if (op->kind == DISK_WRITE || op->kind == DISK_READ || op->kind == DISK_FLUSH || op->kind == DISK_PUNCH)
         job->file = disk_file_get(d, op->name);
-    job->stream = op->kind == DISK_READ && disk_stream(d, op);
+    job->stream = op->kind == DISK_READ && disk_stream(job->file, op);
     job->names_changed = d->names_changed;
     if (op->kind == DISK_READ && job->file && d->nowait && op->length <= DISK_NOWAIT_MAX && disk_try_read(d, job)) {
         finish_later(job);

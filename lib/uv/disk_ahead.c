@@ -8,7 +8,6 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#include "base/rand.h"
 #include "uv/disk_impl.h"
 
 #define HUGE_PAGE (2u * 1024 * 1024) /* of x86 and arm64 with pages of 4 KiB */
@@ -19,29 +18,14 @@
 #define MADV_POPULATE_READ 22 /* Linux 5.14 */
 #endif
 
-static uint64_t hash_of(const char *name)
+bool disk_stream(struct disk_file *f, const struct disk_op *op)
 {
-    uint64_t h = 0;
-    for (; *name; name++)
-        h = mix64(h + (uint8_t)*name);
-    return h;
-}
-
-bool disk_stream(struct uv_disk *d, const struct disk_op *op)
-{
+    uint64_t end = op->offset + op->length, before = f ? f->read_to : 0;
     if (op->length < DISK_LONG_READ)
         return false;
-    uint64_t name = hash_of(op->name), end = op->offset + op->length;
-    for (uint32_t i = 0; i < ARRAY_LEN(d->streams); i++) {
-        struct disk_stream *s = &d->streams[i];
-        if (s->name != name)
-            continue;
-        bool near = op->offset < s->end + NEAR && end + NEAR > s->end;
-        s->end = end;
-        return near;
-    }
-    d->streams[d->next_stream++ % ARRAY_LEN(d->streams)] = (struct disk_stream){name, end};
-    return op->offset < HUGE_PAGE;
+    if (f)
+        f->read_to = end;
+    return op->offset < before + NEAR && end + NEAR > before;
 }
 
 /* Whether [from, from + len) of a mapping has been read. It is asked without touching anything: a read would wait for what is on its

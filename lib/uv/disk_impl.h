@@ -12,7 +12,6 @@
 #define DISK_NOWAIT_MAX (1024u * 1024)  /* longer reads always go to the pool: the copy alone would hold the loop up */
 
 #define DISK_LONG_READ (128u * 1024)    /* worth reading ahead for */
-#define DISK_STREAMS 8u                 /* files that are known to be read in order, of a folder */
 
 /* An open file: used by jobs while refs > 0. Detached when its name is renamed, unlinked or replaced. */
 struct disk_file {
@@ -20,14 +19,9 @@ struct disk_file {
     struct list lru;
     int fd;
     uint32_t refs;
+    uint64_t read_to; /* the end of the last long read */
     bool detached;
     char name[DISK_NAME_MAX + 1];
-};
-
-/* A file that is being read in order. */
-struct disk_stream {
-    uint64_t name; /* its hash: one that hits another's is read ahead a little too often, or not often enough */
-    uint64_t end;  /* of the last read */
 };
 
 struct uv_disk {
@@ -45,8 +39,6 @@ struct uv_disk {
     uint32_t pending;
     uint32_t share, running; /* on the pool */
     struct list waiting;     /* jobs beyond the share */
-    struct disk_stream streams[DISK_STREAMS];
-    uint32_t next_stream; /* to be replaced */
     struct list finished; /* jobs done on the loop, handed out from the idle callback */
     uv_idle_t idle;
     bool idle_on, closing;
@@ -73,8 +65,9 @@ void disk_file_adopt(struct uv_disk *d, const char *name, int fd);    /* the tab
 void disk_file_detach(struct uv_disk *d, const char *name);
 void disk_files_close(struct uv_disk *d);
 
-/* disk_ahead.c. disk_stream is for the loop's thread only: whether this read goes on with what was read before. */
-bool disk_stream(struct uv_disk *d, const struct disk_op *op);
+/* disk_ahead.c. Whether this is a long read that goes on with what was read before, and to be noted as that; the loop's thread only.
+ * f NULL: it is not open yet, and nothing was. */
+bool disk_stream(struct disk_file *f, const struct disk_op *op);
 void disk_ahead(int fd, uint64_t off, uint64_t len, bool stream); /* of what is about to be read */
 
 /* disk_work.c */

@@ -145,13 +145,8 @@ static void mix_bytes(struct walk *k, const void *p, size_t len)
 
 static struct holding *holding_of(struct walk *k, uint32_t server)
 {
-    struct cluster *c = k->w->cluster;
-    for (uint32_t i = 0; i < c->n_servers; i++) {
-        struct node *n = cluster_ss(c, i);
-        if (n->ss && ss_id(n->ss) == server)
-            return &k->holdings[i];
-    }
-    return NULL;
+    uint32_t at = cluster_server(k->w->cluster, server);
+    return at < k->w->cluster->n_servers ? &k->holdings[at] : NULL;
 }
 
 /* Files written in place (all begin so): an editor that died keeps its handle until its session ends, and a restart seals what is open. */
@@ -280,13 +275,10 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
         g->restored = false;
     }
     for (uint32_t s = 0; s < p.n && g->restored; s++) {
-        const struct held *held = NULL;
-        uint32_t at = g->c->n_servers;
-        for (uint32_t k = 0; k < g->c->n_servers; k++)
-            if (ss_id(cluster_ss(g->c, k)->ss) == p.servers[s])
-                held = held_find(&g->holdings[at = k], i->chunk);
+        uint32_t at = cluster_server(g->c, p.servers[s]);
         if (at == g->c->n_servers)
             continue; /* lost: of those that are there all hold it, as p.live says */
+        const struct held *held = held_find(&g->holdings[at], i->chunk);
         bool fits = held && held->length == i->length; /* what began a version that was never logged holds the same */
         struct node *n = cluster_ss(g->c, at);
         bool looked_at = g->bytes && n != g->c->rotten; /* a wrong bit may not have been found yet: nobody is given it */

@@ -11,6 +11,7 @@
 /* Longer than any stall or pause that is still going on when the faults stop. */
 #define SETTLE (15 * NS_PER_SEC)
 #define HEAL_LIMIT (60 * NS_PER_SEC)
+#define BOOT_TRIES 8u
 /* Some seeds draw so many faults that hardly anything can succeed: the faults end, and the work must. */
 #define FAULTS_LIMIT (600 * NS_PER_SEC)
 
@@ -38,13 +39,11 @@ static bool boot(struct work *w)
             node_start(&c->nodes[i]);
     bool up = run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up");
     int err = up ? call_wait(w, &w->own, OP_MKDIR, "/shared") : 0;
-    bool lost = false;
-    while (is_lost(err) && run_until(w, is_whole, HEAL_LIMIT, "the new cluster to come up again")) {
-        lost = true;
+    for (uint32_t i = 0; i < BOOT_TRIES && is_lost(err) && run_until(w, is_whole, HEAL_LIMIT, "it to come up again"); i++) {
         err = call_wait(w, &w->own, OP_MKDIR, "/shared");
+        if (err == DFS_EEXIST) /* the one before was carried out */
+            err = 0;
     }
-    if (lost && err == DFS_EEXIST)
-        err = 0;
     if (err)
         sim_fail(c->sim, "mkdir /shared in a new cluster: %s", dfs_errname(w->own.status));
     return !c->sim->failed;

@@ -118,14 +118,6 @@ static uint64_t history_of(const struct node *n, const struct meta_chunk_info *i
     return good ? order_of(k->version, i->open ? k->sequence : 0) : 0;
 }
 
-static struct node *server_of(struct cluster *c, uint32_t id)
-{
-    for (uint32_t i = 0; i < c->n_servers; i++)
-        if (ss_id(cluster_ss(c, i)->ss) == id)
-            return cluster_ss(c, i);
-    return NULL;
-}
-
 /* Of what the victim holds there is another copy, with all that was acknowledged, on a server that is not being drained. What was
  * acknowledged is on each member, so the longest history of all of them is enough; a member that was itself set back may have less. */
 static bool on_mapped(void *arg, const struct meta_chunk_info *i)
@@ -137,7 +129,8 @@ static bool on_mapped(void *arg, const struct meta_chunk_info *i)
     if (i->removed || !meta_placement_get(nm_meta(cluster_nm(s->c)->nm), i->placement, &p))
         return true;
     for (uint32_t k = 0; k < p.n; k++) {
-        const struct node *n = server_of(s->c, p.servers[k]);
+        uint32_t at = cluster_server(s->c, p.servers[k]);
+        const struct node *n = at < s->c->n_servers ? cluster_ss(s->c, at) : NULL;
         uint64_t history = n ? history_of(n, i) : 0;
         holds |= n == s->victim;
         most = max_u64(most, history);

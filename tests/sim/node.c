@@ -572,6 +572,14 @@ void cluster_check_states(struct cluster *c)
     }
 }
 
+uint32_t cluster_server(struct cluster *c, uint32_t id)
+{
+    uint32_t i = 0;
+    while (i < c->n_servers && !(cluster_ss(c, i)->ss && ss_id(cluster_ss(c, i)->ss) == id))
+        i++;
+    return i;
+}
+
 bool cluster_whole(struct cluster *c)
 {
     struct node *leader = cluster_nm(c);

@@ -72,6 +72,8 @@ struct node *cluster_nm(struct cluster *c);
 /* The first so many nodes are servers. */
 static inline uint32_t cluster_no_clients(const struct cluster *c) { return c->n_names + c->n_servers; }
 static inline struct node *cluster_ss(struct cluster *c, uint32_t i) { return &c->nodes[c->n_names + i]; }
+/* The StorageServer that has this id now; n_servers: it was lost, or is down. */
+uint32_t cluster_server(struct cluster *c, uint32_t id);
 static inline struct node *cluster_client(struct cluster *c, uint32_t i) { return &c->nodes[cluster_no_clients(c) + i]; }
 /* At most one NameServer may lead at any instant; two of the same log index must hold the same. */
 void cluster_check_leader(struct cluster *c);

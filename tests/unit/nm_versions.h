@@ -164,6 +164,7 @@ static inline struct wire_task told(struct fixture *f, uint32_t server)
     return given(f, server, &a->msg);
 }
 
+/* Of the task it was given last; what done says of epoch and id is how far it is beside that. */
 static inline void tell(struct fixture *f, uint32_t server, struct wire_task_result done)
 {
     struct msg m = {.type = MSG_TYPE_tasks};

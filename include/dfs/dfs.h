@@ -200,6 +200,21 @@ struct dfs_lock {
     bool range;          /* false: the whole file, start and end say nothing */
 };
 
+/* A directory nobody else makes names in (dfs_delegate). */
+struct dfs_delegation {
+    uint64_t first;  /* numbers of inodes for dfs_make: this and those behind it, … */
+    uint32_t inodes; /* … so many */
+    uint32_t ms;     /* it may be counted on for so long from now */
+    bool kept;       /* it was not anybody else's since this client was last given it */
+};
+
+struct dfs_make { /* a file to be made in a delegated directory */
+    uint64_t dir, ino;
+    uint32_t mode, uid, gid;
+    uint8_t goal; /* that is in force for the directory (dfs_attr.goal): for how many copies space is asked */
+    int64_t mtime_ns, atime_ns; /* 0: now; none of its own */
+};
+
 /* What a callback gets; borrowed until it returns. Which member holds depends on the call. */
 struct dfs_result {
     const char *error; /* with a status: a sentence naming what failed and where; never NULL */
@@ -236,7 +251,8 @@ struct dfs_result {
     bool lock_here;                      /* lock_query: this client has it */
     uint64_t offset;                     /* append: where it is */
     uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
-    int64_t dir_ns;                      /* open that made a name, unlink: when the directory changed; 0: not told */
+    struct dfs_delegation delegation;    /* delegate */
+    int64_t dir_ns;                      /* make, open that made a name, unlink: when the directory changed; 0: not told */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
 
@@ -454,6 +470,17 @@ int dfs_pwrite(struct dfs_client *c, uint64_t file, uint64_t offset, const void 
 /* Writes all there is to an open file that is empty, in fewer steps than dfs_pwrite: others see it empty or whole. DFS_EEXIST:
  * it is not empty. It is no write that dfs_fsync waits for. */
 int dfs_fill(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs_cb cb, void *arg);
+/* The delegation of a directory, by its inode: while a client has it, others that want to know which names are there, or to change
+ * that, wait. It can promise files to its users without asking, as long as result.delegation.ms from then are not over and the
+ * delegation was not asked back: by a change of the directory's inode (or of anything) that dfs_on_invalidate tells, without which
+ * nobody should ask for one. Then everything promised is to be made (dfs_make), and the directory returned, at once; whoever does not
+ * lose it when its time is over. Asking again goes on with it. DFS_EAGAIN does not come: it waits for its turn. */
+int dfs_delegate(struct dfs_client *c, uint64_t dir, uint32_t inodes, dfs_cb cb, void *arg);
+int dfs_delegate_return(struct dfs_client *c, uint64_t dir, dfs_cb cb, void *arg);
+/* A file that was promised, with all its content (at most 64 MiB; p is copied): it is there as a whole or not at all. result.file: it is
+ * open, as by dfs_open with DFS_READ | DFS_WRITE | DFS_LAZY. DFS_EEXIST: somebody else has made one after all. */
+int dfs_make(struct dfs_client *c, const char *name, const struct dfs_make *what, const void *p, size_t len, dfs_cb cb,
+             void *arg);
 /* As dfs_get, of an open file. What is read was acknowledged before the read began, or written since. */
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
               dfs_cb cb, void *arg);

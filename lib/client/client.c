@@ -157,6 +157,9 @@ static void op_begin(struct op *op, struct effects *fx)
     case OP_FILL:
         file_fill_begin(op, fx);
         return;
+    case OP_MAKE:
+        make_begin(op, fx);
+        return;
     case OP_GET:
     case OP_SEEK:
         get_begin(op, fx);
@@ -219,7 +222,7 @@ static int request_check(const struct client_request *r)
     int err = 0;
     if (!r->cb)
         return DFS_EINVAL;
-    if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_OPEN ||
+    if (r->kind < OP_STATFS || r->kind == OP_PUT || r->kind == OP_OPEN || r->kind == OP_MAKE ||
         ((r->kind == OP_GET || r->kind == OP_TRUNCATE) && !r->file))
         err = path_check(r->path);
     if (r->kind == OP_PROCESS)
@@ -229,7 +232,7 @@ static int request_check(const struct client_request *r)
         err = path_check(r->path2);
     if (r->kind == OP_APPEND)
         return r->value_len > DFS_APPEND_MAX ? DFS_ETOOBIG : 0;
-    if (!err && (r->kind == OP_PWRITE || r->kind == OP_FILL))
+    if (!err && (r->kind == OP_PWRITE || r->kind == OP_FILL || r->kind == OP_MAKE))
         return r->value_len > CLIENT_PWRITE_MAX ? DFS_ETOOBIG : r->offset > INT64_MAX ? DFS_EFBIG : 0;
     if (r->kind == OP_SEEK && r->flags != DFS_SEEK_DATA && r->flags != DFS_SEEK_HOLE)
         return DFS_EINVAL;

@@ -55,6 +55,8 @@ enum client_op_kind {
     OP_TRASH_KEEP,
     OP_SETXATTR,
     OP_REMOVEXATTR,
+    OP_DELEGATE,
+    OP_DELEGATE_RETURN,
     OP_SERVER_SET,
     OP_STATFS,
     OP_STATUS,
@@ -73,6 +75,7 @@ enum client_op_kind {
     OP_PWRITE,
     OP_APPEND,
     OP_FILL,
+    OP_MAKE,
     OP_TRUNCATE,
     OP_EXTEND,
     OP_PUNCH,
@@ -93,7 +96,7 @@ struct client_request {
     size_t value_len;
     struct dfs_context at; /* its zeros are filled in by client_start */
     unsigned flags;        /* DFS_NOFOLLOW, DFS_PARENTS, DFS_EXCL */
-    uint32_t mode, limit;  /* server_set: enum server_action, the server */
+    uint32_t mode, limit;  /* server_set: enum server_action, the server; delegate: numbers wanted */
     struct dfs_setattr set;
     struct dfs_put_options put;
     struct dfs_source source;
@@ -103,7 +106,7 @@ struct client_request {
     struct dfs_lock lock; /* lock (flags: DFS_WAIT), unlock, lock_query */
     uint64_t file; /* close, pwrite, fill, fsync, locks; get, truncate: 0, or the open file instead of the path */
     uint64_t
-        id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts */
+        id; /* trash_list: after; trash_restore, trash_empty: the entry's, 0 for all; trash_keep: ms; fsck: where path starts; make: the inode */
     dfs_cb cb;
     void *arg;
 };

@@ -3,11 +3,12 @@
  * change maps them, where a write in place takes one to open the chunk and one for the size. */
 #include "client/file.h"
 
-static int read_value(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+int value_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
 {
     const struct op *op = arg;
     *got = min_u64(len, offset < op->req.value_len ? op->req.value_len - offset : 0);
-    memcpy(buf, (const uint8_t *)op->req.value + offset, *got);
+    if (*got > 0) /* a file without bytes has no value */
+        memcpy(buf, (const uint8_t *)op->req.value + offset, *got);
     return 0;
 }
 
@@ -20,7 +21,7 @@ void file_fill_begin(struct op *op, struct effects *fx)
         op_end_ok(op);
         return;
     }
-    op->req.source = (struct dfs_source){.read = read_value, .size = op->req.value_len, .seekable = true, .arg = op};
+    op->req.source = (struct dfs_source){.read = value_read, .size = op->req.value_len, .seekable = true, .arg = op};
     op->req.put = (struct dfs_put_options){.goal = f->goal};
     put_begin(op, fx);
 }

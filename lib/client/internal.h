@@ -156,6 +156,7 @@ struct client {
     bool contacted;     /* some NameServer answered once */
 
     uint64_t session, next_number, session_nonce;
+    uint64_t delegation_ttl; /* ns, as last told; 0: the NameServer knows nothing of delegations */
     uint64_t lock_ttl; /* ns, as last told: how long locks outlive silence */
     struct rpc session_rpc;
     bool session_busy;
@@ -283,6 +284,14 @@ void blocks_crc(const void *p, uint32_t len, uint32_t *out); /* starting on a bl
 /* Appends blocks, given by their CRCs, to a running CRC; len bytes, starting on a block's edge. */
 uint32_t blocks_append(const struct client *c, uint32_t crc, const uint32_t *crcs, uint32_t len);
 
+/* --- delegate.c --- */
+void delegate_build(struct rpc *r, struct msg *m);
+void delegate_answer(struct op *op, const struct msg_delegate_reply *m);
+void make_begin(struct op *op, struct effects *fx);
+/* What a make's last message says. */
+void make_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
+void make_answer(struct rpc *r, const struct msg_make_reply *m);
+
 /* --- xattr.c --- */
 static inline bool op_is_xattr(enum client_op_kind k)
 {
@@ -334,6 +343,8 @@ void file_open_begin(struct op *op, struct effects *fx);
 void file_close_begin(struct op *op, struct effects *fx);
 void file_write_begin(struct op *op, struct effects *fx);
 void file_fill_begin(struct op *op, struct effects *fx);
+/* A source for put_begin: the op's value. */
+int value_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
 /* What a fill's last message says. */
 void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
 /* The answer to a change of an open file, or of one by its path: it says where the end is now. Sets the result's attributes. */

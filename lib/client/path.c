@@ -63,6 +63,8 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
     const struct client_request *q = &op->req;
     if (op_is_xattr(q->kind)) {
         xattr_build(r, m);
+    } else if (q->kind == OP_DELEGATE || q->kind == OP_DELEGATE_RETURN) {
+        delegate_build(r, m);
     } else if (q->kind == OP_SERVER_SET || q->kind == OP_HEALTH || q->kind == OP_FSCK || q->kind == OP_REBALANCE ||
                q->kind == OP_GIVE_UP || q->kind == OP_QUARANTINE_DROP || q->kind == OP_RECOVER) {
         servers_build(r, m);
@@ -367,6 +369,9 @@ static void answer(struct rpc *r, int status, const struct event *ev, struct eff
         break;
     case MSG_TYPE_readdir_reply:
         answer_readdir(op, &m->readdir_reply);
+        break;
+    case MSG_TYPE_delegate_reply:
+        delegate_answer(op, &m->delegate_reply);
         break;
     case MSG_TYPE_mkdir_reply:
         op->result.attr = attr_of(&m->mkdir_reply.attr);

@@ -137,6 +137,10 @@ static void build_publish(struct rpc *r, struct msg *m, struct arena *a)
         file_fill_build(r, m, v, p->n_chunks, size);
         return;
     }
+    if (op->req.kind == OP_MAKE) {
+        make_build(r, m, v, p->n_chunks, size);
+        return;
+    }
     m->type = MSG_TYPE_publish;
     m->publish = (struct msg_publish){
         .id = rpc_id(r), .dir = op->req.at.dir, .path = str_of(op->req.path), .mode = o->mode ? o->mode : 0644,
@@ -187,6 +191,8 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
     if (status == 0) {
         if (op->req.kind == OP_FILL) {
             file_changed(op, &ev->msg->fill_reply.attr);
+        } else if (op->req.kind == OP_MAKE) {
+            make_answer(r, &ev->msg->make_reply);
         } else {
             op->result.attr = attr_of(&ev->msg->publish_reply.attr);
             files_replaced(op->c, &ev->msg->publish_reply.attr); /* opened while this was on its way */
@@ -211,7 +217,8 @@ static void put_publish(struct put *p, struct effects *fx)
 {
     p->publishing = true;
     p->op->progress = p->op->c->now.mono;
-    p->op->rpc.behind = files_hold(p->op->c, fx); /* the content of a file nobody has open is replaced in place */
+    if (p->op->req.kind != OP_MAKE) /* the content of a file nobody has open is replaced in place */
+        p->op->rpc.behind = files_hold(p->op->c, fx);
     rpc_start(&p->op->rpc, fx);
 }
 
@@ -239,7 +246,8 @@ void put_begin(struct op *op, struct effects *fx)
     task_init(&op->put->feed, op->c, op, feed_run, NULL);
     rpc_init(&op->rpc, op->c, op, build_publish, on_publish);
     op->rpc.mutation = op->rpc.needs_session = true;
-    files_hold(op->c, fx);
+    if (op->req.kind != OP_MAKE)
+        files_hold(op->c, fx);
     put_pump(op->put, fx);
 }
 

@@ -16,6 +16,7 @@ static void on_session_open(struct rpc *r, int status, const struct event *ev, s
     if (status == 0) {
         c->session = ev->msg->session_open_reply.session;
         c->next_number = 1;
+        c->delegation_ttl = ev->msg->session_open_reply.delegation_ttl_ms * NS_PER_MS;
         c->lock_ttl = ev->msg->session_open_reply.lock_ttl_ms * NS_PER_MS;
         tasks_run(&c->need_session, fx);
         return;

@@ -46,6 +46,7 @@ void leader_close(struct nm *nm)
     reports_refuse(nm, NULL);
     forget_servers(l);
     sessions_forget(nm);
+    delegations_forget(nm);
     watches_refuse(nm, NULL);
     openers_close(&l->openers);
     free(l->live);
@@ -70,6 +71,7 @@ void leader_open(struct nm *nm)
     recovery_forget(nm);
     forget_servers(l); /* a takeover restarts every server's timer */
     sessions_forget(nm);
+    delegations_forget(nm);
     openers_close(&l->openers);
     l->opened = now;
     l->next_serial = meta_first_grantable(nm->meta);
@@ -445,6 +447,7 @@ void leader_applied(struct nm *nm, const struct msg *cmd, const struct meta_resu
     struct leader *l = &nm->lead;
 
     watches_applied(nm, cmd);
+    delegations_applied(nm, cmd, res);
     switch (cmd->type) {
     case MSG_TYPE_reserve:
         l->reserve_pending = false;

@@ -7,6 +7,7 @@
 #include "base/rand.h"
 #include "group/agree.h"
 #include "group/cut.h"
+#include "group/delegations.h"
 #include "group/openers.h"
 #include "group/repair.h"
 #include "group/sessions.h"
@@ -79,6 +80,7 @@ struct leader {
     struct repair repair;
     struct sessions sessions;
     struct watches watches;
+    struct delegations delegations;
 };
 
 void leader_init(struct leader *l, uint64_t seed); /* *l is all zeroes */

@@ -67,6 +67,7 @@ static int check_space(const struct nm *nm, uint16_t type, uint32_t len)
     case MSG_TYPE_close:
     case MSG_TYPE_unlock:
     case MSG_TYPE_lock_cancel:
+    case MSG_TYPE_delegate_return:
     case MSG_TYPE_ss_register:
     case MSG_TYPE_quarantine_drop:
         return 0;
@@ -96,6 +97,8 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
         fx_fail(fx, ev->to, err, "%s", dfs_strerror(err));
         return;
     }
+    if (lease_valid(nm) && delegations_stop(nm, ev, fx))
+        return;
     if (ev->msg->type == MSG_TYPE_ss_register && leader_hears_twin(nm, &ev->msg->ss_register)) {
         fx_fail(fx, ev->to, DFS_EIDENTITY,
                 "a storage server of this identity is running at another address: is this a copy of its data folder?");
@@ -115,6 +118,7 @@ static void on_mutation(struct nm *nm, const struct event *ev, struct effects *f
     }
     if (ev->msg->type == MSG_TYPE_truncate && !cut_request(nm, ev, fx))
         return;
+    delegations_asked(nm, ev->msg);
     err = batch_take(nm, ev);
     if (err == DFS_EAGAIN)
         fx_fail(fx, ev->to, err, "too many changes wait for the NameServer's disk");
@@ -127,6 +131,8 @@ static void on_read(struct nm *nm, const struct event *ev, struct effects *fx)
     struct msg reply;
     int err;
 
+    if (delegations_stop(nm, ev, fx))
+        return;
     rates_count(&nm->rates, nm->now.mono, RATE_READS);
     arena_reset(&nm->arena);
     err = status_read(nm, ev->msg, &reply, &nm->arena);

@@ -22,10 +22,12 @@ struct nm_config {
     uint64_t uuid_hi, uuid_lo;       /* with init or join: this node's fresh random id */
     const char *join[NM_JOIN_MAX];   /* join the cluster of these NameServers; refused if the folder holds one */
     uint32_t n_join;
-    bool count_failed;     /* sabotage, for tests: copies count whether they were made or not */
-    bool pass_locks_early; /* sabotage, for tests: locks pass on before their holder's writes are fenced */
-    bool forget_results;   /* sabotage, for tests: a change that is asked for again is made again */
-    bool trust_lease;      /* sabotage, for tests: a leader never doubts that it leads */
+    bool count_failed;       /* sabotage, for tests: copies count whether they were made or not */
+    bool pass_locks_early;   /* sabotage, for tests: locks pass on before their holder's writes are fenced */
+    bool forget_results;     /* sabotage, for tests: a change that is asked for again is made again */
+    bool ignore_delegations; /* sabotage, for tests: others are answered as if there were no delegations */
+    bool revoke_early;       /* sabotage, for tests: a delegation that is in the way is revoked at once */
+    bool trust_lease;        /* sabotage, for tests: a leader never doubts that it leads */
     /* for tests: as another release, with other kinds of log entries (level.c) */
     uint32_t level;
     uint32_t (*level_needed)(const struct msg *m);
@@ -36,6 +38,7 @@ struct nm_config {
     uint64_t repair_grace;                       /* ns: a copy on a server that went down is not made again before */
     uint64_t read_lease;                         /* ns: how long applying an own entry proves leadership (A5) */
     uint64_t grant_lifetime, reader_grace, session_ttl; /* ns */
+    uint64_t delegation_ttl;                            /* ns: how long a delegation is its holder's in any case */
     uint64_t lock_ttl;                                  /* ns: session_ttl of those that hold locks */
     uint64_t snapshot_log_bytes; /* of log before a snapshot; more where the last one was large (default 64 MiB) */
     uint32_t sessions_per_host;  /* from one address, at most (default NM_SESSIONS_PER_HOST) */

@@ -45,6 +45,8 @@ int opening_config(struct opening *o, const struct nm_config *cfg)
     c->reader_grace = or_default(c->reader_grace, 600 * NS_PER_SEC);
     c->session_ttl = or_default(c->session_ttl, 600 * NS_PER_SEC);
     c->lock_ttl = min_u64(or_default(c->lock_ttl, 30 * NS_PER_SEC), c->session_ttl);
+    c->delegation_ttl =
+        min_u64(or_default(c->delegation_ttl, 5 * NS_PER_SEC), c->lock_ttl); /* no session ends before */
     c->sessions_per_host = (uint32_t)or_default(c->sessions_per_host, NM_SESSIONS_PER_HOST);
     c->snapshot_log_bytes = or_default(c->snapshot_log_bytes, DEFAULT_SNAPSHOT_LOG);
     c->log_segment_bytes = round_up(or_default(c->log_segment_bytes, DEFAULT_SEGMENT), DFS_BLOCK);

@@ -131,9 +131,11 @@ void nm_set_timers(struct nm *nm)
     struct meta_timers t = {.heartbeat_ms = in_ms(nm->cfg.heartbeat),
                             .lease_ms = in_ms(nm->cfg.serve_lease),
                             .session_ttl_ms = in_ms(nm->cfg.session_ttl),
-                            .lock_ttl_ms = in_ms(nm->cfg.lock_ttl)};
+                            .lock_ttl_ms = in_ms(nm->cfg.lock_ttl),
+                            .delegation_ttl_ms = in_ms(nm->cfg.delegation_ttl)};
 
     meta_set_timers(nm->meta, &t);
+    meta_ignore_delegations(nm->meta, nm->cfg.ignore_delegations);
 }
 
 /* --- the log --- */

@@ -173,6 +173,18 @@ static void push(struct nm *nm, struct watcher *w, const struct meta_change *c)
         nm->lead.watches.next = 0;
 }
 
+void watches_tell(struct nm *nm, uint64_t session, uint64_t ino)
+{
+    struct watcher *w = by_session(nm, session);
+    const struct meta_change c = {.ino = ino};
+
+    for (uint32_t i = 0; w != NULL && i < w->n; i++)
+        if (w->changes[i].ino == ino && w->changes[i].name == NULL)
+            return; /* it will be */
+    if (w != NULL)
+        push(nm, w, &c);
+}
+
 /* Who changes something knows it, and stays interested. */
 static void spread(struct nm *nm, const struct meta_change *c, uint64_t by)
 {

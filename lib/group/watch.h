@@ -26,6 +26,8 @@ void watches_init(struct watches *t);
 void watches_request(struct nm *nm, const struct event *ev, struct effects *fx);
 /* A lookup or readdir was answered; reply NULL: there is no such name. */
 void watches_looked_up(struct nm *nm, const struct msg *req, const struct msg *reply);
+/* This session is told that the inode has changed, whether it has looked it up or not. */
+void watches_tell(struct nm *nm, uint64_t session, uint64_t ino);
 void watches_applied(struct nm *nm, const struct msg *cmd);
 void watches_turn(struct nm *nm, struct effects *fx);
 uint64_t watches_deadline(const struct nm *nm);

@@ -3,19 +3,13 @@
  *
  * Work is done in the loop's callbacks only: an event from the network is one step of the core; a call from the program
  * queues an operation and starts the idle handle, whose callback runs the core's turn in the same round of the loop. */
-#include <ifaddrs.h>
-#include <net/if.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-#include "base/flags.h"
 #include "base/rand.h"
 #include "client/client.h"
+#include "host/client_config.h"
 #include "uv/net.h"
-
-#define DEFAULT_PORT 4610
-#define DEFAULT_NAMESERVER "127.0.0.1:4610"
 
 struct dfs_client {
     struct client *core;
@@ -116,63 +110,9 @@ static void on_idle(uv_idle_t *h)
     arm(c);
 }
 
-/* "a:1,b:2" into the configuration; text keeps the addresses. */
-static int parse_nameservers(const char *list, struct client_config *cfg, char text[][256])
-{
-    while (*list) {
-        size_t len = strcspn(list, ",");
-        char one[256];
-        if (cfg->n_nameservers == CLIENT_MAX_NAMESERVERS || len == 0 || len >= sizeof one)
-            return DFS_EINVAL;
-        memcpy(one, list, len);
-        one[len] = 0;
-        int err = parse_address(one, DEFAULT_PORT, text[cfg->n_nameservers], sizeof one);
-        if (err)
-            return err;
-        cfg->nameservers[cfg->n_nameservers] = text[cfg->n_nameservers];
-        cfg->n_nameservers++;
-        list += len + (list[len] == ',');
-    }
-    return cfg->n_nameservers ? 0 : DFS_EINVAL;
-}
-
-static const char *nameservers_of(const struct dfs_options *o)
-{
-    const char *list = o ? o->nameservers : NULL;
-    if (!list || !*list)
-        list = getenv("DFS_NM");
-    return list && *list ? list : DEFAULT_NAMESERVER;
-}
-
-/* What addresses of this machine begin with: its network interfaces' numbers, and its name. (uv_interface_addresses does not
- * survive a want of memory.) */
-static void find_hosts(struct client_config *cfg, char text[][256])
-{
-    struct ifaddrs *found;
-    size_t len = 256;
-    if (uv_os_gethostname(text[0], &len) == 0)
-        cfg->hosts[cfg->n_hosts++] = text[0];
-    if (getifaddrs(&found) != 0)
-        return;
-    for (const struct ifaddrs *i = found; i && cfg->n_hosts < CLIENT_MAX_HOSTS; i = i->ifa_next) {
-        char *to = text[cfg->n_hosts], ip[64] = "";
-        if (!i->ifa_addr || !(i->ifa_flags & IFF_UP) || !(i->ifa_flags & IFF_RUNNING))
-            continue;
-        if (i->ifa_addr->sa_family == AF_INET6)
-            uv_ip6_name((const struct sockaddr_in6 *)i->ifa_addr, ip, sizeof ip);
-        else if (i->ifa_addr->sa_family == AF_INET)
-            uv_ip4_name((const struct sockaddr_in *)i->ifa_addr, ip, sizeof ip);
-        else
-            continue;
-        snprintf(to, 256, i->ifa_addr->sa_family == AF_INET6 ? "[%s]" : "%s", ip);
-        cfg->hosts[cfg->n_hosts++] = to;
-    }
-    freeifaddrs(found);
-}
-
 int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct dfs_client **out)
 {
-    char names[CLIENT_MAX_NAMESERVERS][256], hosts[CLIENT_MAX_HOSTS][256];
+    char names[CLIENT_MAX_NAMESERVERS][CLIENT_ADDRESS_ROOM], hosts[CLIENT_MAX_HOSTS][CLIENT_ADDRESS_ROOM];
     uint64_t random[3];
     struct client_config cfg = {
         .program = o && o->program ? o->program : "libdfs",
@@ -181,12 +121,12 @@ int dfs_client_open(struct uv_loop_s *loop, const struct dfs_options *o, struct 
         .uid = geteuid(),
         .gid = getegid(),
     };
-    int err = parse_nameservers(nameservers_of(o), &cfg, names);
+    int err = client_config_nameservers(&cfg, o ? o->nameservers : NULL, names);
     if (!err)
         err = entropy_get(random, sizeof random);
     if (err)
         return err;
-    find_hosts(&cfg, hosts);
+    client_config_hosts(&cfg, hosts);
     cfg.nonce = random[0];
     cfg.seed = random[1];
     struct dfs_client *c = xcalloc(1, sizeof *c);
@@ -222,7 +162,8 @@ static int start(struct dfs_client *c, const struct client_request *r)
     if (c->closing)
         return DFS_ECLOSING;
     struct client_request q = *r;
-    q.at = c->at;
+    if (q.at.dir == 0)
+        q.at = c->at;
     int err = client_start(c->core, &q);
     if (!err)
         turn_soon(c);
@@ -511,6 +452,37 @@ int dfs_fill(struct dfs_client *c, uint64_t file, const void *p, size_t len, dfs
 {
     return start(
         c, &(struct client_request){.kind = OP_FILL, .file = file, .value = p, .value_len = len, .cb = cb, .arg = arg});
+}
+
+int dfs_delegate(struct dfs_client *c, uint64_t dir, uint32_t inodes, dfs_cb cb, void *arg)
+{
+    return start(c, &(struct client_request){
+                        .kind = OP_DELEGATE, .path = "", .at = {.dir = dir}, .limit = inodes, .cb = cb, .arg = arg});
+}
+
+int dfs_delegate_return(struct dfs_client *c, uint64_t dir, dfs_cb cb, void *arg)
+{
+    return start(
+        c, &(struct client_request){.kind = OP_DELEGATE_RETURN, .path = "", .at = {.dir = dir}, .cb = cb, .arg = arg});
+}
+
+int dfs_make(struct dfs_client *c, const char *name, const struct dfs_make *what, const void *p, size_t len, dfs_cb cb,
+             void *arg)
+{
+    return start(c, &(struct client_request){
+                        .kind = OP_MAKE,
+                        .path = name,
+                        .at = {.dir = what->dir, .owner = true, .uid = what->uid, .gid = what->gid},
+                        .id = what->ino,
+                        .mode = what->mode,
+                        .put = {.goal = what->goal},
+                        .set = {.mtime_ns = what->mtime_ns, .atime_ns = what->atime_ns},
+                        .flags = DFS_LAZY | DFS_READ | DFS_WRITE,
+                        .value = p,
+                        .value_len = len,
+                        .cb = cb,
+                        .arg = arg,
+                    });
 }
 
 int dfs_pread(struct dfs_client *c, uint64_t file, uint64_t offset, uint64_t length, const struct dfs_sink *sink,

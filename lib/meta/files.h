@@ -43,6 +43,8 @@ struct lock_wait { /* by ticket: those that asked first come first */
 const struct handle *meta_handle(const struct meta *m, uint64_t id); /* NULL: there is none */
 bool meta_is_open(const struct meta *m, uint64_t ino);
 int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *r, struct msg *reply);
+int meta_handle_room(struct meta *m, uint64_t session) MUST_USE; /* 0: the session may open one more file */
+uint64_t meta_handle_new(struct meta *m, uint64_t session, uint64_t ino, uint32_t flags);
 int meta_op_close(struct meta *m, const struct stamp *st, const struct msg_close *r, struct msg *reply);
 int meta_op_extend(struct meta *m, const struct stamp *st, const struct msg_extend *r, struct msg *reply);
 /* --- resize.c --- */

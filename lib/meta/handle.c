@@ -110,6 +110,23 @@ static int walk_for_open(const struct meta *m, const struct msg_open *r, struct 
                                      : DFS_ENOTSUP;
 }
 
+int meta_handle_room(struct meta *m, uint64_t session)
+{
+    const struct session *s = idmap_find(&m->sessions, session);
+    return s->n_handles < META_HANDLES_MAX
+               ? 0
+               : REFUSE(m, DFS_EMFILE, "a session may have %u files open", META_HANDLES_MAX);
+}
+
+uint64_t meta_handle_new(struct meta *m, uint64_t session, uint64_t ino, uint32_t flags)
+{
+    uint64_t id = m->next_handle++;
+    bool added = meta_handle_add(m, id, session, ino, flags);
+    assert(added);
+    (void)added;
+    return id;
+}
+
 int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *r, struct msg *reply)
 {
     struct walk w;
@@ -119,18 +136,14 @@ int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *
     int rv = walk_for_open(m, r, &w);
     if (rv != 0)
         return rv;
-    const struct session *s = idmap_find(&m->sessions, r->id.session);
-    if (s->n_handles == META_HANDLES_MAX)
-        return REFUSE(m, DFS_EMFILE, "a session may have %u files open", META_HANDLES_MAX);
+    rv = meta_handle_room(m, r->id.session);
+    if (rv != 0)
+        return rv;
     reply->open_reply.dir_ns = w.ino == 0 ? st->time_ns : 0;
     if (w.ino == 0)
         w.ino = meta_file_new(m, st, &w, r->mode, r->uid, r->gid, r->goal);
-    uint64_t id = m->next_handle++;
-    bool added = meta_handle_add(m, id, r->id.session, w.ino, r->flags & (OPEN_READ | OPEN_WRITE));
-    assert(added);
-    (void)added;
     reply->type = MSG_TYPE_open_reply;
-    reply->open_reply.handle = id;
+    reply->open_reply.handle = meta_handle_new(m, r->id.session, w.ino, r->flags & (OPEN_READ | OPEN_WRITE));
     meta_fill_attr(m, w.ino, meta_inode(m, w.ino), &reply->open_reply.attr);
     return 0;
 }

@@ -14,9 +14,15 @@ struct inode *meta_inode_new(struct meta *m, const struct stamp *st, uint8_t typ
                              uint32_t gid, uint64_t *ino)
 {
     *ino = m->next_ino++;
-    struct inode *in = idmap_add(&m->inodes, *ino);
+    return meta_inode_add(m, st, type, mode, uid, gid, *ino);
+}
+
+struct inode *meta_inode_add(struct meta *m, const struct stamp *st, uint8_t type, uint32_t mode, uint32_t uid,
+                             uint32_t gid, uint64_t ino)
+{
+    struct inode *in = idmap_add(&m->inodes, ino);
     if (type == INODE_DIRECTORY)
-        in->dir = meta_dir_new(m, *ino);
+        in->dir = meta_dir_new(m, ino);
     in->type_mode = (uint16_t)(type << 12 | (mode & 07777));
     in->uid = uid;
     in->gid = gid;
@@ -51,6 +57,8 @@ void meta_inode_drop(struct meta *m, const struct stamp *st, uint64_t ino)
 {
     struct inode *in = meta_inode(m, ino);
     uint8_t type = inode_type(in);
+    if (type == INODE_DIRECTORY)
+        meta_delegation_gone(m, ino);
     if (type == INODE_FILE)
         meta_file_drop_chunks(m, st, in);
     else if (type == INODE_SYMLINK)

@@ -5,115 +5,7 @@
  * small tables are verified in full. */
 #include <stdlib.h>
 
-#include "base/crc.h"
-#include "meta/snapshot.h"
-
-struct loader {
-    int (*read)(void *arg, void *p, size_t len);
-    void *arg;
-    uint8_t *buf;
-    uint32_t at, len; /* in the current block */
-    uint32_t crc;
-    int err;               /* the first error; every field read after it is 0 */
-    uint32_t n_placements; /* so far */
-};
-
-static void next_block(struct loader *l)
-{
-    uint8_t head[SNAPSHOT_BLOCK_HEAD];
-    l->at = l->len = 0;
-    l->err = l->read(l->arg, head, sizeof head);
-    if (l->err != 0)
-        return;
-    uint32_t len = get_u32(head);
-    if (len > SNAPSHOT_BLOCK) {
-        l->err = DFS_ECORRUPT;
-        return;
-    }
-    if (len > 0) {
-        l->err = l->read(l->arg, l->buf, len);
-        if (l->err != 0)
-            return;
-        l->crc = crc32c(l->crc, l->buf, len);
-    }
-    if (l->crc != get_u32(head + 4))
-        l->err = DFS_ECORRUPT;
-    else
-        l->len = len;
-}
-
-static void get_slowly(struct loader *l, void *p, size_t len)
-{
-    while (len > 0 && l->err == 0) {
-        if (l->at == l->len) {
-            next_block(l);
-            if (l->err == 0 && l->len == 0)
-                l->err = DFS_ECORRUPT; /* the stream ends in the middle of something */
-            continue;
-        }
-        size_t n = min_u64(len, l->len - l->at);
-        memcpy(p, l->buf + l->at, n);
-        l->at += (uint32_t)n;
-        p = (uint8_t *)p + n;
-        len -= n;
-    }
-    if (l->err != 0)
-        memset(p, 0, len);
-}
-
-static inline void get(struct loader *l, void *p, size_t len)
-{
-    if (l->err != 0 || len > l->len - l->at) {
-        get_slowly(l, p, len);
-        return;
-    }
-    memcpy(p, l->buf + l->at, len);
-    l->at += (uint32_t)len;
-}
-
-static uint8_t get8(struct loader *l)
-{
-    uint8_t v;
-    get(l, &v, sizeof v);
-    return v;
-}
-static uint16_t get16(struct loader *l)
-{
-    uint16_t v;
-    get(l, &v, sizeof v);
-    return v;
-}
-static uint32_t get32(struct loader *l)
-{
-    uint32_t v;
-    get(l, &v, sizeof v);
-    return v;
-}
-static uint64_t get64(struct loader *l)
-{
-    uint64_t v;
-    get(l, &v, sizeof v);
-    return v;
-}
-
-static void check(struct loader *l, bool fine)
-{
-    if (l->err == 0 && !fine)
-        l->err = DFS_ECORRUPT;
-}
-
-/* A text16 of at most max bytes into dst, which has room for max + 1; returns it, without a NUL inside. */
-static struct str get_text(struct loader *l, char *dst, uint32_t max)
-{
-    uint32_t len = get16(l);
-    check(l, len <= max);
-    if (l->err != 0)
-        len = 0;
-    get(l, dst, len);
-    dst[len] = '\0';
-    check(l, strlen(dst) == len);
-    return (struct str){dst, len};
-}
+#include "meta/loader.h"
 
 struct counts {
     uint32_t servers, members;
@@ -539,6 +431,22 @@ static void load_wait(struct meta *m, struct loader *l, uint64_t *last)
         meta_lock_wait_add(m, ticket, h->ino, &v);
 }
 
+static void load_delegations(struct meta *m, struct loader *l)
+{
+    uint32_t n = get32(l);
+    uint64_t last = 0;
+    check(l, n > 0);
+    for (uint32_t i = 0; i < n && l->err == 0; i++) {
+        uint64_t dir = get64(l), session = get64(l);
+        check(l, dir > last);
+        if (l->err == 0)
+            check(l, meta_delegation_add(m, dir, session));
+        last = dir;
+    }
+    if (l->err == 0 && l->at == l->len)
+        loader_next_block(l);
+}
+
 static uint32_t drained(const struct meta *m)
 {
     uint32_t n = 0;
@@ -578,7 +486,9 @@ static void load_tables(struct meta *m, struct loader *l)
         load_removed(m, l);
     check(l, drained(m) == empty); /* one that has chunks is not drained */
     if (l->err == 0 && l->at == l->len)
-        next_block(l);
+        loader_next_block(l);
+    if (l->err == 0 && l->len > 0)
+        load_delegations(m, l);
     check(l, l->at == 0 && l->len == 0); /* the end, and nothing before it */
 }
 

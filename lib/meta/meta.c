@@ -6,7 +6,7 @@
 #include "meta/state.h"
 
 static const struct meta_timers default_timers = {
-    .heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000, .lock_ttl_ms = 30000};
+    .heartbeat_ms = 250, .lease_ms = 2000, .session_ttl_ms = 600000, .lock_ttl_ms = 30000, .delegation_ttl_ms = 5000};
 
 struct meta *meta_new(void)
 {
@@ -26,6 +26,7 @@ struct meta *meta_new(void)
     idmap_init(&m->waits, sizeof(struct lock_wait));
     u64map_init(&m->opens);
     u64map_init(&m->open_chunks);
+    u64map_init(&m->delegations);
     u64map_init(&m->locks);
     bytes_init(&m->out, WIRE_HEAD_MAX);
     arena_init(&m->arena, WIRE_ARENA_MAX);
@@ -71,6 +72,7 @@ void meta_free(struct meta *m)
     idmap_close(&m->waits);
     u64map_close(&m->opens);
     u64map_close(&m->open_chunks);
+    u64map_close(&m->delegations);
     meta_locks_free_all(m);
     FREE_RECORDS(&m->sessions, struct session, meta_session_free_content);
     for (uint32_t i = 0; i < m->n_servers; i++) {
@@ -96,7 +98,7 @@ size_t meta_memory(const struct meta *m)
 {
     return m->names.bytes + idmap_bytes(&m->inodes) + idmap_bytes(&m->chunks) + idmap_bytes(&m->sessions) +
            idmap_bytes(&m->handles) + idmap_bytes(&m->waits) + u64map_bytes(&m->opens) + u64map_bytes(&m->open_chunks) +
-           u64map_bytes(&m->locks) + u64map_bytes(&m->nonces) + placements_bytes(&m->placements) +
+           u64map_bytes(&m->delegations) + u64map_bytes(&m->locks) + u64map_bytes(&m->nonces) + placements_bytes(&m->placements) +
            u64map_bytes(&m->also) + u64map_bytes(&m->xattrs) + u64map_bytes(&m->atimes) + idmap_bytes(&m->trash) +
            m->heap_bytes + m->removed.cap * sizeof *m->removed.v + m->n_servers * sizeof *m->servers;
 }
@@ -155,6 +157,9 @@ static int dispatch_own(struct meta *m, const struct stamp *st, const struct msg
         return 0;
     case MSG_TYPE_session_fenced:
         meta_apply_session_fenced(m, st, &cmd->session_fenced);
+        return 0;
+    case MSG_TYPE_delegate_revoke:
+        meta_apply_delegate_revoke(m, &cmd->delegate_revoke);
         return 0;
     case MSG_TYPE_chunk_begin:
         meta_apply_chunk_begin(m, st, &cmd->chunk_begin);
@@ -234,6 +239,12 @@ static int dispatch(struct meta *m, const struct stamp *st, const struct msg *cm
         return meta_op_truncate(m, st, &cmd->truncate, reply);
     case MSG_TYPE_fill:
         return meta_op_fill(m, st, &cmd->fill, reply);
+    case MSG_TYPE_delegate:
+        return meta_op_delegate(m, &cmd->delegate, reply);
+    case MSG_TYPE_delegate_return:
+        return meta_op_delegate_return(m, &cmd->delegate_return, reply);
+    case MSG_TYPE_make:
+        return meta_op_make(m, st, &cmd->make, reply);
     case MSG_TYPE_lock:
         return meta_op_lock(m, &cmd->lock, reply);
     case MSG_TYPE_unlock:
@@ -275,6 +286,7 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
     const struct wire_request_id *id = meta_request_id(cmd);
     const struct session_result *again = NULL;
     struct msg reply;
+    uint64_t recall;
     int rv;
     *out = (struct meta_result){0};
     memset(&reply, 0, sizeof reply); /* what an operation does not fill is the same on every member */
@@ -298,6 +310,11 @@ void meta_apply(struct meta *m, const struct stamp *st, const struct msg *cmd, s
         rv = 0; /* closed or expired before: what was asked for is so */
     if (rv < 0) {
         encode_error(m, rv, out);
+        return;
+    }
+    if (rv == 0 && (recall = meta_delegation_in_way(m, cmd)) != 0) {
+        encode_error(m, DFS_EAGAIN, out);
+        out->recall = recall;
         return;
     }
     if (rv == 0) {

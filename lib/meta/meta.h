@@ -59,6 +59,7 @@ struct meta_result {
     uint32_t head_len;                  /* the encoded reply */
     const struct meta_removed *removed; /* `reap` only */
     uint32_t n_removed;
+    uint64_t recall; /* nothing was done: this directory's delegation has to be returned first; 0: none */
 };
 
 /* Applies one command (a mutation from the wire, or a DFS_COMMANDS message). Requests with a request_id are applied
@@ -90,7 +91,7 @@ void meta_fill_status(const struct meta *m, struct msg_status_reply *s, struct a
 
 /* What replies tell about timers (ss_register, session_open). No part of the state; defaults are CONSISTENCY E's. */
 struct meta_timers {
-    uint32_t heartbeat_ms, lease_ms, session_ttl_ms, lock_ttl_ms;
+    uint32_t heartbeat_ms, lease_ms, session_ttl_ms, lock_ttl_ms, delegation_ttl_ms;
 };
 void meta_set_timers(struct meta *m, const struct meta_timers *t);
 /* Bytes allocated for the tables (allocator overhead estimated), scratch memory left out. */
@@ -139,6 +140,12 @@ uint64_t meta_ended_next(const struct meta *m, size_t *position);
 /* The chunks an ended session could write to: those that take writes, of all files it has open for writing. */
 void meta_ended_chunks(const struct meta *m, uint64_t session, void (*fn)(void *arg, uint64_t chunk, uint32_t version),
                        void *arg);
+/* The directory that another session than the message's own has, and has to return before the message can be answered, be it
+ * a request to read or to change something; 0: none. */
+uint64_t meta_delegation_in_way(const struct meta *m, const struct msg *msg);
+uint64_t meta_delegated_to(const struct meta *m, uint64_t dir); /* the session that has it; 0: none */
+uint64_t meta_n_delegations(const struct meta *m);
+void meta_ignore_delegations(struct meta *m, bool ignored); /* for tests: none is in anybody's way */
 uint8_t meta_default_goal(const struct meta *m);
 
 struct meta_server {

@@ -126,11 +126,19 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
 uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
                        uint32_t gid, uint8_t goal)
 {
-    uint64_t ino;
-    struct inode *in = meta_inode_new(m, st, INODE_FILE, mode, uid, group_of(m, w->parent, gid), &ino);
-    in->goal = (goal != 0 ? goal : meta_inode(m, w->parent)->goal) & 31;
-    meta_link(m, st, w->parent, w->name, ino);
+    uint64_t ino = m->next_ino++;
+    struct inode *in = meta_file_add(m, st, w, mode, uid, gid, ino);
+    in->goal = goal != 0 ? goal & 31 : in->goal;
     return ino;
+}
+
+struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
+                            uint32_t gid, uint64_t ino)
+{
+    struct inode *in = meta_inode_add(m, st, INODE_FILE, mode, uid, group_of(m, w->parent, gid), ino);
+    in->goal = meta_inode(m, w->parent)->goal;
+    meta_link(m, st, w->parent, w->name, ino);
+    return meta_inode(m, ino);
 }
 
 int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_create *r, struct msg *reply)

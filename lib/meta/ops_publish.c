@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Publish: a whole file appears, or its content is replaced, at once (G5). Fill: the same for a file that is open and empty.
+ * Make: a file its client has promised by a delegation appears, open and with its content.
  * Nothing is changed before all of it is checked, and everything is checked here and only here: a grant is not logged, its token brings the placement back
  * (B15). */
 #include <stdio.h>
@@ -203,5 +204,35 @@ int meta_op_fill(struct meta *m, const struct stamp *st, const struct msg_fill *
     meta_changed(m, ino);
     reply->type = MSG_TYPE_fill_reply;
     meta_fill_attr(m, ino, in, &reply->fill_reply.attr);
+    return 0;
+}
+
+int meta_op_make(struct meta *m, const struct stamp *st, const struct msg_make *r, struct msg *reply)
+{
+    const struct msg_publish content = {
+        .size = r->size, .mtime_ns = r->mtime_ns, .chunks = r->chunks, .n_chunks = r->n_chunks};
+    struct placed *placed = NULL;
+    struct walk w;
+    int rv = meta_walk_for_file(m, r->dir, r->path, true, &w);
+    if (rv != 0)
+        return rv;
+    if (r->ino < FIRST_INO || r->ino >= m->next_ino)
+        return REFUSE(m, DFS_EINVAL, "%" PRIu64 " is no number that was given out for an inode", r->ino);
+    if (meta_inode(m, r->ino) != NULL)
+        return REFUSE(m, DFS_EEXIST, "there is an inode %" PRIu64 " already", r->ino);
+    uint8_t goal = meta_inode(m, w.parent)->goal;
+    rv = check_content(m, &content, meta_goal(m, goal), &placed);
+    if (rv == 0)
+        rv = meta_handle_room(m, r->id.session);
+    if (rv != 0)
+        return rv;
+    struct inode *in = meta_file_add(m, st, &w, r->mode, r->uid, r->gid, r->ino);
+    fill_file(m, st, &content, placed, in);
+    if (r->atime_ns != 0)
+        meta_set_atime(m, r->ino, in, r->atime_ns);
+    reply->type = MSG_TYPE_make_reply;
+    reply->make_reply.dir_ns = st->time_ns;
+    reply->make_reply.handle = meta_handle_new(m, r->id.session, r->ino, OPEN_READ | OPEN_WRITE);
+    meta_fill_attr(m, r->ino, in, &reply->make_reply.attr);
     return 0;
 }

@@ -290,6 +290,23 @@ static int save_files(const struct meta *m, struct saver *s)
     return rv;
 }
 
+/* Nothing, where there are none. */
+static int save_delegations(const struct meta *m, struct saver *s)
+{
+    uint32_t n;
+    uint64_t *dirs = meta_delegated(m, &n);
+    if (n > 0 && dirs == NULL)
+        return DFS_ENOMEM;
+    if (n > 0)
+        put32(s, n);
+    for (uint32_t i = 0; i < n; i++) {
+        put64(s, dirs[i]);
+        put64(s, meta_delegated_to(m, dirs[i]));
+    }
+    free(dirs);
+    return 0;
+}
+
 int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_t len), void *arg)
 {
     struct saver s = {.write = write, .arg = arg, .buf = malloc(SNAPSHOT_BLOCK_HEAD + SNAPSHOT_BLOCK)};
@@ -314,6 +331,8 @@ int meta_save(const struct meta *m, int (*write)(void *arg, const void *p, size_
         put64(&s, (uint64_t)meta_removed_at(m, i)->time_ns);
         save_chunk(m, &s, meta_removed_at(m, i)->chunk);
     }
+    if (rv == 0)
+        rv = save_delegations(m, &s);
     if (rv != 0)
         s.err = rv;
     if (s.len > 0)

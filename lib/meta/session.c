@@ -69,6 +69,12 @@ const struct wire_request_id *meta_request_id(const struct msg *cmd)
         return &cmd->truncate.id;
     case MSG_TYPE_fill:
         return &cmd->fill.id;
+    case MSG_TYPE_delegate:
+        return &cmd->delegate.id;
+    case MSG_TYPE_delegate_return:
+        return &cmd->delegate_return.id;
+    case MSG_TYPE_make:
+        return &cmd->make.id;
     case MSG_TYPE_lock:
         return &cmd->lock.id;
     case MSG_TYPE_unlock:
@@ -215,7 +221,10 @@ int meta_apply_session_open(struct meta *m, const struct stamp *st, const struct
         s->active_ns = st->time_ns;
     reply->type = MSG_TYPE_session_open_reply;
     reply->session_open_reply = (struct msg_session_open_reply){
-        .session = id, .ttl_ms = m->timers.session_ttl_ms, .lock_ttl_ms = m->timers.lock_ttl_ms};
+        .session = id,
+        .ttl_ms = m->timers.session_ttl_ms,
+        .lock_ttl_ms = m->timers.lock_ttl_ms,
+        .delegation_ttl_ms = m->timers.delegation_ttl_ms};
     return 0;
 }
 
@@ -233,6 +242,7 @@ void meta_session_drop(struct meta *m, const struct stamp *st, uint64_t id)
     if (s == NULL)
         return;
     meta_handles_drop(m, st, id);
+    meta_delegations_drop(m, id);
     raise_floor(m, s, s->floor + s->ring_cap);
     if (s->ring != NULL)
         m->heap_bytes -= heap_cost(s->ring_cap * sizeof *s->ring);
@@ -253,6 +263,7 @@ void meta_session_end(struct meta *m, const struct stamp *st, uint64_t id)
         meta_session_drop(m, st, id);
         return;
     }
+    meta_delegations_drop(m, id);
     raise_floor(m, s, s->floor + s->ring_cap);
     s->floor = UINT64_MAX; /* the ring's size is no part of the state */
     s->active_ns = SESSION_ENDED;

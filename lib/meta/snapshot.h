@@ -25,6 +25,7 @@
  *   wait     u64 ticket, handle, lock; in order of ticket
  *   lock     u64 owner, start, end, u8 space, type; those of a handle in order of space and start
  *   removed  i64 time, chunk; oldest first
+ *   delegations  nothing if there are none; otherwise u32 how many, { u64 directory, session }… in order of directory
  *   text16   u16 length, bytes
  *
  * Nothing in it depends on how the state came to be: equal states give equal bytes. */

@@ -132,7 +132,7 @@ struct session {
     uint32_t ring_cap;            /* a power of two, or 0 */
     uint32_t n_results;
     uint64_t handles; /* the newest of its open files; 0: none */
-    uint32_t n_handles, reserved;
+    uint32_t n_handles, n_delegations;
 };
 
 struct meta {
@@ -152,6 +152,7 @@ struct meta {
     struct u64map ended;         /* sessions that are, and wait to be fenced */
     struct u64map opens;         /* inode -> its handles, how many, and above HANDLE_WRITER those that may write */
     struct u64map open_chunks;   /* those that take writes -> inode */
+    struct u64map delegations;   /* directory -> session that has it */
     struct u64map locks;         /* inode -> struct locks *, for those with any; owned */
     struct u64map also;          /* inode -> struct also *, for those with several names; owned */
     struct u64map xattrs;        /* inode -> struct xattrs *, for those with the flag; owned */
@@ -171,7 +172,8 @@ struct meta {
     uint32_t spread[META_DOMAIN_DEPTH]; /* how many domains of each depth have servers that stay */
     int64_t trash_newest;               /* stamp of the last removal to the trash: none there is later */
     struct meta_timers timers;
-    struct bytes out; /* the reply of the last command */
+    bool ignore_delegations; /* for tests */
+    struct bytes out;        /* the reply of the last command */
     struct arena arena;
     char text[256];              /* for the error being made; empty: the number says it all */
     struct meta_change *changes; /* if they are wanted */
@@ -210,6 +212,9 @@ struct inode *meta_inode(const struct meta *m, uint64_t ino); /* NULL: none */
 /* A new inode without a name; *ino is its id. Pointers to other inodes die. */
 struct inode *meta_inode_new(struct meta *m, const struct stamp *st, uint8_t type, uint32_t mode, uint32_t uid,
                              uint32_t gid, uint64_t *ino);
+/* The same under a number that was given before, and that no inode has. */
+struct inode *meta_inode_add(struct meta *m, const struct stamp *st, uint8_t type, uint32_t mode, uint32_t uid,
+                             uint32_t gid, uint64_t ino);
 /* Frees an inode nobody names; a file's chunks go to the removed queue. Pointers to other inodes die. */
 void meta_inode_drop(struct meta *m, const struct stamp *st, uint64_t ino);
 void meta_inode_free_content(struct inode *in); /* owned memory only; for meta_free and failed loads */
@@ -338,6 +343,18 @@ const struct session_result *meta_session_result(const struct session *s, uint64
 void meta_session_put_result(struct meta *m, struct session *s, uint64_t number, struct session_result *r);
 const struct wire_request_id *meta_request_id(const struct msg *cmd); /* NULL: this command carries none */
 
+/* --- delegation.c --- */
+
+int meta_op_delegate(struct meta *m, const struct msg_delegate *r, struct msg *reply);
+int meta_op_delegate_return(struct meta *m, const struct msg_delegate_return *r, struct msg *reply);
+void meta_apply_delegate_revoke(struct meta *m, const struct msg_delegate_revoke *r);
+void meta_delegations_drop(struct meta *m, uint64_t session);
+void meta_delegation_gone(struct meta *m, uint64_t dir); /* the directory is going */
+/* As it was saved, for loading; false: it makes no sense. */
+bool meta_delegation_add(struct meta *m, uint64_t dir, uint64_t session);
+/* The directories that are delegated, in rising order: an array to be freed; NULL: none, or (*n > 0) no memory. */
+uint64_t *meta_delegated(const struct meta *m, uint32_t *n);
+
 /* --- anew.c --- */
 
 int meta_apply_quarantine_drop(struct meta *m, struct msg *reply);
@@ -419,6 +436,10 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
 /* Makes the file of an open or create; w says where. Its number. */
 uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
                        uint32_t gid, uint8_t goal);
+int meta_op_make(struct meta *m, const struct stamp *st, const struct msg_make *r, struct msg *reply);
+/* The same under a number that was given before. Pointers to other inodes die. */
+struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
+                            uint32_t gid, uint64_t ino);
 /* The goal in force where this one was chosen. */
 uint8_t meta_goal(const struct meta *m, uint8_t chosen);
 

@@ -287,6 +287,20 @@ static int check_held(struct verify *v, const struct idmap *held)
     return rv;
 }
 
+static int check_delegations(struct verify *v, uint64_t counted)
+{
+    const struct u64map *map = &v->m->delegations;
+    if (counted != map->count)
+        return BAD(v, "sessions miscount their delegations");
+    for (size_t i = 0; i < map->cap; i++) {
+        const struct inode *in = map->slots[i].value != 0 ? meta_inode(v->m, map->slots[i].key) : NULL;
+        if (map->slots[i].value != 0 &&
+            (in == NULL || !is_dir(in) || idmap_find(&v->m->sessions, map->slots[i].value) == NULL))
+            return BAD(v, "inode %" PRIu64 " is delegated to session %" PRIu64, map->slots[i].key, map->slots[i].value);
+    }
+    return 0;
+}
+
 static int check_files(struct verify *v)
 {
     struct idmap held;
@@ -299,14 +313,18 @@ static int check_files(struct verify *v)
     while (rv == 0 && (h = idmap_iter_next(&it, &id)) != NULL)
         rv = check_handle(v, &held, id, h);
     idmap_iter_close(&it);
-    uint64_t n = 0;
+    uint64_t n = 0, n_delegations = 0;
     if (rv == 0)
         rv = idmap_iter_init(&it, &v->m->sessions);
-    while (rv == 0 && (s = idmap_iter_next(&it, &id)) != NULL)
+    while (rv == 0 && (s = idmap_iter_next(&it, &id)) != NULL) {
         n += s->n_handles;
+        n_delegations += s->n_delegations;
+    }
     idmap_iter_close(&it);
     if (rv == 0 && n != v->m->handles.count)
         rv = BAD(v, "sessions miscount their handles");
+    if (rv == 0)
+        rv = check_delegations(v, n_delegations);
     if (rv == 0)
         rv = check_held(v, &held);
     idmap_close(&held);

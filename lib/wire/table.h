@@ -325,7 +325,9 @@
 #define MSG_session_open_reply(F, R, L)                                                                                \
     F(u64, session)                                                                                                    \
     F(u32, ttl_ms) /* without a request for so long it expires */                                                      \
-    F(u32, lock_ttl_ms) /* while it has locks, without one for so long */
+    F(u32, lock_ttl_ms) /* while it has locks, without one for so long */                                              \
+    F(later, minor_1)                                                                                                  \
+    F(u32, delegation_ttl_ms) /* a delegation is its own for so long from when it was asked for; 0: there are none */
 
 #define MSG_session_close(F, R, L) R(request_id, id)
 #define MSG_session_close_reply(F, R, L) F(u8, reserved)
@@ -516,6 +518,9 @@
     X(lock_query, 0x0145, READ)                                                                                        \
     X(truncate, 0x0148, MUTATION)                                                                                      \
     X(fill, 0x014c, MUTATION)                                                                                          \
+    X(delegate, 0x014d, MUTATION)                                                                                      \
+    X(delegate_return, 0x014e, MUTATION)                                                                               \
+    X(make, 0x014f, MUTATION)                                                                                          \
     X(lock_wait, 0x0146, LEADER)                                                                                       \
     X(server_set, 0x0130, MUTATION)                                                                                    \
     X(chunk_open, 0x0147, LEADER)                                                                                      \
@@ -556,6 +561,7 @@
     X(chunk_begin, 0x0311)                                                                                             \
     X(chunk_seal, 0x0312)                                                                                              \
     X(session_fenced, 0x0318)                                                                                          \
+    X(delegate_revoke, 0x0319)                                                                                         \
     X(nm_level, 0x0320)                                                                                                \
     X(recover_file, 0x0330)
 

@@ -25,6 +25,47 @@
     F(u64, handle)
 #define MSG_close_reply(F, R, L) F(u8, reserved)
 
+/* Asks for, or goes on with, the delegation of a directory: until it is returned, or revoked (not before the time session_open
+ * told is over), nobody else gets to make, remove or
+ * list names there, or to be told that there is none (meta/delegation.c). With it come numbers for inodes, for `make`. */
+#define MSG_delegate(F, R, L)                                                                                          \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(u32, inodes) /* how many numbers are wanted */
+#define MSG_delegate_reply(F, R, L)                                                                                    \
+    R(attr, attr)                                                                                                      \
+    F(u64, first) /* these are the session's: first, first + 1, … */                                                   \
+    F(u32, inodes)                                                                                                     \
+    F(u8, kept)    /* 1: the session had it all the time since it asked for it before */
+/* Gives a delegation back. One that is not the session's is no error. */
+#define MSG_delegate_return(F, R, L)                                                                                   \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)
+#define MSG_delegate_return_reply(F, R, L) F(u8, reserved)
+/* Command of the leader: its holder was not heard in time. */
+#define MSG_delegate_revoke(F, R, L)                                                                                   \
+    F(u64, dir)                                                                                                        \
+    F(u64, session)
+
+/* A new file under a number its client got with a delegation, open for reading and writing, with all its content. EEXIST: the name
+ * or the number is taken. */
+#define MSG_make(F, R, L)                                                                                              \
+    R(request_id, id)                                                                                                  \
+    F(u64, dir)                                                                                                        \
+    F(path, path)                                                                                                      \
+    F(u64, ino)                                                                                                        \
+    F(u32, mode)                                                                                                       \
+    F(u32, uid)                                                                                                        \
+    F(u32, gid)                                                                                                        \
+    F(i64, mtime_ns) /* 0: now */                                                                                      \
+    F(i64, atime_ns) /* 0: none of its own */                                                                          \
+    F(u64, size)                                                                                                       \
+    L(published, chunks, 16384)
+#define MSG_make_reply(F, R, L)                                                                                        \
+    F(u64, handle)                                                                                                     \
+    R(attr, attr)                                                                                                      \
+    F(i64, dir_ns) /* the directory's times of change */
+
 /* Bytes up to `size` were written through this handle: the file is at least so long from now on. */
 #define MSG_extend(F, R, L)                                                                                            \
     R(request_id, id)                                                                                                  \

@@ -93,6 +93,7 @@ void audit_files(struct work *w)
             sim_fail(sim_of(w), "audit of %s: %s is not what can be there", c->op.path,
                      status ? dfs_errname(status) : "this content");
     }
+    delegate_audit(w);
 }
 
 /* --- tables and replicas --- */

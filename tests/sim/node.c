@@ -257,6 +257,9 @@ static int open_nm(struct node *n, char *why, size_t len)
                             .count_failed = w->sabotage == SABOTAGE_COUNT_FAILED,
                             .lock_ttl = w->lock_ttl,
                             .pass_locks_early = w->sabotage == SABOTAGE_PASS_LOCKS,
+                            .delegation_ttl = w->delegation_ttl,
+                            .ignore_delegations = w->sabotage == SABOTAGE_IGNORE_DELEGATIONS,
+                            .revoke_early = w->sabotage == SABOTAGE_REVOKE_EARLY,
                             .reader_grace = 4 * NS_PER_SEC,
                             .snapshot_log_bytes = w->snapshot_bytes,
                             .log_segment_bytes = w->log_segment};

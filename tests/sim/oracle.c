@@ -247,3 +247,11 @@ bool reg_read(struct reg *r, uint64_t start, uint64_t end, const void *p, size_t
         only->end = min_u64(only->end, end);
     return found > 0;
 }
+
+bool reg_there(const struct reg *r, uint64_t start, uint64_t end)
+{
+    for (uint32_t i = r->n; i-- > 0;)
+        if (r->writes[i].value.id != 0 && possible(r, &r->writes[i], start, end))
+            return true;
+    return false;
+}

@@ -75,5 +75,7 @@ void reg_end(struct reg *r, uint32_t write, uint64_t now);
 void reg_failed(struct reg *r, uint32_t write);
 /* A read between start and end found these bytes (p NULL: no such file). False: no write can explain it. */
 bool reg_read(struct reg *r, uint64_t start, uint64_t end, const void *p, size_t len);
+/* The same where it is only known that there is a file. */
+bool reg_there(const struct reg *r, uint64_t start, uint64_t end);
 
 #endif

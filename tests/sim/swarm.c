@@ -20,6 +20,8 @@ static const struct {
     [SABOTAGE_ACK_ALONE] = {"ack-alone", "a write is acknowledged before the servers below have it"},
     [SABOTAGE_ANY_VERSION] = {"old-version", "StorageServers show what they have, whatever version is asked for"},
     [SABOTAGE_FORGET_RESULTS] = {"forget-results", "a change that is asked for again is made again"},
+    [SABOTAGE_IGNORE_DELEGATIONS] = {"ignore-delegations", "others are answered as if there were no delegations"},
+    [SABOTAGE_REVOKE_EARLY] = {"revoke-early", "a delegation that is in the way is revoked at once"},
     [SABOTAGE_FORGET_APPENDS] = {"append-twice", "StorageServers append again what a client repeats"},
     [SABOTAGE_WRONG_ORACLE] = {"wrong-oracle", "the model forgets an acknowledged put, so its checks must object"},
 };
@@ -137,6 +139,17 @@ static void arrange_for(struct swarm *w)
         w->think = 300 * NS_PER_MS;
         w->lock_ttl = 2 * NS_PER_SEC;
         break;
+    case SABOTAGE_IGNORE_DELEGATIONS:
+    case SABOTAGE_REVOKE_EARLY:
+        w->makers = w->clients;
+        w->delegation_ttl = 5 * NS_PER_SEC;
+        w->lock_ttl = 6 * NS_PER_SEC;
+        w->pause = 2 * NS_PER_SEC;
+        w->crash_nm = w->crash_ss = w->crash_client = w->crash_all = w->loss = w->partition = w->cut_off = 0;
+        w->ops = 150;
+        w->actors = 4;
+        w->think = 300 * NS_PER_MS;
+        break;
     default:
         break;
     }
@@ -192,6 +205,8 @@ void swarm_draw(struct swarm *w, struct sim *s, enum sabotage sabotage, const st
     w->disk_full = draw_rate(s, 3 * NS_PER_SEC, 15 * NS_PER_SEC);
     w->clock = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->lock_ttl = (2 + sim_below(s, 5)) * NS_PER_SEC;
+    w->delegation_ttl = NS_PER_SEC + sim_below(s, 5 * NS_PER_SEC);
+    w->makers = sim_chance(s, 600) ? w->clients : 0;
     w->drain = draw_rate(s, NS_PER_SEC, 15 * NS_PER_SEC);
     w->rot = draw_rate(s, NS_PER_SEC / 4, 5 * NS_PER_SEC);
     if (sim_chance(s, 100) && sabotage == SABOTAGE_NONE)

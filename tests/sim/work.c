@@ -354,6 +354,7 @@ void work_init(struct work *w, struct cluster *c)
     edit_init(w);
     locks_init(w);
     keep_init(w);
+    delegate_init(w);
 }
 
 void work_start(struct work *w, uint32_t ops)
@@ -366,6 +367,7 @@ void work_start(struct work *w, uint32_t ops)
     edit_start(w, ops);
     locks_start(w, ops);
     keep_start(w, ops);
+    delegate_start(w, ops);
 }
 
 void work_close(struct work *w)
@@ -378,6 +380,7 @@ void work_close(struct work *w)
         reg_close(&w->shared[i]);
     edit_close(w);
     locks_close(w);
+    delegate_close(w);
     free(w->tainted);
 }
 
@@ -406,5 +409,5 @@ bool work_done(const struct work *w)
     for (uint32_t i = 0; i < w->n_actors; i++)
         if (w->actors[i].ops_left > 0 || w->actors[i].call.active)
             return false;
-    return edit_done(w) && locks_done(w) && keep_done(w);
+    return edit_done(w) && locks_done(w) && keep_done(w) && delegate_done(w);
 }

@@ -5,6 +5,7 @@
 #define DFS_SIM_WORK_H
 
 #include "sim/append.h"
+#include "sim/delegate.h"
 #include "sim/edit.h"
 #include "sim/keep.h"
 #include "sim/locks.h"
@@ -64,6 +65,8 @@ struct work {
     struct locked_file locked;
     struct locker lockers[LOCKERS];
     struct keeper keepers[KEEPERS];
+    struct made made;
+    struct maker makers[MAKERS];
     struct call own; /* for call_wait */
     uint64_t next_value;
     bool strict; /* the cluster is well: nothing may fail */

@@ -48,6 +48,8 @@ struct fake {
     int ended, status;
     struct dfs_attr attr;
     uint64_t bytes, file, offset;
+    struct dfs_delegation delegation;
+    int64_t dir_ns;
     struct dfs_process process;
     char error[320];
 
@@ -75,6 +77,8 @@ static inline void fake_on_done(void *arg, int status, const struct dfs_result *
     f->bytes = r->bytes;
     f->file = r->file;
     f->offset = r->offset;
+    f->delegation = r->delegation;
+    f->dir_ns = r->dir_ns;
     if (r->process)
         f->process = *r->process;
     snprintf(f->error, sizeof f->error, "%s", r->error);
@@ -239,7 +243,8 @@ static inline void fake_refuse(struct fake *f, struct fake_call *k, int err, con
 static inline void fake_session(struct fake *f, struct fake_call *k)
 {
     struct msg m = {.type = MSG_TYPE_session_open_reply};
-    m.session_open_reply = (struct msg_session_open_reply){f->session, 600000, 30000};
+    m.session_open_reply = (struct msg_session_open_reply){
+        .session = f->session, .ttl_ms = 600000, .lock_ttl_ms = 30000, .delegation_ttl_ms = 5000};
     fake_reply(f, k, &m, NULL);
 }
 

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Snapshots: equal states give equal bytes, and bytes that are not a state are refused, whatever they are. */
-#include "test_meta_util.h"
-
-#include "base/crc.h"
-#include "meta/snapshot.h"
+#include "meta_forge_util.h"
 
 /* A bit of everything. */
 /* A file open though its name is gone, locked, and waited for. */
@@ -23,6 +20,16 @@ static void furnish_files(struct world *w)
         c.lock = (struct msg_lock){.id = world_next_id(w), .handle = handles[i % 2], .owner = i % 2, .space = LOCK_RANGE,
                                    .type = LOCK_EXCLUSIVE, .flags = LOCK_WAIT, .start = 10 * (i / 2), .end = 10 * i + 3};
         world_apply(w, &c); /* some are held, some waited for, some refused */
+    }
+}
+
+static void furnish_delegations(struct world *w)
+{
+    static const char *const dirs[] = {"/d/e", "/d"};
+    for (uint32_t i = 0; i < ARRAY_LEN(dirs); i++) {
+        struct msg c = {.type = MSG_TYPE_delegate};
+        c.delegate = (struct msg_delegate){.id = world_next_id(w), .dir = w_attr(w, dirs[i])->ino, .inodes = 10};
+        assert_int_equal(world_apply(w, &c), 0);
     }
 }
 
@@ -56,6 +63,7 @@ static void furnish(struct world *w)
     assert_int_equal(w_mkdir(w, "/t/u/v", MKDIR_PARENTS), 0);
     assert_int_equal(w_remove(w, "/t", REMOVE_TREE), 0);
     furnish_files(w);
+    furnish_delegations(w);
     world_open_session(w, 99);
     struct msg c = {.type = MSG_TYPE_mkdir}; /* some remembered results, with a gap */
     for (uint64_t n = 2; n < 6; n++) {
@@ -134,13 +142,6 @@ static void every_truncation_and_every_flipped_bit_is_refused(void **state)
     }
     bytes_close(&b);
     world_stop(&w);
-}
-
-static void fix_crc(struct bytes *b) /* of a stream of one block */
-{
-    uint32_t len = get_u32(b->p), crc = crc32c(0, b->p + SNAPSHOT_BLOCK_HEAD, len);
-    put_u32(b->p + 4, crc);
-    put_u32(b->p + SNAPSHOT_BLOCK_HEAD + len + 4, crc);
 }
 
 /* Behind a right CRC too: the load is refused, or gives a state that holds together. */

@@ -65,6 +65,7 @@ void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
 {
     told(m, a);
     const struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
+    int64_t moved_ns = n ? n->written_ns : a->type == DFS_DIRECTORY ? delegation_changed(m, a->ino) : INT64_MIN;
     bool special = a->type > DFS_SYMLINK;
     uint64_t size = special ? 0 : n ? max_u64(a->size, node_end(n)) : a->size;
     memset(st, 0, sizeof *st);
@@ -77,8 +78,8 @@ void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
     st->st_rdev = special ? (dev_t)a->size : 0;
     st->st_blksize = BLOCK_SIZE;
     st->st_blocks = blocks_of(a, n, size);
-    st->st_mtim = timespec_of(n && n->written_ns > a->mtime_ns ? n->written_ns : a->mtime_ns);
-    st->st_ctim = timespec_of(n && n->written_ns > a->ctime_ns ? n->written_ns : a->ctime_ns);
+    st->st_mtim = timespec_of(moved_ns > a->mtime_ns ? moved_ns : a->mtime_ns);
+    st->st_ctim = timespec_of(moved_ns > a->ctime_ns ? moved_ns : a->ctime_ns);
     st->st_atim = a->atime_ns == a->mtime_ns ? st->st_mtim : timespec_of(a->atime_ns);
 }
 
@@ -158,6 +159,8 @@ void op_getattr(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
     const struct dfs_attr *known = dirs_know(m, ino_of(m, ino), &left);
     struct stat st;
     (void)fi;
+    if (promise_getattr(req, ino))
+        return;
     if (known) {
         attr_stat(m, known, &st);
         fuse_reply_attr(req, &st, (double)left / 1000);
@@ -266,24 +269,34 @@ void set_attributes(struct call *k)
     node_wait(n, &s->w);
 }
 
+static struct dfs_setattr changes_of(const struct stat *st, int set)
+{
+    struct dfs_setattr c = {.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
+    c.what = (set & FUSE_SET_ATTR_MODE ? DFS_SET_MODE : 0) | (set & FUSE_SET_ATTR_UID ? DFS_SET_UID : 0) |
+             (set & FUSE_SET_ATTR_GID ? DFS_SET_GID : 0);
+    if (set & FUSE_SET_ATTR_MTIME_NOW)
+        c.what |= DFS_SET_MTIME_NOW;
+    else if (set & FUSE_SET_ATTR_MTIME)
+        c.what |= DFS_SET_MTIME;
+    if (set & FUSE_SET_ATTR_ATIME_NOW)
+        c.what |= DFS_SET_ATIME_NOW;
+    else if (set & FUSE_SET_ATTR_ATIME)
+        c.what |= DFS_SET_ATIME;
+    c.mtime_ns = ns_of(st->st_mtim);
+    c.atime_ns = ns_of(st->st_atim);
+    return c;
+}
+
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
 {
     struct mount *m = fuse_req_userdata(req);
-    struct call *k = call_new_change(m, req, ino, on_attr);
+    const struct dfs_setattr changes = changes_of(st, set);
     (void)fi;
-    k->set = (struct dfs_setattr){.mode = st->st_mode & 07777, .uid = st->st_uid, .gid = st->st_gid};
-    k->set.what = (set & FUSE_SET_ATTR_MODE ? DFS_SET_MODE : 0) | (set & FUSE_SET_ATTR_UID ? DFS_SET_UID : 0) |
-                  (set & FUSE_SET_ATTR_GID ? DFS_SET_GID : 0);
-    if (set & FUSE_SET_ATTR_MTIME_NOW)
-        k->set.what |= DFS_SET_MTIME_NOW;
-    else if (set & FUSE_SET_ATTR_MTIME)
-        k->set.what |= DFS_SET_MTIME;
-    if (set & FUSE_SET_ATTR_ATIME_NOW)
-        k->set.what |= DFS_SET_ATIME_NOW;
-    else if (set & FUSE_SET_ATTR_ATIME)
-        k->set.what |= DFS_SET_ATIME;
-    k->set.mtime_ns = ns_of(st->st_mtim);
-    k->set.atime_ns = ns_of(st->st_atim);
+    if (promise_setattr(req, ino, &changes))
+        return;
+    delegation_end(m, ino_of(m, ino)); /* what is made there follows some of its attributes */
+    struct call *k = call_new_change(m, req, ino, on_attr);
+    k->set = changes;
     if (set & FUSE_SET_ATTR_SIZE)
         set_size(k, (uint64_t)st->st_size);
     else

@@ -10,8 +10,6 @@
 
 #include "mount.h"
 
-#define INTERRUPT_GRACE_MS 2000u
-
 int errno_of(int err)
 {
     static const struct {

@@ -116,20 +116,24 @@ static void on_client_closed(void *arg)
     struct mount *m = arg;
     session_free(m);
     notices_free(m);
+    held_free(m);
+    delegations_free(m);
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++)
         uv_close((uv_handle_t *)&m->signals[i], NULL);
     uv_close((uv_handle_t *)&m->leave, NULL);
     uv_close((uv_handle_t *)&m->hurry, NULL);
+    uv_close((uv_handle_t *)&m->delegation_timer, NULL);
 }
 
 static void on_leave(uv_timer_t *h)
 {
     struct mount *m = h->data;
     bool late = uv_now(&m->loop) >= m->leave_at;
-    if ((m->dirty && !late) || m->notices_under_way)
+    if (((m->dirty || m->promised) && !late) || m->notices_under_way)
         return;
-    if (m->dirty) {
-        say("%llu bytes could not be written and are lost", (unsigned long long)m->dirty);
+    if (m->dirty || m->promised) {
+        say("%llu bytes could not be written and are lost, and %u files were not made", (unsigned long long)m->dirty,
+            m->promised);
         m->status = 1;
     }
     uv_timer_stop(h);
@@ -142,6 +146,7 @@ void mount_leave(struct mount *m)
     if (m->ending)
         return;
     m->ending = true;
+    delegations_end(m);
     m->leave_at = uv_now(&m->loop) + LEAVE_MAX_MS;
     uv_timer_start(&m->leave, on_leave, 0, LEAVE_POLL_MS);
 }
@@ -180,6 +185,7 @@ static void loop_init(struct mount *m)
         exit(1);
     }
     writes_init(m);
+    delegations_init(m);
     uv_timer_init(&m->loop, &m->leave);
     m->leave.data = m;
     for (unsigned i = 0; i < ARRAY_LEN(m->signals); i++) {

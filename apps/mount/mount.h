@@ -12,7 +12,8 @@
  *   write.c    what was written and is not in the cluster yet
  *   size.c     truncate, fallocate, holes               lock.c   flock and fcntl
  *   notice.c   what others have changed                 append.c O_APPEND
- *   copy.c     copy_file_range                            dirs.c   attributes of directories, for a second */
+ *   copy.c     copy_file_range                            dirs.c   attributes of directories, for a second
+ *   delegation.c, promise.c, held.c  files made without asking: where, which, and who has to wait for them (promise.h) */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
 
@@ -82,6 +83,7 @@ struct node {
     uint64_t errors;     /* … and how many did */
     bool ranges;         /* a range of it was locked: close() has to unlock */
     struct list waiting; /* struct waiter */
+    struct promise *promise; /* the cluster does not know the file yet; NULL: it does */
 };
 
 /* One open() of a file. */
@@ -96,6 +98,7 @@ struct handle {
 struct waiter {
     struct list link;
     uint64_t start, end;
+    bool patient; /* what is promised need not be made for it at once */
     void (*run)(struct waiter *w);
 };
 
@@ -119,6 +122,12 @@ struct mount {
     uint64_t dirty;             /* bytes in extents */
     struct list writers;        /* requests that wait for room: struct delayed */
     uv_timer_t hurry;           /* runs while something waits to become whole */
+    struct delegation *delegations; /* directories files are made in */
+    uv_timer_t delegation_timer;
+    uint32_t promised; /* files that are … */
+    uint64_t last_promise;
+    struct list held; /* … and requests that wait until they are made */
+    bool held_running;
     bool answered, ending;      /* the kernel, at all; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */
@@ -127,6 +136,7 @@ struct mount {
 };
 
 /* --- call.c --- */
+#define INTERRUPT_GRACE_MS 2000u /* that a call has after a signal */
 struct call *call_new(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done);
 /* The same for one that changes what it names, or the names in it. */
 struct call *call_new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, call_done done);
@@ -222,6 +232,9 @@ void node_refresh(const struct node *n);
 /* One use of node.open[kind] less; the last one closes it when everything is written. */
 void node_close(struct node *n, unsigned kind);
 struct node *node_use(struct mount *m, uint64_t ino); /* made if need be; node_unuse */
+/* Answers a create; takes over one use of the node. file: the library's, 0: none yet. */
+void node_created(fuse_req_t req, struct node *n, uint64_t file, const struct fuse_entry_param *e,
+                  struct fuse_file_info *fi);
 void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
 void op_release(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi);
@@ -243,6 +256,11 @@ bool node_has_room(const struct node *n, size_t len);
 void node_written(struct node *n);
 /* How far what waits to be written reaches; 0: nothing waits. */
 uint64_t node_end(const struct node *n);
+/* All that was written, if that is one piece from the start: it counts as sent from now on. Borrowed until node_whole_sent. */
+bool node_whole(struct node *n, const uint8_t **p, size_t *len);
+void node_whole_sent(struct node *n, int status);
+/* Its promise is gone: what waited for that goes on. */
+void node_go_on(struct node *n);
 void writes_init(struct mount *m);
 /* The error to be told through this handle, once; 0: none. */
 int handle_error(struct handle *h);
@@ -254,10 +272,44 @@ void op_flock(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi, int op)
 /* Unlocks when everything written is durable, then answers; reply: an errno that is told instead of the outcome. */
 void unlock_when_durable(fuse_req_t req, struct node *n, const struct dfs_lock *lock, int reply);
 
+/* --- promise.c: true: it was about something promised, and is answered --- */
+bool promise_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi);
+bool promise_lookup(fuse_req_t req, fuse_ino_t parent, const char *name);
+bool promise_getattr(fuse_req_t req, fuse_ino_t ino);
+bool promise_setattr(fuse_req_t req, fuse_ino_t ino, const struct dfs_setattr *set);
+bool promise_getxattr(fuse_req_t req, fuse_ino_t ino);
+bool promise_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size);
+bool promises_may_wait(const struct mount *m); /* there are few, of few bytes */
+void promise_make(struct node *n); /* what was promised is done; n->promise is gone some time after this */
+
+/* --- held.c --- */
+/* The request waits until what it is about is made: it is kept, and taken up again then. */
+bool held(struct mount *m, const struct fuse_buf *buf);
+void held_run(struct mount *m); /* something was made */
+void held_tick(struct mount *m); /* time goes by */
+void held_free(struct mount *m);
+
+/* --- delegation.c --- */
+void delegations_init(struct mount *m);
+void delegations_free(struct mount *m);
+/* A name may come into this directory, by us. */
+void delegation_name(struct mount *m, uint64_t dir, const char *name);
+/* A file is being made in it, by asking: more of them, and we ask for the directory. */
+void delegation_file_made(struct mount *m, uint64_t dir);
+/* Others have changed the inode, or, as we should give it back, wait for it. */
+void delegation_asked_back(struct mount *m, uint64_t dir);
+void delegations_asked_back(struct mount *m);
+void delegation_end(struct mount *m, uint64_t dir);
+void delegations_end(struct mount *m);
+/* When a file was last promised in it, ns; INT64_MIN: none was. */
+int64_t delegation_changed(const struct mount *m, uint64_t dir);
+
 /* --- notice.c --- */
 void notices_start(struct mount *m);
 /* Pages the kernel has of this inode are not good. */
 void notices_add(struct mount *m, uint64_t ino);
+/* The kernel thinks that there is such a name. */
+void notices_add_name(struct mount *m, uint64_t dir, const char *name);
 void notices_free(struct mount *m);
 
 /* --- session.c --- */
@@ -265,6 +317,8 @@ void notices_free(struct mount *m);
 bool session_start(struct mount *m);
 /* Takes the mount away, once; what is open loses its connection. */
 void session_end(struct mount *m);
+/* Answers a request that libfuse has not seen: with an errno. */
+void session_refuse(struct mount *m, uint64_t unique, int err);
 /* When no call is under way any more: each answers, though nobody hears it. */
 void session_free(struct mount *m);
 

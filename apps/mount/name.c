@@ -9,6 +9,8 @@
 void op_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
+    if (promise_lookup(req, parent, name))
+        return;
     struct call *k = call_new(m, req, parent, on_entry);
     call_go(k, dfs_stat(m->client, name, DFS_NOFOLLOW, on_call, k));
 }
@@ -32,6 +34,7 @@ void op_readlink(fuse_req_t req, fuse_ino_t ino)
 void op_mkdir(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode)
 {
     struct mount *m = fuse_req_userdata(req);
+    delegation_name(m, ino_of(m, parent), name);
     struct call *k = call_new_change(m, req, parent, on_entry);
     call_go(k, dfs_mkdir(m->client, name, mode & 07777, 0, on_call, k));
 }
@@ -44,6 +47,7 @@ static uint8_t special_type(mode_t mode)
 void op_mknod(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, dev_t rdev)
 {
     struct mount *m = fuse_req_userdata(req);
+    delegation_name(m, ino_of(m, parent), name);
     struct call *k = call_new_change(m, req, parent, on_entry);
     uint8_t type = special_type(mode);
     if (S_ISREG(mode))
@@ -70,6 +74,7 @@ void op_rmdir(fuse_req_t req, fuse_ino_t parent, const char *name)
 void op_symlink(fuse_req_t req, const char *target, fuse_ino_t parent, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
+    delegation_name(m, ino_of(m, parent), name);
     struct call *k = call_new_change(m, req, parent, on_entry);
     call_go(k, dfs_symlink(m->client, target, name, on_call, k));
 }
@@ -81,6 +86,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
         fuse_reply_err(req, EINVAL);
         return;
     }
+    delegation_name(m, ino_of(m, to), to_name);
     struct call *k = call_new_change(m, req, parent, on_done);
     k->alters[1] = ino_of(m, to);
     k->alters_any = true;
@@ -92,6 +98,7 @@ void op_rename(fuse_req_t req, fuse_ino_t parent, const char *name, fuse_ino_t t
 void op_link(fuse_req_t req, fuse_ino_t ino, fuse_ino_t to, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
+    delegation_name(m, ino_of(m, to), name);
     struct call *k = call_new_change(m, req, ino, on_entry);
     k->alters[1] = ino_of(m, to);
     call_at(m, req, ino, to);

@@ -127,7 +127,7 @@ void node_close(struct node *n, unsigned kind)
     c = xcalloc(1, sizeof *c);
     c->node = n;
     c->kind = kind;
-    c->w = (struct waiter){.start = 0, .end = UINT64_MAX, .run = close_later};
+    c->w = (struct waiter){.start = 0, .end = UINT64_MAX, .patient = n->m->opt.relaxed, .run = close_later};
     n->users++;
     node_wait(n, &c->w);
 }
@@ -217,6 +217,15 @@ void op_open(fuse_req_t req, fuse_ino_t ino, struct fuse_file_info *fi)
         open_file(k);
 }
 
+void node_created(fuse_req_t req, struct node *n, uint64_t file, const struct fuse_entry_param *e,
+                  struct fuse_file_info *fi)
+{
+    struct handle *h = handle_new(n, 1, file);
+    fi->fh = (uintptr_t)h;
+    if (fuse_reply_create(req, e, fi) != 0)
+        handle_free(h);
+}
+
 static void on_create(struct call *k, int status, const struct dfs_result *r)
 {
     struct fuse_entry_param e;
@@ -225,19 +234,21 @@ static void on_create(struct call *k, int status, const struct dfs_result *r)
         call_free(k);
         return;
     }
-    struct handle *h = handle_new(node_use(k->m, r->attr.ino), 1, r->file);
-    k->fi.fh = (uintptr_t)h;
-    h->node->opened = r->attr;
-    node_is_empty(h->node, &r->attr);
+    struct node *n = node_use(k->m, r->attr.ino);
+    n->opened = r->attr;
+    node_is_empty(n, &r->attr);
     attr_entry(k->m, &r->attr, &e);
-    if (fuse_reply_create(k->req, &e, &k->fi) != 0)
-        handle_free(h);
+    node_created(k->req, n, r->file, &e, &k->fi);
     call_free(k);
 }
 
 void op_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t mode, struct fuse_file_info *fi)
 {
     struct mount *m = fuse_req_userdata(req);
+    if (promise_create(req, parent, name, mode, fi))
+        return;
+    delegation_file_made(m, ino_of(m, parent));
+    delegation_name(m, ino_of(m, parent), name);
     struct call *k = call_new_change(m, req, parent, on_create);
     unsigned flags = DFS_LAZY | DFS_READ | DFS_WRITE | DFS_CREATE | (fi->flags & O_EXCL ? DFS_EXCL : 0);
     k->fi = *fi;

@@ -60,9 +60,13 @@ static void next_batch(struct notices *q)
 static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
 {
     struct notices *q = arg;
-    if (!v)
+    if (!v) {
         dirs_forget(q->m);
+        delegations_asked_back(q->m);
+    }
     for (size_t i = 0; v && i < n; i++) {
+        if (!v[i].name)
+            delegation_asked_back(q->m, v[i].ino);
         dirs_changed(q->m, v[i].ino, 0);
         const struct node *open = v[i].name ? NULL : node_find(q->m, v[i].ino);
         if (open)
@@ -76,6 +80,12 @@ static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
 void notices_add(struct mount *m, uint64_t ino)
 {
     const struct dfs_invalidation v = {.ino = ino};
+    on_invalidate(m->notices, &v, 1);
+}
+
+void notices_add_name(struct mount *m, uint64_t dir, const char *name)
+{
+    const struct dfs_invalidation v = {.ino = dir, .name = name};
     on_invalidate(m->notices, &v, 1);
 }
 

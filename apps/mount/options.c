@@ -34,6 +34,7 @@ static bool set_switch(struct mount_options *o, const char *word)
         {"no_allow_other", &o->no_allow_other},
         {"relaxed", &o->relaxed},
         {"soft", &o->soft},
+        {"nodelegate", &o->nodelegate},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (strcmp(word, table[i].name) == 0) {

@@ -93,7 +93,7 @@ static void on_request(uv_poll_t *h, int status, int events)
             return;
         if (n <= 0)
             status = UV_EOF;
-        else
+        else if (!held(m, &m->buf))
             fuse_session_process_buf(m->se, &m->buf);
     }
     if (status != 0) {
@@ -135,6 +135,13 @@ static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
         give_up(m, err);
     errno = err;
     return -1;
+}
+
+void session_refuse(struct mount *m, uint64_t unique, int err)
+{
+    struct fuse_out_header h = {.len = sizeof h, .error = -err, .unique = unique};
+    struct iovec v = {&h, sizeof h};
+    to_kernel(fuse_session_fd(m->se), &v, 1, m);
 }
 
 static ssize_t from_kernel(int fd, void *buf, size_t len, void *arg)

@@ -98,13 +98,18 @@ static bool overlaps(const struct node *n, uint64_t start, uint64_t end, const s
     return false;
 }
 
+static bool must_wait(const struct node *n, const struct waiter *w)
+{
+    return n->promise || overlaps(n, w->start, w->end, &n->extents);
+}
+
 static void waiters_run(struct node *n)
 {
     struct list ready;
     list_init(&ready);
     LIST_FOR_EACH (l, &n->waiting) {
         struct waiter *w = CONTAINER_OF(l, struct waiter, link);
-        if (overlaps(n, w->start, w->end, &n->extents))
+        if (must_wait(n, w))
             continue;
         list_remove(l);
         list_push(&ready, l);
@@ -200,8 +205,13 @@ static void pump(struct node *n)
         struct extent *e = CONTAINER_OF(l, struct extent, link);
         if (n->in_flight >= FLIGHT_MAX)
             break;
-        if (!e->sent && worth_sending(n, e) && !overlaps(n, e->offset, extent_end(e), l))
-            lost += !extent_send(e);
+        if (e->sent || !worth_sending(n, e) || overlaps(n, e->offset, extent_end(e), l))
+            continue;
+        if (n->promise) { /* it goes with the file, or after it */
+            promise_make(n);
+            break;
+        }
+        lost += !extent_send(e);
     }
     if (lost == 0)
         return;
@@ -240,12 +250,45 @@ void writes_init(struct mount *m)
 
 void node_wait(struct node *n, struct waiter *w)
 {
-    if (!overlaps(n, w->start, w->end, &n->extents)) {
+    if (!must_wait(n, w)) {
         w->run(w);
         return;
     }
     list_push(&n->waiting, &w->link);
+    if (!n->promise)
+        pump(n);
+    else if (!w->patient || !promises_may_wait(n->m))
+        promise_make(n);
+}
+
+bool node_whole(struct node *n, const uint8_t **p, size_t *len)
+{
+    struct extent *e = n->n_extents == 1 ? CONTAINER_OF(list_first(&n->extents), struct extent, link) : NULL;
+    if (!e || e->sent || e->offset != 0)
+        return false;
+    e->sent = true;
+    n->empty = n->in_a_hurry = false;
+    n->in_flight++;
+    *p = e->buf;
+    *len = e->len;
+    return true;
+}
+
+void node_whole_sent(struct node *n, int status)
+{
+    struct mount *m = n->m;
+    struct extent *e = CONTAINER_OF(list_first(&n->extents), struct extent, link);
+    extent_drop(e, status);
+    node_unuse(n);
+    writers_run(m);
+}
+
+void node_go_on(struct node *n)
+{
+    n->users++;
+    waiters_run(n);
     pump(n);
+    node_unuse(n);
 }
 
 /* --- from the kernel --- */

@@ -128,6 +128,7 @@ struct mount {
     uint64_t last_promise;
     struct list held; /* … and requests that wait until they are made */
     bool held_running;
+    bool parallel; /* look-ups in one directory run side by side */
     bool answered, ending;      /* the kernel, at all; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */

@@ -26,6 +26,7 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
     conn->time_gran = 1;
     conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
     conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS);
+    m->parallel = conn->want & FUSE_CAP_PARALLEL_DIROPS;
     mount_ready(m);
 }
 
@@ -110,18 +111,28 @@ static void give_up(struct mount *m, int err)
     mount_leave(m);
 }
 
+/* libfuse before 3.17 forgets to tell the kernel that look-ups in one directory may run side by side (its change #861). */
+static void allow_parallel(struct iovec *v, int n)
+{
+    struct fuse_init_out *init = v[n - 1].iov_base;
+    if (n == 2 && v[1].iov_len >= offsetof(struct fuse_init_out, flags) + sizeof init->flags)
+        init->flags |= FUSE_PARALLEL_DIROPS;
+}
+
 /* An answer the kernel did not take would leave a program waiting for good: it is told of an error instead. If not even that can
  * be said, the connection has to go, and all who wait with it; so it does if the first of all was not taken, or was an error: the
  * kernel asks nothing more then, and refuses everybody. ENOENT: nobody waits any more. */
 static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
 {
     struct mount *m = arg;
-    ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
-    int err = fd >= 0 ? errno : ENOENT;
     struct fuse_out_header h = {0};
     if (v[0].iov_len >= sizeof h)
         memcpy(&h, v[0].iov_base, sizeof h);
     bool notice = h.unique == 0, first = !notice && !m->answered; /* notices are sent by threads of the pool, answers by the loop */
+    if (first && h.error == 0 && m->parallel)
+        allow_parallel(v, n);
+    ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
+    int err = fd >= 0 ? errno : ENOENT;
     if (first)
         m->answered = true;
     if (first && written >= 0 && h.error != 0)

@@ -251,8 +251,8 @@ struct dfs_result {
     bool lock_here;                      /* lock_query: this client has it */
     uint64_t offset;                     /* append: where it is */
     uint64_t bytes;                      /* pwrite, put, get, read: payload moved; rebalance: to be moved, about */
-    struct dfs_delegation delegation;    /* delegate */
     int64_t dir_ns;                      /* make, open that made a name, unlink: when the directory changed; 0: not told */
+    struct dfs_delegation delegation;    /* delegate */
 };
 typedef void (*dfs_cb)(void *arg, int status, const struct dfs_result *r);
 

@@ -39,8 +39,8 @@ def promised(folder, name, data=b""):
     assert time.monotonic() - start < 4, "the NameServer was asked"
     return fd
 PY
-NM_PID=$(pid_of nm)
-export NM_PID PYTHONPATH="$T" M N
+NM_PID=$(pid_of nm) SS_PIDS="$(pid_of ss1) $(pid_of ss2)"
+export NM_PID SS_PIDS PYTHONPATH="$T" M N
 py() { python3 -c "
 import errno, os, stat, subprocess, sys, time
 from lib import *
@@ -61,6 +61,15 @@ os.close(fd)
 fd = promised(M + "/a3", "h", b"x" * 70000)
 os.close(fd)
 assert open(N + "/a3/h").read() == "x" * 70000
+ls = subprocess.Popen(["sh", "-c", "read go; ls %s/a4" % N], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+fd = promised(M + "/a4", "slow", b"content")
+servers = [int(pid) for pid in os.environ["SS_PIDS"].split()]
+for pid in servers: os.kill(pid, signal.SIGSTOP)
+os.write(ls.stdin.fileno(), b"go\n") # not started now: it would close what it inherits, and wait for that
+time.sleep(1)
+for pid in servers: os.kill(pid, signal.SIGCONT)
+assert b"slow" in ls.communicate()[0].split(), "listed before it was made"
+os.close(fd)
 '
 dfs ls /a3 | grep -qx h || fail "the command line does not list it"
 

@@ -169,6 +169,8 @@ static void end(struct delegation *d)
 
 void delegation_promise_kept(struct delegation *d)
 {
+    if (list_empty(&d->promised))
+        d->changed_ns = 0; /* the cluster knows when it changed */
     if (d->state == DELEGATION_ENDING)
         end_now(d);
 }

@@ -302,7 +302,7 @@ void delegation_asked_back(struct mount *m, uint64_t dir);
 void delegations_asked_back(struct mount *m);
 void delegation_end(struct mount *m, uint64_t dir);
 void delegations_end(struct mount *m);
-/* When a file was last promised in it, ns; INT64_MIN: none was. */
+/* When a file was last promised in it, ns; INT64_MIN: none is. */
 int64_t delegation_changed(const struct mount *m, uint64_t dir);
 
 /* --- notice.c --- */

@@ -28,7 +28,7 @@ struct delegation { /* a directory */
     uint64_t first;                   /* the next number to give to a file, … */
     uint32_t inodes;                  /* … and how many there are */
     struct dfs_attr attr;             /* of the directory */
-    int64_t changed_ns;               /* when something was last promised in it */
+    int64_t changed_ns;               /* when something was last promised in it, while anything is; otherwise 0 */
     uint64_t *names;                  /* hashes; a table of cap slots */
     size_t n_names, cap;
     char *after; /* the last name listed */

@@ -97,6 +97,10 @@ os.utime(fd, ns=(1000000001, 2000000003)); os.fchmod(fd, 0o604); os.close(fd)
 for at in M, N:
     s = os.stat(at + "/b8/times")
     assert (s.st_atime_ns, s.st_mtime_ns, s.st_mode & 0o7777) == (1000000001, 2000000003, 0o604), (at, s)
+os.utime(M + "/b8", ns=(5000000000, 6000000000))
+fd = promised(M + "/b12", "in", b"i"); os.utime(M + "/b12", ns=(5000000000, 6000000000)); os.close(fd)
+for folder in M + "/b8", N + "/b8", M + "/b12", N + "/b12":
+    assert os.stat(folder).st_mtime_ns == 6000000000, folder
 fd = promised(M + "/b9", "big", b"y" * 3000000); os.write(fd, b"z" * 3000000); os.close(fd)
 assert open(N + "/b9/big").read() == "y" * 3000000 + "z" * 3000000
 fd = promised(M + "/b9/dir", "in", b"i")

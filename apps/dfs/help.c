@@ -65,7 +65,8 @@ void verb_flags(const struct verb *v, struct options *o, struct flag out[VERB_FL
 
 static void verb_line(const char *name, const char *args, const char *summary)
 {
-    printf("  %-9s %-25s %s\n", name, args, summary);
+    int wide = strlen(args) > 25 ? 26 + 12 : 0; /* then what it does stands below */
+    printf("  %-9s %-25s%s%*s%s\n", name, args, wide ? "\n" : " ", wide, "", summary);
 }
 
 int help_all(void)

@@ -96,7 +96,7 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     } else if (cli.opt.help) {
         status = help_verb(v);
     } else if (cli.n_args < v->min_args || cli.n_args > v->max_args) {
-        fprintf(stderr, "Usage: dfs %s %s (try \"dfs %s --help\")\n", v->name, v->args, v->name);
+        fprintf(stderr, "Usage: dfs %s%s%s (try \"dfs %s --help\")\n", v->name, *v->args ? " " : "", v->args, v->name);
     } else if (!operands_given(&cli)) {
         status = 2;
     } else if (!settings_apply(&config, flags, seen)) {

@@ -98,7 +98,7 @@ void sync_say(struct cli *cli, const char *from, const char *to)
 void sync_summary(struct cli *cli)
 {
     const struct progress *p = &cli->progress;
-    char size[32], rate[32];
+    char size[32], rate[32], files[64];
     double seconds = (double)(uv_hrtime() - p->started) / 1e9;
     if (!cli->opt.json && !cli->opt.verbose)
         return;
@@ -109,7 +109,7 @@ void sync_summary(struct cli *cli)
                p->files, p->bytes, p->skipped, p->removed, p->failed, seconds, cli->opt.dry_run ? "true" : "false");
         return;
     }
-    printf("%" PRIu64 " files, %s in %.1f s (%s/s)", p->files, text_size(p->bytes, size), seconds,
+    printf("%s, %s in %.1f s (%s/s)", text_count(p->files, "file", "files", files), text_size(p->bytes, size), seconds,
            text_size((uint64_t)((double)p->bytes / (seconds > 0 ? seconds : 1)), rate));
     if (p->skipped)
         printf(", %" PRIu64 " skipped", p->skipped);

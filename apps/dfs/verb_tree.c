@@ -15,8 +15,8 @@ struct drawing {
 static void show(struct drawing *d, const char *name, const struct dfs_attr *a)
 {
     char size[32];
-    if (d->cli->opt.human) /* a directory's size is no size of data */
-        printf("%9s  ", a->type == DFS_FILE ? text_size(a->size, size) : "");
+    if (d->cli->opt.human && a->type == DFS_FILE) /* a directory's size is no size of data */
+        printf("%9s  ", text_size(a->size, size));
     text_colored(d->cli, name, a);
     putchar('\n');
 }

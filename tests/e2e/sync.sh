@@ -41,7 +41,7 @@ echo "file zz" >"$L/a/5"
 same "what exists" "0 8 0 0" "$(counted put -r --skip-existing "$L/." /t)"
 same "one file" "1 0 0 0" "$(counted put -c "$L/a/5" /t/a/5)"
 same "one file again" "0 1 0 0" "$(counted put -c "$L/a/5" /t/a/5)"
-dfs put -v "$L/a/5" /t/a/5 | grep -q "^1 files, 8 B in" || fail "no summary"
+dfs put -v "$L/a/5" /t/a/5 | grep -q "^1 file, 8 B in" || fail "no summary"
 echo extra | dfs put - /t/extra
 dfs mkdir /t/c/more
 rm "$L/a/1"

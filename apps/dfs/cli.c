@@ -117,13 +117,21 @@ static void say_gave_up(struct cli *cli)
         return;
     if (cli->untold > 0)
         cli_fail(cli, NULL, "gave up: %" PRIu64 " more failed likewise", cli->untold);
-    if (moves && cli->opt.recursive)
-        cli_fail(cli, NULL, "%" PRIu64 " files are done; with -c added it goes on from there", cli->progress.files);
+    if (!moves || !cli->opt.recursive)
+        return;
+    char done[64];
+    text_count(cli->progress.files, "file is", "files are", done);
+    if (cli->alone && cli->tree) /* DST is there now, and would receive it under its name */
+        cli_fail(cli, NULL, "%s done; with -c added, and \"%s/.\" in place of \"%s\", it goes on from there", done,
+                 cli->alone, cli->alone);
+    else
+        cli_fail(cli, NULL, "%s done; with -c added it goes on from there", done);
 }
 
 int cli_close(struct cli *cli)
 {
     say_gave_up(cli);
+    free(cli->alone);
     progress_stop(cli);
     dfs_client_close(cli->client, NULL, NULL);
     uv_close((uv_handle_t *)&cli->progress.timer, NULL);

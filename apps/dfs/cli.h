@@ -62,6 +62,8 @@ struct cli {
     bool colors;     /* names on standard output are coloured */
     bool gave_up;    /* what failed would befall everything that follows: nothing more is begun */
     uint64_t untold; /* failures since then, of the same kind */
+    char *alone;     /* put, get, cp: what DST, not there before, becomes the copy of; malloc'ed */
+    bool tree;       /* it was a directory */
     int status;
 };
 

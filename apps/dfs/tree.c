@@ -17,6 +17,7 @@ struct branch *branch_new(struct tree *t, struct branch *parent, char *path, cha
     n->last = last;
     if (parent)
         parent->refs++;
+    t->cli->tree = true;
     return n;
 }
 

@@ -17,6 +17,7 @@ int verb_cp(struct cli *cli)
     progress_start(cli, 0);
     for (size_t i = 0; i < n && !cli->gave_up; i++) {
         char *base = path_base(cli->args[i]), *to = into ? path_join(dst, base) : xstrdup(dst);
+        cli->alone = !into && *base ? xstrdup(cli->args[i]) : NULL; /* the only one then */
         if (cli->progress.on)
             progress_expect(cli, cli->args[i]);
         tree_copy(cli, cli->args[i], to);

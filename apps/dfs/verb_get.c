@@ -24,6 +24,7 @@ int verb_get(struct cli *cli)
         char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
         struct xfer_wait w = {.status = 0};
         const struct options *o = &cli->opt;
+        cli->alone = !into && *base ? xstrdup(src) : NULL; /* the only one then */
         if (cli->progress.on)
             progress_expect(cli, src);
         if (o->recursive || (!piped && (sync_wanted(o) || o->dry_run || o->verbose)))

@@ -45,6 +45,7 @@ int verb_put(struct cli *cli)
         if (known && cli->progress.on)
             progress_expect_local(cli, src);
         char *base = path_base(src), *to = into ? path_join(dst, base) : xstrdup(dst);
+        cli->alone = !into && *base ? xstrdup(src) : NULL; /* the only one then */
         put_one(cli, src, to, known ? &st : NULL);
         free(base);
         free(to);

@@ -118,7 +118,7 @@ const struct verb verbs[] = {
      "\n"
      "  dfs put report.pdf /docs/            into a directory\n"
      "  dfs put -r photos /photos            a tree: /photos becomes the copy, or receives photos if it exists\n"
-     "  dfs put -rc photos /photos           only what has changed: goes on where it was interrupted\n"
+     "  dfs put -rc photos/. /photos         only what has changed: goes on where it was interrupted\n"
      "  dfs put -rc --delete photos/. /copy  what photos holds, and nothing else, into /copy\n"
      "  tar c . | dfs put - /backup.tar      from a pipe\n"},
     {"get", "SRC... DST", "fetch files", "R*L", 2, ANY, verb_get, get_flags,

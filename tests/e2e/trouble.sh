@@ -99,6 +99,8 @@ dfs put "$T/large" /one
 gives_up 20 "no space left on StorageServer [12].*dfs df" put "$T/large" /two
 mkdir "$T/larges"
 for i in 1 2 3 4 5; do ln "$T/large" "$T/larges/$i"; done
-gives_up 20 "with -c added it goes on from there" put -r "$T/larges" /larges
+gives_up 20 "with -c added, and \"$T/larges/.\" in place of" put -r "$T/larges" /larges
+gives_up 20 "with -c added it goes on from there" put -rc "$T/larges/." /larges
 [ -z "$(dfs find /larges -type f)" ] || fail "something that did not fit is there"
+[ "$(dfs ls /larges)" = "" ] || fail "going on began another tree"
 pass

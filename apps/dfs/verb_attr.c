@@ -151,7 +151,7 @@ int verb_truncate(struct cli *cli)
     uint64_t size;
     if (!cli->opt.size || parse_size(cli->opt.size, &size) != 0) {
         cli_fail(cli, NULL, "give the size as --size 0, 4096, 64k or 1g");
-        return 2;
+        return cli->status = 2;
     }
     for (size_t i = 0; i < cli->n_args; i++) {
         struct call k = CALL(cli);

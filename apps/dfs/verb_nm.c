@@ -42,6 +42,7 @@ static bool parse_id(struct cli *cli, uint32_t *id)
     v = strtoul(cli->args[1], &end, 10);
     if (*end != '\0' || v == 0 || v >= 0xffffff) {
         cli_fail(cli, cli->args[1], "not the number of a NameServer (see dfs nm list)");
+        cli->status = 2;
         return false;
     }
     *id = (uint32_t)v;

@@ -106,6 +106,7 @@ static bool id_parse(struct cli *cli, const char *s, uint64_t *out)
     if (*s >= '0' && *s <= '9' && !*end && !errno && *out > 0)
         return true;
     cli_fail(cli, NULL, "\"%s\" is no number of an entry (\"dfs trash list\" shows them)", s);
+    cli->status = 2;
     return false;
 }
 
@@ -153,6 +154,7 @@ static void trash_keep(struct cli *cli, const char *arg)
     struct call k = CALL(cli);
     if (arg && parse_duration(arg, &ns) != 0) {
         cli_fail(cli, NULL, "\"%s\" is no time: give it as 12h or 7d; 0 for no trash", arg);
+        cli->status = 2;
         return;
     }
     if (!arg) {

@@ -104,7 +104,7 @@ int verb_server(struct cli *cli)
     }
     if (*end != '\0' || id == 0 || id > UINT32_MAX) {
         cli_fail(cli, cli->args[1], "not the number of a StorageServer (see dfs server list)");
-        return 0;
+        return cli->status = 2;
     }
     struct change c = {cli, (uint32_t)id};
     struct call k = CALL(cli);

@@ -56,6 +56,12 @@ expect 2 "and no verb" --nm
 expect 2 "operand 1 is empty" ls ""
 expect 2 "operand 2 is empty" put "$0" ""
 expect 2 "is no mode" chmod 9x /a
+expect 2 "give the size" truncate --size many /a
+expect 2 "no number of an entry" trash restore many
+expect 2 "is no time" trash keep many
+expect 2 "not the number of a StorageServer" server drain many
+expect 2 "not the number of a NameServer" nm remove many
+expect 2 "^Usage: dfs health (try" health /a
 expect 1 "dfs: mv /a to /a/b/c: cannot be moved into itself" mv /a /a/b/c
 expect 2 "comes first" -j up "$T/up"
 expect 2 "Usage" mv /a

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* head and tail. */
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -192,6 +193,13 @@ static bool tail_from(struct part *p, const char *path, char sign, uint64_t n, c
     return true;
 }
 
+/* Nobody reads any more what we print: a pipe's reader is gone. */
+static bool reader_gone(void)
+{
+    struct pollfd p = {.fd = STDOUT_FILENO};
+    return poll(&p, 1, 0) == 1 && (p.revents & POLLERR);
+}
+
 /* What is added to the files, until a signal ends us. */
 static void follow(struct cli *cli, struct dfs_attr *seen, size_t current)
 {
@@ -220,6 +228,11 @@ static void follow(struct cli *cli, struct dfs_attr *seen, size_t current)
             cli_stdout_failed(cli);
         if (ferror(stdout))
             return;
+        if (reader_gone()) {
+            errno = EPIPE;
+            cli_stdout_failed(cli);
+            return;
+        }
     }
 }
 

@@ -10,6 +10,25 @@ struct sums {
     size_t printed;
 };
 
+/* A line as sha256sum prints it: a name that would break the line is escaped, and the line begins with a backslash. */
+static void print_line(const char *hex, const char *path)
+{
+    bool escape = strpbrk(path, "\n\r") != NULL;
+    char *name = xcalloc(2, strlen(path) + 1), *to = name;
+    for (const char *c = path; *c; c++) {
+        if (escape && (*c == '\n' || *c == '\r' || *c == '\\')) {
+            *to++ = '\\';
+            *to++ = *c == '\n' ? 'n' : *c == '\r' ? 'r' : '\\';
+        } else {
+            *to++ = *c;
+        }
+    }
+    printf("%s%s  ", escape ? "\\" : "", hex);
+    text_name(stdout, name);
+    putchar('\n');
+    free(name);
+}
+
 static void sum_file(struct sums *s, const char *path)
 {
     struct cli *cli = s->cli;
@@ -28,9 +47,7 @@ static void sum_file(struct sums *s, const char *path)
         printf(",\"size\":%" PRIu64 ",\"algorithm\":\"%s\",\"checksum\":\"%s\"}", k.attr.size, digest_name(s->kind),
                hex);
     } else {
-        printf("%s  ", hex);
-        text_name(stdout, path);
-        putchar('\n');
+        print_line(hex, path);
     }
     call_free(&k);
 }

@@ -117,6 +117,19 @@ static void directory_last(struct branch *n)
     branch_free(n);
 }
 
+/* It may be there already; what else is there makes errno ENOTDIR. */
+static bool directory_made(const char *path)
+{
+    struct stat st;
+    if (mkdir(path, 0700) == 0)
+        return true;
+    if (errno == EEXIST && stat(path, &st) == 0) {
+        errno = ENOTDIR;
+        return S_ISDIR(st.st_mode);
+    }
+    return false;
+}
+
 /* Takes over both paths. */
 static void get_directory(struct tree *t, struct branch *parent, char *remote, char *local, const struct dfs_attr *a)
 {
@@ -124,7 +137,7 @@ static void get_directory(struct tree *t, struct branch *parent, char *remote, c
     struct page p;
     char *after = xstrdup("");
     n->attr = *a;
-    if (!t->cli->opt.dry_run && mkdir(local, 0700) != 0 && errno != EEXIST) {
+    if (!t->cli->opt.dry_run && !directory_made(local)) {
         cli_fail(t->cli, local, "%s", strerror(errno));
         n->last = branch_free;
         branch_drop(n);

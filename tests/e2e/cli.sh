@@ -139,4 +139,20 @@ expect 1 "no such file" stat /never
 kill -INT $pid
 wait $pid || true
 expect 1 "no such file" stat /never
+
+say "as coreutils do"
+echo x | dfs put - /lone
+printf 'a\nb' >"$T/broken"
+NL=$(printf '/one\ntwo\\three')
+dfs put "$T/broken" "$NL"
+cp "$T/broken" "$T/${NL#/}"
+dfs checksum "$NL" | sed 's,  /,  ,' >"$T/sums"
+(cd "$T" && sha256sum -c --quiet sums) || fail "sha256sum -c does not take a name with a newline: $(cat "$T/sums")"
+dfs mkdir -p /many/below
+for i in 1 2 3; do echo $i | dfs put - /many/$i; done
+echo here >"$T/taken"
+expect 1 "Not a directory" get -r /many "$T/taken"
+[ "$(wc -l <"$T/err")" = 1 ] || fail "get -r onto a file: $(cat "$T/err")"
+dfs put -v "$T/taken" /taken | grep -q "^1 file, " || fail "1 files"
+timeout 20 sh -c 'dfs tail -f /lone | true' || fail "tail -f goes on when nobody reads it"
 pass

@@ -62,6 +62,28 @@ static void dashes_double(const struct flag *flags, int argc, char **argv, char 
     }
 }
 
+/* "-3" becomes "-n3" for head and tail; "-R" becomes "-r" where that means a tree: as everybody types them. */
+static void habits(const struct verb *v, int argc, char **argv, char **made)
+{
+    bool lines = v->run == verb_head || v->run == verb_tail;
+    bool trees = v->run == verb_put || v->run == verb_get || v->run == verb_cp || v->run == verb_rm;
+    for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+        const char *a = argv[i];
+        if (lines &&
+            (strcmp(a, "-n") == 0 || strcmp(a, "-c") == 0 || strcmp(a, "--lines") == 0 || strcmp(a, "--bytes") == 0)) {
+            i++; /* its value, which may begin with a dash */
+        } else if (lines && a[0] == '-' && a[1] && strspn(a + 1, "0123456789") == strlen(a + 1)) {
+            made[i] = xcalloc(1, strlen(a) + 2);
+            sprintf(made[i], "-n%s", a + 1);
+            argv[i] = made[i];
+        } else if (trees && a[0] == '-' && a[1] != '-' && strchr(a, 'R')) {
+            argv[i] = made[i] = xstrdup(a);
+            for (char *c = made[i]; (c = strchr(c, 'R')) != NULL;)
+                *c = 'r';
+        }
+    }
+}
+
 static bool color_valid(const char *when)
 {
     return strcmp(when, "auto") == 0 || strcmp(when, "always") == 0 || strcmp(when, "never") == 0;
@@ -87,6 +109,7 @@ static int verb_run(const struct verb *v, int argc, char **argv, int at)
     cli.args = xcalloc((size_t)argc + 1, sizeof *cli.args);
     if (v->run == verb_find) /* whose flags have one dash in everybody's fingers */
         dashes_double(flags, argc, argv, made);
+    habits(v, argc, argv, made);
     int status = 2;
     struct config config = {NULL, 0};
     uint64_t seen;

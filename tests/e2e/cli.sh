@@ -154,5 +154,14 @@ echo here >"$T/taken"
 expect 1 "Not a directory" get -r /many "$T/taken"
 [ "$(wc -l <"$T/err")" = 1 ] || fail "get -r onto a file: $(cat "$T/err")"
 dfs put -v "$T/taken" /taken | grep -q "^1 file, " || fail "1 files"
+printf '1\n2\n3\n' | dfs put - /three
+[ "$(dfs head -2 /three)" = "$(printf '1\n2')" ] || fail "head -2"
+[ "$(dfs tail -1 /three)" = 3 ] || fail "tail -1"
+[ "$(dfs head -n -2 /three)" = 1 ] || fail "head -n -2"
+dfs cp -R /many /more
+dfs get -Rc /more "$T/more"
+[ "$(cat "$T/more/3")" = 3 ] || fail "cp -R, get -Rc"
+dfs rm -Rf /more
+expect 1 "no such file" ls /more
 timeout 20 sh -c 'dfs tail -f /lone | true' || fail "tail -f goes on when nobody reads it"
 pass

@@ -303,6 +303,7 @@ struct dfs_context {
     uint64_t dir, to_dir; /* inode numbers; 0: the root. to_dir: for the second path of rename and link */
     bool owner;           /* uid and gid hold; otherwise they are the process's own */
     uint32_t uid, gid;    /* of what is made; trusted until keys exist */
+    uint32_t umask;       /* what the mode of what is made loses, unless a default ACL says what it gets; not of a put */
 };
 /* Holds for calls started from now on. NULL: as at first. */
 void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);

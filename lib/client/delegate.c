@@ -48,6 +48,7 @@ void make_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uin
                                 .gid = q->at.gid,
                                 .mtime_ns = q->set.mtime_ns,
                                 .atime_ns = q->set.atime_ns,
+                                .umask = q->at.umask,
                                 .size = size,
                                 .chunks = chunks,
                                 .n_chunks = n};

@@ -281,6 +281,7 @@ static void build_open(struct rpc *r, struct msg *m, struct arena *a)
                           .mode = q->mode,
                           .uid = q->at.uid,
                           .gid = q->at.gid,
+                          .umask = q->at.umask,
                           .flags = (q->flags & DFS_READ ? OPEN_READ : 0) | (q->flags & DFS_WRITE ? OPEN_WRITE : 0) |
                                    (q->flags & DFS_CREATE ? OPEN_CREATE : 0) | (q->flags & DFS_EXCL ? OPEN_EXCL : 0)};
 }

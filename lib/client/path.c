@@ -82,8 +82,15 @@ static void build_more(struct rpc *r, struct msg *m, struct arena *a)
                                           .atime_ns = q->set.atime_ns};
     } else if (q->kind == OP_MKNOD) {
         m->type = MSG_TYPE_mknod;
-        m->mknod = (struct msg_mknod){rpc_id(r), q->at.dir, path_of(op), (uint8_t)q->limit,
-                                      q->mode,   q->at.uid, q->at.gid,   q->id};
+        m->mknod = (struct msg_mknod){.id = rpc_id(r),
+                                      .dir = q->at.dir,
+                                      .path = path_of(op),
+                                      .type = (uint8_t)q->limit,
+                                      .mode = q->mode,
+                                      .uid = q->at.uid,
+                                      .gid = q->at.gid,
+                                      .device = q->id,
+                                      .umask = q->at.umask};
     } else if (q->kind == OP_LINK) {
         m->type = MSG_TYPE_link;
         m->link = (struct msg_link){rpc_id(r), q->at.dir, path_of(op), q->at.to_dir, path2_of(op)};
@@ -113,13 +120,25 @@ static void build(struct rpc *r, struct msg *m, struct arena *a)
         return;
     case OP_MKDIR:
         m->type = MSG_TYPE_mkdir;
-        m->mkdir = (struct msg_mkdir){
-            rpc_id(r), q->at.dir, path_of(op), q->mode, uid, gid, q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0};
+        m->mkdir = (struct msg_mkdir){.id = rpc_id(r),
+                                      .dir = q->at.dir,
+                                      .path = path_of(op),
+                                      .mode = q->mode,
+                                      .uid = uid,
+                                      .gid = gid,
+                                      .flags = q->flags & DFS_PARENTS ? MKDIR_PARENTS : 0,
+                                      .umask = q->at.umask};
         return;
     case OP_CREATE:
         m->type = MSG_TYPE_create;
-        m->create = (struct msg_create){rpc_id(r), q->at.dir, path_of(op), q->mode,
-                                        uid,       gid,       0,           q->flags & DFS_EXCL ? CREATE_EXCL : 0};
+        m->create = (struct msg_create){.id = rpc_id(r),
+                                        .dir = q->at.dir,
+                                        .path = path_of(op),
+                                        .mode = q->mode,
+                                        .uid = uid,
+                                        .gid = gid,
+                                        .flags = q->flags & DFS_EXCL ? CREATE_EXCL : 0,
+                                        .umask = q->at.umask};
         return;
     case OP_SYMLINK:
         m->type = MSG_TYPE_symlink;

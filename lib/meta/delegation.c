@@ -8,7 +8,8 @@
  *
  * Others wait for whatever may depend on names that were promised: to be told that a name is not there, what is in the
  * directory, or when it changed; and to change a name in it. A name that is there is answered as ever: only new ones are
- * promised. When a holder is to be asked for it, and when it is taken from one that does not answer, is the leader's
+ * promised. What is made in a directory with a default ACL is not what its maker says: there is no delegation of one, and it
+ * gets none while another session has it. When a holder is to be asked for it, and when it is taken from one that does not answer, is the leader's
  * business (group/delegations.c). */
 #include <stdio.h>
 #include <stdlib.h>
@@ -134,7 +135,8 @@ static uint32_t uses_there(const struct msg *r, struct use *u)
         *u = (struct use){r->setattr.dir, r->setattr.path, follow(r->setattr.flags, SETATTR_NOFOLLOW), WHOLE};
         return 1;
     case MSG_TYPE_setxattr:
-        *u = (struct use){r->setxattr.dir, r->setxattr.path, follow(r->setxattr.flags, XATTR_NOFOLLOW), ENTRY};
+        *u = (struct use){r->setxattr.dir, r->setxattr.path, follow(r->setxattr.flags, XATTR_NOFOLLOW),
+                          meta_is_acl(r->setxattr.name) ? WHOLE : ENTRY};
         return 1;
     case MSG_TYPE_removexattr:
         *u = (struct use){r->removexattr.dir, r->removexattr.path, follow(r->removexattr.flags, XATTR_NOFOLLOW), ENTRY};
@@ -271,6 +273,10 @@ int meta_op_delegate(struct meta *m, const struct msg_delegate *r, struct msg *r
         return DFS_ENOENT;
     if (!is_dir(in))
         return DFS_ENOTDIR;
+    if (meta_has_default_acl(m, r->dir)) {
+        snprintf(m->text, sizeof m->text, "what is made there inherits an access control list");
+        return DFS_ENOTSUP;
+    }
     bool kept = meta_delegated_to(m, r->dir) == r->id.session; /* another's would have been in the way */
     if (!kept && !meta_delegation_add(m, r->dir, r->id.session)) {
         snprintf(m->text, sizeof m->text, "a session may have %u directories", DELEGATIONS_MAX);

@@ -140,8 +140,9 @@ int meta_op_open(struct meta *m, const struct stamp *st, const struct msg_open *
     if (rv != 0)
         return rv;
     reply->open_reply.dir_ns = w.ino == 0 ? st->time_ns : 0;
+    const struct made what = {r->mode, r->umask, r->uid, r->gid};
     if (w.ino == 0)
-        w.ino = meta_file_new(m, st, &w, r->mode, r->uid, r->gid, r->goal);
+        w.ino = meta_file_new(m, st, &w, &what, r->goal);
     reply->type = MSG_TYPE_open_reply;
     reply->open_reply.handle = meta_handle_new(m, r->id.session, w.ino, r->flags & (OPEN_READ | OPEN_WRITE));
     meta_fill_attr(m, w.ino, meta_inode(m, w.ino), &reply->open_reply.attr);

@@ -190,7 +190,7 @@ static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct i
 {
     uint32_t len = get32(l);
     in->flags &= INODE_FLAGS & ~INODE_XATTRS; /* until they are there */
-    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && (inode_type(in) == INODE_FILE || is_dir(in)));
+    check(l, len > 0 && len <= META_XATTR_TOTAL_MAX && inode_type(in) != INODE_SYMLINK);
     uint8_t *data = l->err == 0 ? malloc(len) : NULL;
     if (l->err == 0 && data == NULL)
         l->err = DFS_ENOMEM;
@@ -199,6 +199,7 @@ static void load_xattrs(struct meta *m, struct loader *l, uint64_t ino, struct i
     check(l, l->err == 0 && meta_xattrs_fine(data, len));
     if (l->err == 0)
         meta_xattrs_put(m, ino, in, data, len);
+    check(l, l->err != 0 || meta_acls_fine(m, ino, in));
     free(data);
 }
 

@@ -45,6 +45,8 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
         in->type_mode = mode_after_chown(in->type_mode);
     if (r->flags & SETATTR_MODE)
         in->type_mode = (uint16_t)((in->type_mode & 0xf000) | (r->mode & 07777));
+    if (r->flags & SETATTR_MODE)
+        meta_acl_follow_mode(m, ino, in);
     if (r->flags & SETATTR_UID)
         in->uid = r->uid;
     if (r->flags & SETATTR_GID)

@@ -23,7 +23,9 @@ static uint64_t make_dir(struct meta *m, const struct stamp *st, const struct ms
     const struct inode *parent = meta_inode(m, w->parent);
     uint8_t goal = parent->goal;
     uint32_t mode = r->mode | (parent->type_mode & S_ISGID);
-    meta_inode_new(m, st, INODE_DIRECTORY, mode, r->uid, group_of(m, w->parent, r->gid), &ino)->goal = goal & 31;
+    struct inode *in = meta_inode_new(m, st, INODE_DIRECTORY, mode, r->uid, group_of(m, w->parent, r->gid), &ino);
+    in->goal = goal & 31;
+    meta_acl_inherit(m, w->parent, ino, in, r->umask);
     meta_link(m, st, w->parent, w->name, ino);
     return ino;
 }
@@ -123,20 +125,22 @@ int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool
     }
 }
 
-uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
-                       uint32_t gid, uint8_t goal)
+uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, const struct made *what,
+                       uint8_t goal)
 {
     uint64_t ino = m->next_ino++;
-    struct inode *in = meta_file_add(m, st, w, mode, uid, gid, ino);
+    struct inode *in = meta_file_add(m, st, w, what, ino);
     in->goal = goal != 0 ? goal & 31 : in->goal;
     return ino;
 }
 
-struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
-                            uint32_t gid, uint64_t ino)
+struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, const struct made *what,
+                            uint64_t ino)
 {
-    struct inode *in = meta_inode_add(m, st, INODE_FILE, mode, uid, group_of(m, w->parent, gid), ino);
+    uint32_t gid = group_of(m, w->parent, what->gid);
+    struct inode *in = meta_inode_add(m, st, INODE_FILE, what->mode, what->uid, gid, ino);
     in->goal = meta_inode(m, w->parent)->goal;
+    meta_acl_inherit(m, w->parent, ino, in, what->umask);
     meta_link(m, st, w->parent, w->name, ino);
     return meta_inode(m, ino);
 }
@@ -149,8 +153,9 @@ int meta_op_create(struct meta *m, const struct stamp *st, const struct msg_crea
     int rv = meta_walk_for_file(m, r->dir, r->path, r->flags & CREATE_EXCL, &w);
     if (rv != 0)
         return rv;
+    const struct made what = {r->mode, r->umask, r->uid, r->gid};
     if (w.ino == 0)
-        w.ino = meta_file_new(m, st, &w, r->mode, r->uid, r->gid, r->goal);
+        w.ino = meta_file_new(m, st, &w, &what, r->goal);
     reply_attr(m, w.ino, MSG_TYPE_create_reply, reply, &reply->create_reply.attr);
     return 0;
 }
@@ -196,7 +201,9 @@ int meta_op_mknod(struct meta *m, const struct stamp *st, const struct msg_mknod
         return DFS_EEXIST;
     if (w.slash)
         return DFS_ENOENT;
-    meta_inode_new(m, st, r->type, r->mode, r->uid, group_of(m, w.parent, r->gid), &ino)->size = r->device;
+    struct inode *in = meta_inode_new(m, st, r->type, r->mode, r->uid, group_of(m, w.parent, r->gid), &ino);
+    in->size = r->device;
+    meta_acl_inherit(m, w.parent, ino, in, r->umask);
     meta_link(m, st, w.parent, w.name, ino);
     reply_attr(m, ino, MSG_TYPE_mknod_reply, reply, &reply->mknod_reply.attr);
     return 0;

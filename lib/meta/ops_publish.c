@@ -168,6 +168,7 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
         return rv;
     if (in == NULL) {
         in = meta_inode_new(m, st, INODE_FILE, r->mode, r->uid, r->gid, &w.ino);
+        meta_acl_inherit(m, w.parent, w.ino, in, 0);
         meta_link(m, st, w.parent, w.name, w.ino);
     } else if (meta_is_open(m, w.ino) && w.kind == LAST_NAME) {
         in = take_its_place(m, st, &w);
@@ -226,7 +227,8 @@ int meta_op_make(struct meta *m, const struct stamp *st, const struct msg_make *
         rv = meta_handle_room(m, r->id.session);
     if (rv != 0)
         return rv;
-    struct inode *in = meta_file_add(m, st, &w, r->mode, r->uid, r->gid, r->ino);
+    const struct made what = {r->mode, r->umask, r->uid, r->gid};
+    struct inode *in = meta_file_add(m, st, &w, &what, r->ino);
     fill_file(m, st, &content, placed, in);
     if (r->atime_ns != 0)
         meta_set_atime(m, r->ino, in, r->atime_ns);

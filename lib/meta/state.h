@@ -374,6 +374,22 @@ const struct xattrs *meta_xattrs(const struct meta *m, uint64_t ino); /* NULL: n
 void meta_xattrs_put(struct meta *m, uint64_t ino, struct inode *in, const void *data, uint32_t len);
 bool meta_xattrs_fine(const void *data, uint32_t len); /* are these the bytes of some attributes? */
 void meta_xattrs_free_all(struct meta *m);
+/* One of them, by a name that is fine. */
+bool meta_xattr_find(const struct meta *m, uint64_t ino, struct str name, struct str *value);
+int meta_xattr_put(struct meta *m, uint64_t ino, struct str name, struct str value); /* 0 or DFS_ENOSPC */
+void meta_xattr_drop(struct meta *m, uint64_t ino, struct str name);                 /* if it is there */
+
+/* --- acl.c --- */
+
+bool meta_is_acl(struct str name); /* of an attribute that is one */
+bool meta_has_default_acl(const struct meta *m, uint64_t ino);
+/* Sets one of the two, the mode with it; empty: it goes. 0 or the refusal. */
+int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name, struct str value);
+/* The mode is another: so is what the ACL says. */
+void meta_acl_follow_mode(struct meta *m, uint64_t ino, const struct inode *in);
+/* A new inode, with the mode that was asked for, gets what the directory it is made in has for it. */
+void meta_acl_inherit(struct meta *m, uint64_t dir, uint64_t ino, struct inode *in, uint32_t umask);
+bool meta_acls_fine(const struct meta *m, uint64_t ino, const struct inode *in); /* are they ACLs, and fit the mode? */
 
 /* --- trash.c --- */
 
@@ -433,13 +449,17 @@ int meta_op_publish(struct meta *m, const struct stamp *st, const struct msg_pub
 int meta_op_fill(struct meta *m, const struct stamp *st, const struct msg_fill *r, struct msg *reply);
 /* Where create and publish put their file: w as walked, or the refusal. */
 int meta_walk_for_file(const struct meta *m, uint64_t dir, struct str path, bool excl, struct walk *w) MUST_USE;
+/* What is made, and by whom. */
+struct made {
+    uint32_t mode, umask, uid, gid;
+};
 /* Makes the file of an open or create; w says where. Its number. */
-uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
-                       uint32_t gid, uint8_t goal);
+uint64_t meta_file_new(struct meta *m, const struct stamp *st, const struct walk *w, const struct made *what,
+                       uint8_t goal);
 int meta_op_make(struct meta *m, const struct stamp *st, const struct msg_make *r, struct msg *reply);
 /* The same under a number that was given before. Pointers to other inodes die. */
-struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, uint32_t mode, uint32_t uid,
-                            uint32_t gid, uint64_t ino);
+struct inode *meta_file_add(struct meta *m, const struct stamp *st, const struct walk *w, const struct made *what,
+                            uint64_t ino);
 /* The goal in force where this one was chosen. */
 uint8_t meta_goal(const struct meta *m, uint8_t chosen);
 

@@ -131,6 +131,8 @@ static int check_inode(struct verify *v, uint64_t ino, const struct inode *in)
     const struct xattrs *x = meta_xattrs(v->m, ino);
     if ((x != NULL) != ((in->flags & INODE_XATTRS) != 0) || (x != NULL && !meta_xattrs_fine(x->data, x->len)))
         return BAD(v, "inode %" PRIu64 " has damaged attributes", ino);
+    if (!meta_acls_fine(v->m, ino, in))
+        return BAD(v, "inode %" PRIu64 " has an access control list that does not fit", ino);
     v->with_xattrs += x != NULL;
     bool atime = u64map_get(&v->m->atimes, ino) != 0;
     if (atime != ((in->flags & INODE_ATIME) != 0))

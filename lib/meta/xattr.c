@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Extended attributes. Few inodes have any, so they lie beside the inodes, packed; a change makes the packing anew. Which
- * error wins where several could is as on Linux. */
+ * error wins where several could is as on Linux. Access control lists are some of them: acl.c. */
 #include <stdlib.h>
 
 #include "meta/state.h"
@@ -60,8 +60,8 @@ static bool next(const void *data, uint32_t len, struct attribute *a)
 
 static bool name_fine(struct str name)
 {
-    return name.len > sizeof PREFIX - 1 && name.len <= META_XATTR_NAME_MAX &&
-           memcmp(name.p, PREFIX, sizeof PREFIX - 1) == 0 && memchr(name.p, '\0', name.len) == NULL;
+    return meta_is_acl(name) || (name.len > sizeof PREFIX - 1 && name.len <= META_XATTR_NAME_MAX &&
+           memcmp(name.p, PREFIX, sizeof PREFIX - 1) == 0 && memchr(name.p, '\0', name.len) == NULL);
 }
 
 bool meta_xattrs_fine(const void *data, uint32_t len)
@@ -101,10 +101,62 @@ static bool find(const struct xattrs *x, struct str name, struct attribute *a)
     return false;
 }
 
+/* Puts `with` (may be empty) where `a` lies. */
+static void replace(struct meta *m, uint64_t ino, const struct attribute *a, const void *with, uint32_t len)
+{
+    static const struct xattrs none = {.len = 0};
+    const struct xattrs *x = meta_xattrs(m, ino);
+    x = x != NULL ? x : &none;
+    uint32_t total = x->len - a->len + len;
+    uint8_t *data = xcalloc(total + 1, 1);
+    memcpy(data, x->data, a->at);
+    memcpy(data + a->at, with, len);
+    memcpy(data + a->at + len, x->data + a->at + a->len, x->len - a->at - a->len);
+    meta_xattrs_put(m, ino, meta_inode(m, ino), data, total);
+    free(data);
+}
+
+bool meta_xattr_find(const struct meta *m, uint64_t ino, struct str name, struct str *value)
+{
+    struct attribute a;
+    if (!find(meta_xattrs(m, ino), name, &a))
+        return false;
+    *value = a.value;
+    return true;
+}
+
+int meta_xattr_put(struct meta *m, uint64_t ino, struct str name, struct str value)
+{
+    struct attribute a;
+    const struct xattrs *x = meta_xattrs(m, ino);
+    find(x, name, &a);
+    uint32_t len = META_XATTR_HEAD + name.len + value.len;
+    if ((x != NULL ? x->len : 0) - a.len + len > META_XATTR_TOTAL_MAX)
+        return DFS_ENOSPC;
+    uint8_t *packed = xcalloc(len, 1);
+    packed[0] = (uint8_t)name.len;
+    memcpy(packed + 1, name.p, name.len);
+    put_u32(packed + 1 + name.len, value.len);
+    if (value.len > 0)
+        memcpy(packed + META_XATTR_HEAD + name.len, value.p, value.len);
+    replace(m, ino, &a, packed, len);
+    free(packed);
+    return 0;
+}
+
+void meta_xattr_drop(struct meta *m, uint64_t ino, struct str name)
+{
+    struct attribute a;
+    if (find(meta_xattrs(m, ino), name, &a))
+        replace(m, ino, &a, "", 0);
+}
+
 /* --- operations --- */
 
 static int check_name(struct str name)
 {
+    if (meta_is_acl(name))
+        return 0;
     if (name.len == 0 || name.len > META_XATTR_NAME_MAX)
         return DFS_ENAMETOOLONG;
     if (name.len < sizeof PREFIX - 1 || memcmp(name.p, PREFIX, sizeof PREFIX - 1) != 0)
@@ -119,28 +171,23 @@ static int walk(const struct meta *m, uint64_t dir, struct str path, uint32_t fl
     return meta_walk_existing(m, dir, path, flags & XATTR_NOFOLLOW ? 0 : WALK_FOLLOW, ino);
 }
 
-/* Puts `with` (may be empty) where `a` lies. */
-static void replace(struct meta *m, const struct stamp *st, uint64_t ino, const struct attribute *a, const void *with,
-                    uint32_t len)
+/* May it have an attribute of this name? */
+static int check_type(const struct inode *in, struct str name)
 {
-    static const struct xattrs none = {.len = 0};
-    const struct xattrs *x = meta_xattrs(m, ino);
-    struct inode *in = meta_inode(m, ino);
-    x = x != NULL ? x : &none;
-    uint32_t total = x->len - a->len + len;
-    uint8_t *data = xcalloc(total + 1, 1);
-    memcpy(data, x->data, a->at);
-    memcpy(data + a->at, with, len);
-    memcpy(data + a->at + len, x->data + a->at + a->len, x->len - a->at - a->len);
-    meta_xattrs_put(m, ino, in, data, total);
-    free(data);
-    in->ctime_ns = st->time_ns;
+    if (meta_is_acl(name))
+        return inode_type(in) == INODE_SYMLINK ? DFS_ENOTSUP : 0;
+    return inode_type(in) == INODE_FILE || is_dir(in) ? 0 : DFS_EPERM;
+}
+
+static void changed(struct meta *m, const struct stamp *st, uint64_t ino)
+{
+    meta_inode(m, ino)->ctime_ns = st->time_ns;
     meta_changed(m, ino);
 }
 
 int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_setxattr *r, struct msg *reply)
 {
-    struct attribute a;
+    struct str old;
     uint64_t ino;
     int rv = check_name(r->name);
     if (rv != 0)
@@ -150,25 +197,19 @@ int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_se
     rv = walk(m, r->dir, r->path, r->flags, &ino);
     if (rv != 0)
         return rv;
-    if (inode_type(meta_inode(m, ino)) != INODE_FILE && !is_dir(meta_inode(m, ino)))
-        return DFS_EPERM;
-    const struct xattrs *x = meta_xattrs(m, ino);
-    bool there = find(x, r->name, &a);
+    struct inode *in = meta_inode(m, ino);
+    rv = check_type(in, r->name);
+    if (rv != 0)
+        return rv;
+    bool there = meta_xattr_find(m, ino, r->name, &old);
     if (there && (r->flags & XATTR_MUST_BE_NEW))
         return DFS_EEXIST;
     if (!there && (r->flags & XATTR_MUST_EXIST))
         return DFS_ENODATA;
-    uint32_t len = META_XATTR_HEAD + r->name.len + r->value.len;
-    if ((x != NULL ? x->len : 0) - a.len + len > META_XATTR_TOTAL_MAX)
-        return DFS_ENOSPC;
-    uint8_t *packed = xcalloc(len, 1);
-    packed[0] = (uint8_t)r->name.len;
-    memcpy(packed + 1, r->name.p, r->name.len);
-    put_u32(packed + 1 + r->name.len, r->value.len);
-    if (r->value.len > 0)
-        memcpy(packed + META_XATTR_HEAD + r->name.len, r->value.p, r->value.len);
-    replace(m, st, ino, &a, packed, len);
-    free(packed);
+    rv = meta_is_acl(r->name) ? meta_acl_set(m, ino, in, r->name, r->value) : meta_xattr_put(m, ino, r->name, r->value);
+    if (rv != 0)
+        return rv;
+    changed(m, st, ino);
     reply->type = MSG_TYPE_setxattr_reply;
     reply->setxattr_reply.reserved = 0;
     return 0;
@@ -176,18 +217,21 @@ int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_se
 
 int meta_op_removexattr(struct meta *m, const struct stamp *st, const struct msg_removexattr *r, struct msg *reply)
 {
-    struct attribute a;
+    struct str old;
     uint64_t ino;
     int rv = check_name(r->name);
     if (rv == 0)
         rv = walk(m, r->dir, r->path, r->flags, &ino);
+    if (rv == 0)
+        rv = check_type(meta_inode(m, ino), r->name);
     if (rv != 0)
         return rv;
-    if (inode_type(meta_inode(m, ino)) != INODE_FILE && !is_dir(meta_inode(m, ino)))
-        return DFS_EPERM;
-    if (!find(meta_xattrs(m, ino), r->name, &a))
+    bool there = meta_xattr_find(m, ino, r->name, &old);
+    if (!there && !meta_is_acl(r->name)) /* of an ACL Linux does not say so */
         return DFS_ENODATA;
-    replace(m, st, ino, &a, "", 0);
+    meta_xattr_drop(m, ino, r->name);
+    if (there)
+        changed(m, st, ino);
     reply->type = MSG_TYPE_removexattr_reply;
     reply->removexattr_reply.reserved = 0;
     return 0;
@@ -195,17 +239,15 @@ int meta_op_removexattr(struct meta *m, const struct stamp *st, const struct msg
 
 int meta_read_getxattr(const struct meta *m, const struct msg_getxattr *r, struct msg *reply)
 {
-    struct attribute a;
     uint64_t ino;
     int rv = check_name(r->name);
     if (rv == 0)
         rv = walk(m, r->dir, r->path, r->flags, &ino);
     if (rv != 0)
         return rv;
-    if (!find(meta_xattrs(m, ino), r->name, &a))
+    if (!meta_xattr_find(m, ino, r->name, &reply->getxattr_reply.value))
         return DFS_ENODATA;
     reply->type = MSG_TYPE_getxattr_reply;
-    reply->getxattr_reply.value = a.value;
     return 0;
 }
 

@@ -339,7 +339,9 @@
     F(u32, mode)                                                                                                       \
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
-    F(u32, flags) /* MKDIR_PARENTS: as mkdir -p */
+    F(u32, flags) /* MKDIR_PARENTS: as mkdir -p */                                                                     \
+    F(later, minor_1)                                                                                                  \
+    F(u32, umask) /* as that of open */
 #define MSG_mkdir_reply(F, R, L) R(attr, attr)
 
 /* An empty file. */
@@ -351,7 +353,9 @@
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
     F(u8, goal)   /* 0: the default */                                                                                 \
-    F(u32, flags) /* CREATE_EXCL */
+    F(u32, flags) /* CREATE_EXCL */                                                                                    \
+    F(later, minor_1)                                                                                                  \
+    F(u32, umask) /* as that of open */
 #define MSG_create_reply(F, R, L) R(attr, attr)
 
 #define MSG_symlink(F, R, L)                                                                                           \

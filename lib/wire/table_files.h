@@ -12,7 +12,9 @@
     F(u32, mode)  /* mode, uid, gid and goal are for OPEN_CREATE */                                                    \
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
-    F(u8, goal)
+    F(u8, goal)                                                                                                        \
+    F(later, minor_1)                                                                                                  \
+    F(u32, umask) /* what mode loses, unless the directory has a default ACL; 0: nothing (any more) */
 #define MSG_open_reply(F, R, L)                                                                                        \
     F(u64, handle)                                                                                                     \
     R(attr, attr)                                                                                                      \
@@ -60,7 +62,9 @@
     F(i64, mtime_ns) /* 0: now */                                                                                      \
     F(i64, atime_ns) /* 0: none of its own */                                                                          \
     F(u64, size)                                                                                                       \
-    L(published, chunks, 16384)
+    L(published, chunks, 16384)                                                                                        \
+    F(later, minor_1)                                                                                                  \
+    F(u32, umask) /* as that of open */
 #define MSG_make_reply(F, R, L)                                                                                        \
     F(u64, handle)                                                                                                     \
     R(attr, attr)                                                                                                      \

@@ -104,11 +104,15 @@
     F(u32, mode)                                                                                                       \
     F(u32, uid)                                                                                                        \
     F(u32, gid)                                                                                                        \
-    F(u64, device) /* its number, the attributes' size; 0 for what is none */
+    F(u64, device) /* its number, the attributes' size; 0 for what is none */                                          \
+    F(later, minor_1)                                                                                                  \
+    F(u32, umask) /* as that of open */
 #define MSG_mknod_reply(F, R, L) R(attr, attr)
 
 /* Extended attributes of files and directories. Names begin with "user." and have at most 255 bytes, a value at most
- * 65536, all of an inode at most 131072 together. */
+ * 65536, all of an inode at most 131072 together. Besides there are system.posix_acl_access and system.posix_acl_default,
+ * with values as Linux has them: the mode's permission bits follow the first, and it them; what is made in a directory
+ * inherits the second (meta/acl.c). */
 #define MSG_setxattr(F, R, L)                                                                                          \
     R(request_id, id)                                                                                                  \
     F(u64, dir)                                                                                                        \

@@ -120,7 +120,7 @@ static void start_make(struct fake *f, const void *p, size_t len, uint8_t goal)
 {
     fake_start(f, (struct client_request){.kind = OP_MAKE,
                                           .path = "new",
-                                          .at = {.dir = DIR, .owner = true, .uid = 3, .gid = 4},
+                                          .at = {.dir = DIR, .owner = true, .uid = 3, .gid = 4, .umask = 022},
                                           .id = 1005,
                                           .mode = 0640,
                                           .put = {.goal = goal},
@@ -187,6 +187,7 @@ static void assert_as_asked(const struct fake *f, const struct msg_make *m)
     assert_int_equal(m->gid, 4);
     assert_int_equal(m->mtime_ns, 55);
     assert_int_equal(m->atime_ns, 66);
+    assert_int_equal(m->umask, 022);
 }
 
 static void assert_made(const struct fake *f, uint64_t size)

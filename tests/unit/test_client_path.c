@@ -342,6 +342,39 @@ static void paths_start_where_the_context_says(void **state)
     fake_free(f);
 }
 
+static void the_umask_goes_with_what_is_made(void **state)
+{
+    static const struct {
+        struct client_request q;
+        uint16_t type;
+    } all[] = {
+        {{.kind = OP_MKDIR, .path = "a"}, MSG_TYPE_mkdir},
+        {{.kind = OP_CREATE, .path = "a"}, MSG_TYPE_create},
+        {{.kind = OP_MKNOD, .path = "a", .limit = DFS_FIFO}, MSG_TYPE_mknod},
+        {{.kind = OP_OPEN, .path = "a", .flags = DFS_WRITE | DFS_CREATE}, MSG_TYPE_open},
+    };
+    struct fake *f = fake_new();
+    (void)state;
+    fake_start(f, mkdir_of("first"));
+    fake_session(f, fake_expect(f, MSG_TYPE_session_open, "nm1:1"));
+    struct fake_call *k = fake_expect(f, MSG_TYPE_mkdir, "nm1:1");
+    assert_int_equal(k->m.mkdir.umask, 0);
+    fake_refuse(f, k, DFS_EPERM, "no", "");
+    for (size_t i = 0; i < ARRAY_LEN(all); i++) {
+        struct client_request q = all[i].q;
+        q.mode = 0777;
+        q.at.umask = 027;
+        fake_start(f, q);
+        k = fake_expect(f, all[i].type, "nm1:1");
+        const uint32_t mode[] = {k->m.mkdir.mode, k->m.create.mode, k->m.mknod.mode, k->m.open.mode};
+        const uint32_t umask[] = {k->m.mkdir.umask, k->m.create.umask, k->m.mknod.umask, k->m.open.umask};
+        assert_int_equal(mode[i], 0777);
+        assert_int_equal(umask[i], 027);
+        fake_refuse(f, k, DFS_EPERM, "no", "");
+    }
+    fake_free(f);
+}
+
 /* What the caller gave may be gone before the call leaves. */
 static void a_value_is_the_clients_own(void **state)
 {
@@ -427,6 +460,7 @@ int main(void)
         cmocka_unit_test(freeing_cancels),
         cmocka_unit_test(bad_requests_never_call_back),
         cmocka_unit_test(paths_start_where_the_context_says),
+        cmocka_unit_test(the_umask_goes_with_what_is_made),
         cmocka_unit_test(a_value_is_the_clients_own),
         cmocka_unit_test(what_is_asked_of_the_names_is_what_is_sent),
     };

@@ -86,6 +86,7 @@ void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to)
         at.owner = true;
         at.uid = who->uid;
         at.gid = who->gid;
+        at.umask = m->opt.acl ? who->umask : 0; /* otherwise the kernel has taken it from the mode */
     }
     dfs_set_context(m->client, &at);
 }

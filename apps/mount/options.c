@@ -35,6 +35,7 @@ static bool set_switch(struct mount_options *o, const char *word)
         {"relaxed", &o->relaxed},
         {"soft", &o->soft},
         {"nodelegate", &o->nodelegate},
+        {"acl", &o->acl},
     };
     for (size_t i = 0; i < ARRAY_LEN(table); i++) {
         if (strcmp(word, table[i].name) == 0) {
@@ -159,6 +160,7 @@ int options_parse(struct mount_options *o, int argc, char **argv, char *err, siz
     else
         free(named);
     o->dir = args[n - 1];
+    o->nodelegate = o->nodelegate || o->acl; /* what promised files would inherit is not known here */
     o->timeout_ms = o->timeout_ms ? o->timeout_ms : o->soft ? 30 * 1000 : 10 * 60 * 1000;
     return 0;
 }

@@ -14,7 +14,7 @@ struct mount_options {
     char *nameservers; /* NULL: $DFS_NM */
     char *sub;         /* the cluster's folder that is mounted: "/", "/a/b" */
     const char *dir;   /* where */
-    bool foreground, read_only, allow_other, no_allow_other, relaxed, soft, nodelegate, help, version;
+    bool foreground, read_only, allow_other, no_allow_other, relaxed, soft, nodelegate, acl, help, version;
     uint64_t timeout_ms;        /* how long an operation may make no progress */
     uint64_t attr_ms, entry_ms; /* how long the kernel believes attributes, and names */
     uint64_t cache;             /* bytes that may wait to be written */

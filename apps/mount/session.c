@@ -17,6 +17,18 @@
 /* Requests taken before the loop looks at anything else. */
 #define TURN_MAX 16u
 
+/* False: the kernel, or libfuse, has not got it. */
+static bool want_acl(struct mount *m, struct fuse_conn_info *conn)
+{
+    const unsigned both = FUSE_CAP_POSIX_ACL | FUSE_CAP_DONT_MASK; /* whether the umask counts is for the NameServer to say */
+    if ((conn->capable & both) != both) {
+        say("%s: -o acl: this kernel does not do that for FUSE", m->opt.dir);
+        return false;
+    }
+    conn->want |= both;
+    return true;
+}
+
 static void op_init(void *arg, struct fuse_conn_info *conn)
 {
     struct mount *m = arg;
@@ -27,6 +39,11 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
     conn->want &= ~(unsigned)(FUSE_CAP_ATOMIC_O_TRUNC | FUSE_CAP_SPLICE_READ | FUSE_CAP_SPLICE_WRITE);
     conn->want |= conn->capable & (FUSE_CAP_PARALLEL_DIROPS | FUSE_CAP_ASYNC_DIO | FUSE_CAP_CACHE_SYMLINKS);
     m->parallel = conn->want & FUSE_CAP_PARALLEL_DIROPS;
+    if (m->opt.acl && !want_acl(m, conn)) {
+        m->status = 1;
+        mount_leave(m);
+        return;
+    }
     mount_ready(m);
 }
 

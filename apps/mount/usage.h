@@ -18,6 +18,7 @@
     "                 how long attributes, and names, are believed without asking (1s)\n"                              \
     "  -o cache=SIZE  bytes that may wait to be written (64m)\n"                                                       \
     "  -o nodelegate  ask for each new file at once, also where no other client uses its folder\n"                     \
+    "  -o acl         access control lists (setfacl, getfacl) are shown and hold; implies nodelegate\n"                \
     "Further options are FUSE's own, such as nodev or max_read=N.\n"                                                   \
     "\n"                                                                                                               \
     "  dfs mount 10.0.0.1:4610 /mnt/dfs\n"                                                                             \

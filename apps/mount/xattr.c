@@ -1,6 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Extended attributes. Only "user." is kept; before each write the kernel asks for security.capability, which must not cost a
- * call. */
+/* Extended attributes. Only "user." is kept, and access control lists, which are shown with -o acl; before each write the kernel
+ * asks for security.capability, which must not cost a call.
+ *
+ * With -o acl the kernel reads the ACLs it checks permissions by as programs do, and forgets them, and the mode, whenever one
+ * is set. That each follows the other, and what new files inherit, is the NameServer's business (lib/meta/acl.c). */
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -12,12 +15,20 @@
 /* For dfs umount, which waits until the process that answers this has ended. */
 #define PID_NAME "dfs.pid"
 
-static bool is_ours(const char *name) { return strncmp(name, "user.", 5) == 0; }
+static bool is_acl(const char *name)
+{
+    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, "system.posix_acl_default") == 0;
+}
+
+static bool is_ours(const struct mount *m, const char *name)
+{
+    return strncmp(name, "user.", 5) == 0 || (m->opt.acl && is_acl(name));
+}
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
 {
     struct mount *m = fuse_req_userdata(req);
-    if (!is_ours(name)) {
+    if (!is_ours(m, name)) {
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }
@@ -58,7 +69,7 @@ void op_getxattr(fuse_req_t req, fuse_ino_t ino, const char *name, size_t size)
         tell_pid(req, size);
         return;
     }
-    if (!is_ours(name)) {
+    if (!is_ours(m, name)) {
         fuse_reply_err(req, ENODATA);
         return;
     }
@@ -73,7 +84,7 @@ static void on_list(struct call *k, int status, const struct dfs_result *r)
 {
     size_t len = 0, at = 0;
     for (size_t i = 0; status == 0 && i < r->n_xattrs; i++)
-        len += strlen(r->xattrs[i].name) + 1;
+        len += is_ours(k->m, r->xattrs[i].name) ? strlen(r->xattrs[i].name) + 1 : 0;
     if (status != 0) {
         fuse_reply_err(k->req, call_errno(k, status));
     } else if (k->size == 0) {
@@ -83,6 +94,8 @@ static void on_list(struct call *k, int status, const struct dfs_result *r)
     } else {
         char *names = xcalloc(len + 1, 1);
         for (size_t i = 0; i < r->n_xattrs; i++) {
+            if (!is_ours(k->m, r->xattrs[i].name))
+                continue;
             strcpy(names + at, r->xattrs[i].name);
             at += strlen(r->xattrs[i].name) + 1;
         }
@@ -105,7 +118,7 @@ void op_listxattr(fuse_req_t req, fuse_ino_t ino, size_t size)
 void op_removexattr(fuse_req_t req, fuse_ino_t ino, const char *name)
 {
     struct mount *m = fuse_req_userdata(req);
-    if (!is_ours(name)) {
+    if (!is_ours(m, name)) {
         fuse_reply_err(req, EOPNOTSUPP);
         return;
     }

@@ -53,6 +53,16 @@ static void options_are_ours_or_of_fuse(void **state)
     assert_string_equal(o.passed, "nodev,max_read=4096");
 }
 
+static void with_acl_no_directory_is_delegated(void **state)
+{
+    (void)state;
+    assert_int_equal(parse("a:1 /mnt"), 0);
+    assert_true(!o.acl && !o.nodelegate);
+    assert_int_equal(parse("a:1 /mnt -o ro,acl"), 0);
+    assert_true(o.acl && o.nodelegate);
+    assert_string_equal(o.passed, "");
+}
+
 static void time_to_wait_depends_on_soft(void **state)
 {
     (void)state;
@@ -88,6 +98,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_source_is_servers_and_a_folder), cmocka_unit_test(options_are_ours_or_of_fuse),
+        cmocka_unit_test(with_acl_no_directory_is_delegated),
         cmocka_unit_test(time_to_wait_depends_on_soft),     cmocka_unit_test(what_mount_adds_is_no_error),
         cmocka_unit_test(what_makes_no_sense_is_said),
     };

@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -15,14 +16,52 @@
 /* For dfs umount, which waits until the process that answers this has ended. */
 #define PID_NAME "dfs.pid"
 
-static bool is_acl(const char *name)
-{
-    return strcmp(name, "system.posix_acl_access") == 0 || strcmp(name, "system.posix_acl_default") == 0;
-}
+#define ACL_ACCESS "system.posix_acl_access"
+#define ACL_DEFAULT "system.posix_acl_default"
+
+static bool is_acl(const char *name) { return strcmp(name, ACL_ACCESS) == 0 || strcmp(name, ACL_DEFAULT) == 0; }
 
 static bool is_ours(const struct mount *m, const char *name)
 {
     return strncmp(name, "user.", 5) == 0 || (m->opt.acl && is_acl(name));
+}
+
+/* The group of who made the request, or one of its others. */
+static bool is_of_group(fuse_req_t req, gid_t gid)
+{
+    int n = fuse_req_getgroups(req, 0, NULL);
+    gid_t *list = n > 0 ? xcalloc((size_t)n, sizeof *list) : NULL;
+    int have = list ? fuse_req_getgroups(req, n, list) : 0;
+    bool found = fuse_req_ctx(req)->gid == gid;
+    for (int i = 0; i < n && i < have; i++)
+        found = found || list[i] == gid;
+    free(list);
+    return found;
+}
+
+static void on_owners(struct call *k, int status, const struct dfs_result *r)
+{
+    if (status != 0) {
+        on_done(k, status, r);
+        return;
+    }
+    bool drop = (r->attr.mode & S_ISGID) && !is_of_group(k->req, r->attr.gid);
+    k->done = on_done;
+    k->alters[0] = k->ino;
+    call_at(k->m, k->req, k->ino, k->ino);
+    call_go(k, dfs_setxattr(k->m->client, "", ACL_ACCESS, k->buf, k->size, DFS_NOFOLLOW | (drop ? DFS_DROP_SETGID : 0),
+                            on_call, k));
+}
+
+/* Who may change a file, but is not of its group, must not leave it a program that runs as that. chmod is the kernel's to check;
+ * here it leaves that to us. */
+static void set_access_acl(struct mount *m, fuse_req_t req, fuse_ino_t ino, const char *value, size_t size)
+{
+    struct call *k = call_new(m, req, ino, on_owners);
+    k->buf = xcalloc(size + 1, 1);
+    k->size = size;
+    memcpy(k->buf, value, size);
+    call_go(k, dfs_stat(m->client, "", DFS_NOFOLLOW, on_call, k));
 }
 
 void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *value, size_t size, int flags)
@@ -30,6 +69,10 @@ void op_setxattr(fuse_req_t req, fuse_ino_t ino, const char *name, const char *v
     struct mount *m = fuse_req_userdata(req);
     if (!is_ours(m, name)) {
         fuse_reply_err(req, EOPNOTSUPP);
+        return;
+    }
+    if (strcmp(name, ACL_ACCESS) == 0 && fuse_req_ctx(req)->uid != 0) {
+        set_access_acl(m, req, ino, value, size);
         return;
     }
     struct call *k = call_new_change(m, req, ino, on_done);

@@ -313,6 +313,7 @@ void dfs_set_context(struct dfs_client *c, const struct dfs_context *x);
 #define DFS_SWAP 8192u      /* rename: both are there, and change places in one step */
 #define DFS_EXCL 4u         /* create, put, rename, setxattr: fail if it exists */
 #define DFS_REPLACE 64u     /* setxattr: fail if it does not exist */
+#define DFS_DROP_SETGID 65536u /* setxattr of an access ACL: the setgid bit goes, as who sets it is not of the group */
 #define DFS_TREE 16u        /* remove: a directory with all it holds */
 #define DFS_KEEP 32u        /* remove: into the trash */
 #define DFS_READ 128u       /* open: to read from it, … */

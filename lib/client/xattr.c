@@ -7,7 +7,8 @@ void xattr_build(struct rpc *r, struct msg *m)
     const struct client_request *q = &r->t.op->req;
     struct str path = str_of(q->path), name = str_of(q->path2);
     uint32_t flags = (q->flags & DFS_NOFOLLOW ? XATTR_NOFOLLOW : 0) | (q->flags & DFS_EXCL ? XATTR_MUST_BE_NEW : 0) |
-                     (q->flags & DFS_REPLACE ? XATTR_MUST_EXIST : 0);
+                     (q->flags & DFS_REPLACE ? XATTR_MUST_EXIST : 0) |
+                     (q->flags & DFS_DROP_SETGID ? XATTR_DROP_SETGID : 0);
     switch (q->kind) {
     case OP_GETXATTR:
         m->type = MSG_TYPE_getxattr;

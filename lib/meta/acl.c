@@ -8,6 +8,7 @@
  *   - what is made in a directory with a default ACL gets that for its access ACL, but no more than it asks for by its mode,
  *     and a directory for its default ACL, too. Elsewhere the mode loses the umask. */
 #include <stdio.h>
+#include <sys/stat.h>
 
 #include "meta/state.h"
 
@@ -127,7 +128,7 @@ bool meta_has_default_acl(const struct meta *m, uint64_t ino)
     return meta_xattr_find(m, ino, DEFAULT, &value);
 }
 
-int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name, struct str value)
+int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name, struct str value, bool drop_setgid)
 {
     struct acl a;
     bool access = str_eq(name, ACCESS);
@@ -147,7 +148,7 @@ int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name
     else
         rv = store(m, ino, name, &a);
     if (rv == 0 && access)
-        in->type_mode = mode_of(&a, in->type_mode);
+        in->type_mode = mode_of(&a, (uint16_t)(in->type_mode & ~(drop_setgid ? S_ISGID : 0)));
     return rv;
 }
 

@@ -384,7 +384,7 @@ void meta_xattr_drop(struct meta *m, uint64_t ino, struct str name);            
 bool meta_is_acl(struct str name); /* of an attribute that is one */
 bool meta_has_default_acl(const struct meta *m, uint64_t ino);
 /* Sets one of the two, the mode with it; empty: it goes. 0 or the refusal. */
-int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name, struct str value);
+int meta_acl_set(struct meta *m, uint64_t ino, struct inode *in, struct str name, struct str value, bool drop_setgid);
 /* The mode is another: so is what the ACL says. */
 void meta_acl_follow_mode(struct meta *m, uint64_t ino, const struct inode *in);
 /* A new inode, with the mode that was asked for, gets what the directory it is made in has for it. */

@@ -194,7 +194,7 @@ int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_se
         return rv;
     if (r->value.len > META_XATTR_VALUE_MAX)
         return DFS_ETOOBIG;
-    rv = walk(m, r->dir, r->path, r->flags, &ino);
+    rv = walk(m, r->dir, r->path, r->flags & ~XATTR_DROP_SETGID, &ino);
     if (rv != 0)
         return rv;
     struct inode *in = meta_inode(m, ino);
@@ -206,7 +206,10 @@ int meta_op_setxattr(struct meta *m, const struct stamp *st, const struct msg_se
         return DFS_EEXIST;
     if (!there && (r->flags & XATTR_MUST_EXIST))
         return DFS_ENODATA;
-    rv = meta_is_acl(r->name) ? meta_acl_set(m, ino, in, r->name, r->value) : meta_xattr_put(m, ino, r->name, r->value);
+    if (meta_is_acl(r->name))
+        rv = meta_acl_set(m, ino, in, r->name, r->value, r->flags & XATTR_DROP_SETGID);
+    else
+        rv = meta_xattr_put(m, ino, r->name, r->value);
     if (rv != 0)
         return rv;
     changed(m, st, ino);

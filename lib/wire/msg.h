@@ -76,6 +76,7 @@ enum recover_state { RECOVER_IDLE = 0, RECOVER_GATHERING = 1, RECOVER_BUILDING =
 #define XATTR_MUST_BE_NEW 1u
 #define XATTR_MUST_EXIST 2u
 #define XATTR_NOFOLLOW 4u
+#define XATTR_DROP_SETGID 8u /* setxattr of an access ACL: the setgid bit goes */
 #define REMOVE_TREE 1u  /* a directory, with all it holds */
 #define REMOVE_KEEP 2u  /* in the trash, if there is one */
 #define SETATTR_MODE 1u /* which fields of setattr count */

@@ -115,6 +115,22 @@ static void the_mode_follows_an_access_acl(void **state)
     stop(&w);
 }
 
+static void with_it_the_setgid_bit_may_go(void **state)
+{
+    (void)state;
+    static const char *const texts[] = {"u:7 u1:7 g:5 m:5 o:1", "u:7 g:5 o:1"};
+    struct world w;
+    start(&w);
+    for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
+        assert_int_equal(w_chmod(&w, "/f", 07644), 0);
+        assert_int_equal(set(&w, "/f", ACCESS, texts[i]), 0);
+        assert_int_equal(w_attr(&w, "/f")->mode, 07751);
+        assert_int_equal(w_setxattr(&w, "/f", ACCESS, acl(texts[i]), XATTR_DROP_SETGID), 0);
+        assert_int_equal(w_attr(&w, "/f")->mode, 05751);
+    }
+    stop(&w);
+}
+
 static void what_a_mode_says_is_not_kept(void **state)
 {
     (void)state;
@@ -474,6 +490,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(the_mode_follows_an_access_acl),
+        cmocka_unit_test(with_it_the_setgid_bit_may_go),
         cmocka_unit_test(what_a_mode_says_is_not_kept),
         cmocka_unit_test(what_is_none_is_refused),
         cmocka_unit_test(they_are_bounded),

@@ -37,7 +37,7 @@ static bool is_named(uint32_t tag) { return tag == USER || tag == GROUP; }
 
 static bool entry_fine(const struct acl_entry *e, uint32_t last)
 {
-    if (e->tag == 0 || e->tag > OTHER || (e->tag & (e->tag - 1)) != 0 || e->perm > 7)
+    if (e->tag > OTHER || (e->tag & (e->tag - 1)) != 0 || e->perm > 7)
         return false;
     return is_named(e->tag) ? e->tag >= last && e->id != NO_ID : e->tag > last;
 }

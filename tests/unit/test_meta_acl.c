@@ -10,7 +10,7 @@
 
 static const char letters[] = "uUgGmo"; /* tags in order; a capital stands for a named one */
 
-/* The value of an attribute; one letter may be "?", for a tag there is none of. */
+/* The value of an attribute. "?", "!" and "%" are tags there are none of: two in one, one too high, and 0. */
 static struct str acl(const char *text)
 {
     static uint8_t value[VALUE_MAX];
@@ -22,7 +22,7 @@ static struct str acl(const char *text)
         if (end > text)
             letter = letter == 'u' ? 'U' : 'G';
         const char *at = strchr(letters, letter);
-        put_u16(value + len, at ? (uint16_t)(1u << (at - letters)) : 3);
+        put_u16(value + len, at ? (uint16_t)(1u << (at - letters)) : letter == '?' ? 3 : letter == '!' ? 64 : 0);
         put_u16(value + len + 2, (uint16_t)strtoul(end + 1, &end, 10));
         put_u32(value + len + 4, letter == 'U' || letter == 'G' ? (uint32_t)id : UINT32_MAX);
         len += 8;
@@ -163,8 +163,8 @@ static void what_is_none_is_refused(void **state)
         "u:7 u1:7 g:5 o:0",  "u:7 g:5 g1:7 o:0", /* what the named ones may is for the mask to say */
         "u:7 g:5 m:7",       "g:5 u:7 o:0",       "u:7 g:5 o:0 m:7",   "u1:7 u:7 g:5 m:7 o:0",
         "u:7 g:5 u1:7 m:7 o:0", "u:7 u:7 g:5 o:0", "u:7 g:5 g:5 o:0",  "u:7 g:5 m:7 m:7 o:0",
-        "u:7 g:5 o:0 o:0",   "u:8 g:5 o:0",       "u:7 g:5 o:65535",   "u:7 ?:1 g:5 o:0",
-        "u:7 u4294967295:7 g:5 m:7 o:0",
+        "u:7 g:5 o:0 o:0",   "u:8 g:5 o:0",       "u:7 g:5 o:65535",   "u:7 ?:1 g:5 m:7 o:0",
+        "u:7 g:5 o:0 !:1",   "%:1 u:7 g:5 o:0",   "u:7 u4294967295:7 g:5 m:7 o:0",
     };
     struct world w;
     start(&w);
@@ -173,8 +173,8 @@ static void what_is_none_is_refused(void **state)
     for (size_t i = 0; i < ARRAY_LEN(bad); i++)
         assert_refused(&w, acl(bad[i]), DFS_EINVAL);
     struct str good = acl("u:7 g:5 o:0");
-    for (uint32_t len = 1; len < good.len; len++)
-        if (len != 4)
+    for (uint32_t len = 1; len < good.len + 8; len++)
+        if (len != 4 && len != good.len)
             assert_refused(&w, (struct str){good.p, len}, DFS_EINVAL);
     uint8_t other[28];
     for (uint32_t version = 0; version < 4; version += version == 1 ? 2 : 1) {

@@ -170,7 +170,6 @@ bool promise_create(fuse_req_t req, fuse_ino_t parent, const char *name, mode_t 
     d->changed_ns = p->attr.mtime_ns;
     dirs_changed(m, d->dir, d->changed_ns);
     attr_entry(m, &p->attr, &e);
-    e.attr_timeout = 0;
     p->node->users++; /* the handle's */
     node_created(req, p->node, 0, &e, fi);
     return true;

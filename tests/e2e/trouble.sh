@@ -101,6 +101,11 @@ mkdir "$T/larges"
 for i in 1 2 3 4 5; do ln "$T/large" "$T/larges/$i"; done
 gives_up 20 "with -c added, and \"$T/larges/.\" in place of" put -r "$T/larges" /larges
 gives_up 20 "with -c added it goes on from there" put -rc "$T/larges/." /larges
+gives_up 20 "no space" append "$T/large" /lines
+gives_up 5 "no such file" stat /lines
+dfs touch /lines
+gives_up 20 "no space" append "$T/large" /lines
+dfs stat /lines >"$T/out" || fail "append removed a file that was there before"
 [ -z "$(dfs find /larges -type f)" ] || fail "something that did not fit is there"
 [ "$(dfs ls /larges)" = "" ] || fail "going on began another tree"
 pass

@@ -133,6 +133,8 @@ void progress_clear(struct cli *cli);               /* before anything else is p
 const char *text_size(uint64_t n, char out[32]);
 /* "1 file", "2 files" */
 const char *text_count(uint64_t n, const char *one, const char *many, char out[64]);
+/* "1d", "90s", "1500ms": in the largest unit of which it is a whole number. */
+const char *text_duration(uint64_t ms, char out[32]);
 /* As ls -l shows it. */
 void text_mode(const struct dfs_attr *a, char out[11]);
 /* UTC, RFC 3339 */
@@ -146,7 +148,7 @@ void text_colored(const struct cli *cli, const char *name, const struct dfs_attr
 const char *text_type(uint8_t type);
 /* Length of the UTF-8 sequence at p, 0 if it is none. */
 unsigned utf8_len(const unsigned char *p);
-/* Joins with exactly one '/'; malloc'ed. */
+/* Joins with exactly one '/', "a/." and "b" to "a/b"; malloc'ed. */
 char *path_join(const char *dir, const char *name);
 /* The last component without trailing slashes; "" for "/", "." and "..". malloc'ed. */
 char *path_base(const char *path);

@@ -19,7 +19,9 @@
 static const char usage[] = "Usage: dfs umount [-l] DIR\n"
                             "Takes away what dfs mount put there, and returns when all that was written is durable.\n"
                             "\n"
-                            "  -l   even if files in it are open: from now on nobody finds it, and it ends with them\n";
+                            "  -l   even if files in it are open: from now on nobody finds it, and it ends with them\n"
+                            "\n"
+                            "  dfs umount /mnt\n";
 
 int verb_mount(char **argv)
 {

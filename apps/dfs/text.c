@@ -32,6 +32,19 @@ const char *text_count(uint64_t n, const char *one, const char *many, char out[6
     return out;
 }
 
+const char *text_duration(uint64_t ms, char out[32])
+{
+    static const struct {
+        uint64_t ms;
+        const char *name;
+    } units[] = {{86400000, "d"}, {3600000, "h"}, {60000, "m"}, {1000, "s"}, {1, "ms"}};
+    size_t u = 0;
+    while (ms % units[u].ms != 0)
+        u++;
+    snprintf(out, 32, "%" PRIu64 "%s", ms / units[u].ms, ms ? units[u].name : "s");
+    return out;
+}
+
 void text_mode(const struct dfs_attr *a, char out[11])
 {
     static const char bits[] = "rwxrwxrwx";
@@ -151,11 +164,11 @@ void text_colored(const struct cli *cli, const char *name, const struct dfs_attr
 char *path_join(const char *dir, const char *name)
 {
     size_t n = strlen(dir), m;
-    while (n > 0 && dir[n - 1] == '/')
-        n--;
     while (*name == '/')
         name++;
     m = strlen(name);
+    while (n > 0 && (dir[n - 1] == '/' || (m > 0 && n > 1 && dir[n - 1] == '.' && dir[n - 2] == '/')))
+        n--;
     char *p = xcalloc(1, n + m + 2);
     memcpy(p, dir, n);
     p[n] = '/';

@@ -103,7 +103,7 @@ static void on_made(void *arg, int status, const struct dfs_result *r)
     }
     t->unmade = xrealloc(t->unmade, t->n_unmade + 1, sizeof *t->unmade);
     t->unmade[t->n_unmade++] = xstrdup(j->path);
-    job_fail(j, status, r->error);
+    job_fail(j, status, status == DFS_EEXIST ? "is not a directory" : r->error);
 }
 
 void tree_mkdir(struct tree *t, char *path, uint32_t mode)

@@ -142,10 +142,11 @@ static void empty_one(struct cli *cli, const char *arg)
 static void take_keep(void *arg, const struct dfs_result *r)
 {
     const struct cli *cli = arg;
+    char time[32];
     if (cli->opt.json)
         printf("{\"keep_ms\":%" PRIu64 "}\n", r->keep_ms);
     else
-        printf("%" PRIu64 "s\n", r->keep_ms / 1000);
+        printf("%s\n", text_duration(r->keep_ms, time));
 }
 
 static void trash_keep(struct cli *cli, const char *arg)

@@ -24,10 +24,10 @@ static void list_text(const struct dfs_status *s)
     char used[32], size[32];
     for (size_t i = 0; i < s->n_servers; i++) {
         const struct dfs_server *v = &s->servers[i];
-        printf("%-4u %-24s %-9s %9s of %-9s %3u%% %8" PRIu64 " chunks%s%s\n", v->id, v->address, v->state,
+        printf("%-4u %-24s %-9s %9s of %-9s %3u%% %8" PRIu64 " chunk%s%s%s\n", v->id, v->address, v->state,
                text_size(v->used, used), text_size(v->capacity, size),
                v->capacity ? (unsigned)((double)v->used * 100 / (double)v->capacity + 0.5) : 0, v->chunks,
-               *v->domain ? "  " : "", v->domain);
+               v->chunks == 1 ? "" : "s", *v->domain ? "  " : "", v->domain);
     }
 }
 
@@ -49,7 +49,7 @@ static void take_change(void *arg, const struct dfs_result *r)
 {
     const struct change *c = arg;
     const struct dfs_server_change *s = &r->server;
-    char size[32];
+    char size[32], chunks[64];
     if (c->cli->opt.json) {
         printf("{\"id\":\"%u\",\"state\":\"%s\",\"chunks\":%" PRIu64 ",\"bytes\":%" PRIu64 ",\"stuck\":%" PRIu64 "}\n",
                c->id, s->state, s->chunks, s->bytes, s->stuck);
@@ -59,8 +59,8 @@ static void take_change(void *arg, const struct dfs_result *r)
         printf("storage server %u is %s\n", c->id, s->state);
         return;
     }
-    printf("storage server %u is being drained: %" PRIu64 " chunks, %s to go (dfs health shows how far it is)\n", c->id,
-           s->chunks, text_size(s->bytes, size));
+    printf("storage server %u is being drained: %s, %s to go (dfs health shows how far it is)\n", c->id,
+           text_count(s->chunks, "chunk", "chunks", chunks), text_size(s->bytes, size));
     if (s->goal == 1)
         printf("only one other storage server stays, so that files have one copy from now on\n");
     if (s->stuck > 0)

@@ -159,8 +159,9 @@ static void status_text(const struct dfs_status *s)
     printf("\nStorageServers (%zu of %zu up)\n", up, s->n_servers);
     for (size_t i = 0; i < s->n_servers; i++) {
         const struct dfs_server *v = &s->servers[i];
-        printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunks%s%s\n", v->id, v->address, v->state,
-               text_size(v->used, used), text_size(v->capacity, size), v->chunks, *v->domain ? "  " : "", v->domain);
+        printf("  %-4u %-24s %-9s %9s of %-9s %8" PRIu64 " chunk%s%s%s\n", v->id, v->address, v->state,
+               text_size(v->used, used), text_size(v->capacity, size), v->chunks, v->chunks == 1 ? "" : "s",
+               *v->domain ? "  " : "", v->domain);
         disks_text(v);
     }
 }

@@ -10,7 +10,7 @@
 
 static int refuse(char *err, size_t err_len, const char *what, const char *why)
 {
-    snprintf(err, err_len, "%s: %s", what, why);
+    snprintf(err, err_len, "%s%s%s", what ? what : "", what ? ": " : "", why);
     return 2;
 }
 
@@ -151,7 +151,7 @@ int options_parse(struct mount_options *o, int argc, char **argv, char *err, siz
     if (rc != 0 || o->help || o->version)
         return rc;
     if (n == 0)
-        return refuse(err, err_len, "mount", "no folder is named (try \"dfs mount --help\")");
+        return refuse(err, err_len, NULL, "no folder is named (try \"dfs mount --help\")");
     char *named = o->nameservers;
     o->nameservers = NULL;
     set_source(o, n == 2 ? args[0] : "");

@@ -47,6 +47,9 @@ static void take_df(void *arg, const struct dfs_result *r)
            f->files, f->directories);
     printf("Sizes are raw: a file with two copies counts twice.\n");
     removed_text(&f->trash, &f->reclaiming);
+    if (left <= f->capacity / 100 * TIGHT_PERCENT || left < GIB)
+        printf("StorageServers keep space back so that they can still remove, a fiftieth or two segments a folder "
+               "(dfs-ss --segment-size), whichever is more: nothing new goes into that.\n");
     if (left <= f->capacity / 100 * TIGHT_PERCENT)
         printf("What was just removed for good or replaced takes up space until nobody can be reading it any more, "
                "10 minutes unless dfs-nm --reader-grace says otherwise.\n");

@@ -36,6 +36,15 @@ void cli_warn(struct cli *cli, const char *path, const char *fmt, ...)
     va_end(ap);
 }
 
+void cli_did(const struct cli *cli, const char *what, const char *path)
+{
+    if (!cli->opt.verbose || cli->opt.json)
+        return;
+    printf("%s ", what);
+    text_name(stdout, path);
+    putchar('\n');
+}
+
 /* The library has tried for as long as it may: the next file would wait as long, for the same. */
 static bool is_hopeless(int status)
 {

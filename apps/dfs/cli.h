@@ -23,6 +23,7 @@ struct options {
     const char *time, *to, *format, *algorithm;
     const char *name, *iname, *size, *mtime, *type; /* find */
     const char *bytes, *lines;                      /* head, tail */
+    const char *mode;                               /* mkdir */
     uint64_t depth, max_depth;
     bool json, recursive, parents, symbolic, long_form, all, human, force, summary, no_create, no_follow, now, help;
     bool give_up;                                                                    /* fsck */
@@ -30,6 +31,9 @@ struct options {
     uint64_t wait, conflict;                                                         /* lock: ns; exit status */
     bool shared, exclusive, no_wait;
     bool by_time, by_size, reverse, single, directory, zero, follow;
+    bool classify, inode;     /* ls */
+    bool archive;             /* cp */
+    bool empty, print, total; /* find, find, du */
 };
 
 struct progress {
@@ -76,6 +80,8 @@ int verb_nm_quarantine(struct cli *cli, const char *what, const char *more); /* 
 /* "dfs: VERB PATH: reason" on stderr; the exit status becomes 1. path may be NULL. */
 void cli_fail(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void cli_warn(struct cli *cli, const char *path, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* With -v: what was done, on standard output. */
+void cli_did(const struct cli *cli, const char *what, const char *path);
 /* A call's failure. One that tells of the cluster and not of the path is said once, and gives up. */
 void cli_fail_call(struct cli *cli, int status, const char *path, const char *error);
 int cli_open(struct cli *cli);

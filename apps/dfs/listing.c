@@ -90,6 +90,35 @@ static int compare(const void *one, const void *other, void *arg)
     return o->reverse ? -order : order;
 }
 
+/* --- a name, and what stands around it --- */
+
+/* What -F puts behind it; 0: nothing. Of a link that is followed by its target nothing is known. */
+static char mark_of(const struct options *o, const struct dfs_attr *a)
+{
+    if (!o->classify || (o->long_form && a->type == DFS_SYMLINK))
+        return 0;
+    return a->type == DFS_DIRECTORY                       ? '/'
+           : a->type == DFS_SYMLINK                       ? '@'
+           : a->type == DFS_FIFO                          ? '|'
+           : a->type == DFS_SOCKET                        ? '='
+           : a->type == DFS_FILE && (a->mode & 0111) != 0 ? '*'
+                                                          : 0;
+}
+
+static void print_inode(const struct listing *l, const struct dfs_attr *a)
+{
+    if (l->cli->opt.inode)
+        printf("%*" PRIu64 " ", l->width_ino, a->ino);
+}
+
+static void print_name(const struct listing *l, const struct item *it)
+{
+    char mark = mark_of(&l->cli->opt, &it->attr);
+    text_colored(l->cli, it->name, &it->attr);
+    if (mark)
+        putchar(mark);
+}
+
 /* --- long --- */
 
 /* Looked up once as long as the owner stays the same. */
@@ -124,11 +153,14 @@ static void widen(int *width, size_t to)
 }
 
 /* Columns fit what is shown now and what was shown before. */
-static void long_widths(struct listing *l)
+static void fit_widths(struct listing *l)
 {
     char text[32];
     for (size_t i = 0; i < l->n; i++) {
         const struct dfs_attr *a = &l->v[i].attr;
+        widen(&l->width_ino, (size_t)snprintf(text, sizeof text, "%" PRIu64, a->ino));
+        if (!l->cli->opt.long_form)
+            continue;
         names_of(l, a);
         size_of(l, a, text);
         widen(&l->width_owner, strlen(l->owner));
@@ -149,9 +181,10 @@ static void print_long(struct listing *l, const struct item *it)
     size_of(l, a, size);
     localtime_r(&at, &tm);
     strftime(when, sizeof when, at <= now && now - at < RECENT_SECONDS ? "%b %e %H:%M" : "%b %e  %Y", &tm);
+    print_inode(l, a);
     printf("%s %*u %-*s %-*s %*s %s ", mode, l->width_links, a->nlink, l->width_owner, l->owner, l->width_group,
            l->group, l->width_size, size, when);
-    text_colored(l->cli, it->name, a);
+    print_name(l, it);
     if (it->target && *it->target) {
         fputs(" -> ", stdout);
         text_name(stdout, it->target);
@@ -185,10 +218,11 @@ static size_t rows_for(const size_t *widths, size_t n, size_t columns, size_t mo
 
 static void print_columns(const struct listing *l)
 {
+    const struct options *o = &l->cli->opt;
     size_t most = terminal_width(), columns = most / (1 + COLUMN_GAP) + 1, rows = 0;
     size_t *widths = xcalloc(l->n, sizeof *widths), *width = xcalloc(columns, sizeof *width);
     for (size_t i = 0; i < l->n; i++)
-        widths[i] = text_width(l->v[i].name);
+        widths[i] = text_width(l->v[i].name) + (mark_of(o, &l->v[i].attr) != 0) + (o->inode ? l->width_ino + 1u : 0);
     columns = min_u64(columns, l->n);
     while (columns > 1 && (rows = rows_for(widths, l->n, columns, most, width)) == 0)
         columns--;
@@ -196,7 +230,8 @@ static void print_columns(const struct listing *l)
         rows = l->n;
     for (size_t r = 0; r < rows; r++) {
         for (size_t c = 0, i = r; i < l->n; c++, i += rows) {
-            text_colored(l->cli, l->v[i].name, &l->v[i].attr);
+            print_inode(l, &l->v[i].attr);
+            print_name(l, &l->v[i]);
             if (i + rows < l->n)
                 printf("%*s", (int)(width[c] - widths[i] + COLUMN_GAP), "");
         }
@@ -212,8 +247,8 @@ void listing_flush(struct listing *l)
     if (l->n > 1 && (o->by_time || o->by_size || o->reverse))
         qsort_r(l->v, l->n, sizeof *l->v, compare, o);
     targets_fetch(l);
-    if (o->long_form)
-        long_widths(l);
+    if (o->long_form || o->inode)
+        fit_widths(l);
     if (l->n > 0 && !o->json && !o->long_form && !o->single && !o->zero && isatty(STDOUT_FILENO)) {
         print_columns(l);
         items_drop(l);
@@ -226,10 +261,12 @@ void listing_flush(struct listing *l)
             json_attr(stdout, it->path, &it->attr, it->target);
             continue;
         }
-        if (o->long_form)
+        if (o->long_form) {
             print_long(l, it);
-        else
-            text_colored(l->cli, it->name, &it->attr);
+        } else {
+            print_inode(l, &it->attr);
+            print_name(l, it);
+        }
         putchar(o->zero ? 0 : '\n');
     }
     items_drop(l);

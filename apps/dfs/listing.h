@@ -17,7 +17,7 @@ struct listing {
     size_t printed;    /* objects of the JSON array */
     uint32_t uid, gid; /* whose names are kept */
     char owner[64], group[64];
-    int width_links, width_owner, width_group, width_size; /* so far */
+    int width_ino, width_links, width_owner, width_group, width_size; /* so far */
     struct item *v;
     size_t n, cap;
     size_t waiting; /* targets of links on their way */

@@ -62,11 +62,13 @@ static void dashes_double(const struct flag *flags, int argc, char **argv, char 
     }
 }
 
-/* "-3" becomes "-n3" for head and tail; "-R" becomes "-r" where that means a tree: as everybody types them. */
+/* "-3" becomes "-n3" for head and tail, "-F" "-f" for tail; "-R" becomes "-r" where that means a tree: as everybody types
+ * them. */
 static void habits(const struct verb *v, int argc, char **argv, char **made)
 {
     bool lines = v->run == verb_head || v->run == verb_tail;
     bool trees = v->run == verb_put || v->run == verb_get || v->run == verb_cp || v->run == verb_rm;
+    const char *letters = v->run == verb_tail ? "Ff" : trees ? "Rr" : NULL; /* the first becomes the second */
     for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
         const char *a = argv[i];
         if (lines &&
@@ -76,10 +78,10 @@ static void habits(const struct verb *v, int argc, char **argv, char **made)
             made[i] = xcalloc(1, strlen(a) + 2);
             sprintf(made[i], "-n%s", a + 1);
             argv[i] = made[i];
-        } else if (trees && a[0] == '-' && a[1] != '-' && strchr(a, 'R')) {
+        } else if (letters && a[0] == '-' && a[1] != '-' && strchr(a, letters[0])) {
             argv[i] = made[i] = xstrdup(a);
-            for (char *c = made[i]; (c = strchr(c, 'R')) != NULL;)
-                *c = 'r';
+            for (char *c = made[i]; (c = strchr(c, letters[0])) != NULL;)
+                *c = letters[1];
         }
     }
 }

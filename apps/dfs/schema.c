@@ -47,7 +47,7 @@ static const struct key entry[] = {
     END,
 };
 static const struct key moved[] = {
-    {"files", "number", "moved, links included; with -n: that would be"},
+    {"files", "number", "moved, links included; with --dry-run: that would be"},
     {"bytes", "number", ""},
     {"skipped", "number", "left out, because the target has them"},
     {"removed", "number", "by --delete"},

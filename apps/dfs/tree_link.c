@@ -71,7 +71,8 @@ static void link_make(struct job *j)
 static void on_looked(void *arg, int status, const struct dfs_result *r)
 {
     struct job *j = arg;
-    if (status == 0 && r->attr.type == DFS_SYMLINK && strcmp(r->target, j->target) == 0) {
+    bool same = status == 0 && r->attr.type == DFS_SYMLINK && strcmp(r->target, j->target) == 0;
+    if (same || (status == 0 && j->tree->cli->opt.skip_existing)) {
         progress_skip(j->tree->cli, 0);
         job_end(j);
         return;

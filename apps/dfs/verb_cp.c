@@ -8,6 +8,8 @@ int verb_cp(struct cli *cli)
     size_t n = cli->n_args - 1;
     const char *dst = cli->args[n];
     bool into;
+    cli->opt.recursive |= cli->opt.archive;
+    cli->opt.preserve |= cli->opt.archive;
     if (!cli_target(cli, dst, &into))
         return 1;
     if (!into && (n > 1 || (dst[0] && dst[strlen(dst) - 1] == '/' && !cli->opt.recursive))) {

@@ -100,14 +100,20 @@ int verb_du(struct cli *cli)
     const char *const *paths = cli->n_args ? cli->args : root;
     size_t n = cli->n_args ? cli->n_args : 1;
     struct du d = {.cli = cli};
+    struct dfs_totals sum = {0};
     if (cli->opt.json)
         putchar('[');
     for (size_t i = 0; i < n; i++) {
         struct dfs_totals t;
         uint64_t depth = cli->opt.summary ? 0 : cli->opt.depth == UINT64_MAX ? 1 : cli->opt.depth;
-        if (below(&d, paths[i], depth, &t))
-            show(&d, paths[i], &t);
+        if (!below(&d, paths[i], depth, &t))
+            continue;
+        show(&d, paths[i], &t);
+        sum.bytes += t.bytes;
+        sum.files += t.files;
     }
+    if (cli->opt.total && !cli->opt.json)
+        show(&d, "total", &sum);
     if (cli->opt.json)
         printf("]\n");
     return 0;

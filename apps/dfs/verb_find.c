@@ -39,6 +39,7 @@ static bool fits(const struct find *f, const char *name, const struct dfs_attr *
     const struct options *o = &f->cli->opt;
     return (!o->type || type_fits(o->type, a->type)) && (!o->name || fnmatch(o->name, name, 0) == 0) &&
            (!o->iname || fnmatch(o->iname, name, FNM_CASEFOLD) == 0) &&
+           (!o->empty || (a->size == 0 && (a->type == DFS_FILE || a->type == DFS_DIRECTORY))) &&
            (!o->size || (a->type == DFS_FILE && size_fits(f, a))) && (!o->mtime || time_fits(f, a));
 }
 

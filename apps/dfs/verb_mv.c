@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include <stdlib.h>
 
-#include "cli.h"
+#include "sync.h"
 
 /* The reason may be about either path. */
 static void fail_both(struct cli *cli, const char *from, const char *to, const char *reason)
@@ -26,8 +26,11 @@ int verb_mv(struct cli *cli)
     for (size_t i = 0; i < n; i++) {
         char *base = path_base(cli->args[i]), *to = into ? path_join(dst, base) : xstrdup(dst);
         struct call k = CALL(cli);
-        int err = call_wait(&k, dfs_rename(cli->client, cli->args[i], to, 0, on_call, &k));
-        if (err)
+        unsigned flags = cli->opt.skip_existing ? DFS_EXCL : 0;
+        int err = call_wait(&k, dfs_rename(cli->client, cli->args[i], to, flags, on_call, &k));
+        if (!err)
+            sync_say(cli, cli->args[i], to);
+        else if (!(err == DFS_EEXIST && flags))
             fail_both(cli, cli->args[i], to, err == DFS_EINVAL ? "cannot be moved into itself" : k.error);
         call_free(&k);
         free(base);

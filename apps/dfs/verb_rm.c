@@ -16,6 +16,8 @@ static void rm_one(struct cli *cli, const char *path)
         cli_fail(cli, path, "%s (-r removes it with all it holds)", k.error);
     else if (err && !(err == DFS_ENOENT && cli->opt.force))
         cli_fail(cli, path, "%s", k.error);
+    else if (!err)
+        cli_did(cli, "removed", path);
 }
 
 int verb_rm(struct cli *cli)

@@ -32,16 +32,24 @@
         SWITCH(newer, "newer", 'u', "leave out files whose target is as new, or newer"),                               \
         SWITCH(skip_existing, "skip-existing", 0, "leave out files whose target exists")
 #define CHECKSUM SWITCH(checksum, "checksum", 0, "leave out files whose target has the same content")
-#define SAY                                                                                                            \
-    SWITCH(dry_run, "dry-run", 'n', "change nothing, print what would be done"),                                       \
-        SWITCH(verbose, "verbose", 'v', "print each file, and a summary")
+#define DRY_RUN(letter) SWITCH(dry_run, "dry-run", letter, "change nothing, print what would be done")
+#define VERBOSE SWITCH(verbose, "verbose", 'v', "print each file, and a summary")
+#define SAY DRY_RUN('n'), VERBOSE
 
 static const struct verb_flag put_flags[] = {
     RECURSIVE, SYNC, CHECKSUM, SWITCH(prune, "delete", 0, "with -r: move what is not in SRC any more into the trash"),
     SAY,       END};
 static const struct verb_flag get_flags[] = {RECURSIVE, SYNC, CHECKSUM, SAY, END};
 static const struct verb_flag cp_flags[] = {
-    RECURSIVE, SWITCH(preserve, "preserve", 'p', "keep modification times and owners"), SYNC, SAY, END};
+    RECURSIVE,
+    SWITCH(preserve, "preserve", 'p', "keep modification times and owners of files"),
+    SWITCH(archive, "archive", 'a', "as -rp; directories get new times, extended attributes are not copied"),
+    SYNC,
+    SWITCH(skip_existing, "no-clobber", 'n', "the same, as cp calls it"),
+    SWITCH(force, "force", 'f', "nothing: what is there is replaced anyway"),
+    DRY_RUN(0),
+    VERBOSE,
+    END};
 static const struct verb_flag fsck_flags[] = {
     SWITCH(give_up, "give-up", 0, "files below PATH that wait for a storage server go on without it"), END};
 static const struct verb_flag head_flags[] = {
@@ -50,7 +58,7 @@ static const struct verb_flag head_flags[] = {
 static const struct verb_flag tail_flags[] = {
     TEXT(bytes, "bytes", 'c', "N", "the last N bytes, or with +N those from byte N on", NULL),
     TEXT(lines, "lines", 'n', "N", "the last N lines, or with +N those from line N on", "10"),
-    SWITCH(follow, "follow", 'f', "go on with what is added, until interrupted"), END};
+    SWITCH(follow, "follow", 'f', "go on with what is added, until interrupted; -F is the same"), END};
 static const struct verb_flag ls_flags[] = {
     SWITCH(long_form, "long", 'l', "with mode, owner, size and time"),
     ALL,
@@ -61,6 +69,8 @@ static const struct verb_flag ls_flags[] = {
     SWITCH(reverse, "reverse", 'r', "the other way round"),
     SWITCH(single, "single", '1', "one name on a line, on a terminal too"),
     SWITCH(directory, "directory", 'd', "directories themselves, not what they hold"),
+    SWITCH(classify, "classify", 'F', "mark directories /, links @, what can be run *, fifos |, sockets ="),
+    SWITCH(inode, "inode", 'i', "with inode numbers"),
     ZERO,
     END};
 static const struct verb_flag tree_flags[] = {NUMBER(depth, "level", 'L', "N levels at most", NULL),
@@ -73,7 +83,9 @@ static const struct verb_flag find_flags[] = {
     TEXT(size, "size", 0, "[+|-]SIZE", "files larger (+) or smaller (-) than SIZE (such as 4096, 64k, 1g)", NULL),
     TEXT(mtime, "mtime", 0, "[+|-]TIME",
          "modified longer ago (+) or more recently (-); plain: days (such as 3, 90m, 12h)", NULL),
+    SWITCH(empty, "empty", 0, "empty files and directories"),
     NUMBER(max_depth, "maxdepth", 0, "levels to go down; 0: PATH itself only", NULL),
+    SWITCH(print, "print", 0, "print what fits, as it does anyway"),
     SWITCH(zero, "print0", '0', "end each name with a NUL byte instead of a newline"),
     END};
 static const struct verb_flag stat_flags[] = {
@@ -82,17 +94,25 @@ static const struct verb_flag checksum_flags[] = {
     TEXT(algorithm, "algorithm", 'a', "NAME", "crc32c or sha256", "sha256"),
     SWITCH(recursive, "recursive", 'r', "directories with all they hold"), END};
 static const struct verb_flag mkdir_flags[] = {
-    SWITCH(parents, "parents", 'p', "make missing parents; no error if it exists"), END};
+    SWITCH(parents, "parents", 'p', "make missing parents; no error if it exists"),
+    TEXT(mode, "mode", 'm', "MODE", "permissions, octal or as u=rwx,go=rx; of missing parents, too", "0755"),
+    SWITCH(verbose, "verbose", 'v', "print each PATH that was made"), END};
 static const struct verb_flag rm_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"),
                                             SWITCH(force, "force", 'f', "no error for what is not there"),
-                                            SWITCH(now, "now", 0, "for good: not into the trash"), END};
+                                            SWITCH(now, "now", 0, "for good: not into the trash"),
+                                            SWITCH(verbose, "verbose", 'v', "print each PATH that was removed"), END};
+static const struct verb_flag mv_flags[] = {
+    SWITCH(skip_existing, "no-clobber", 'n', "leave out what would replace something"),
+    SWITCH(force, "force", 'f', "nothing: what is there is replaced anyway"),
+    SWITCH(verbose, "verbose", 'v', "print each step"), END};
 static const struct verb_flag trash_flags[] = {TEXT(to, "to", 0, "PATH", "where to", NULL), END};
 static const struct verb_flag ln_flags[] = {SWITCH(symbolic, "symbolic", 's', "a symbolic link"), END};
 static const struct verb_flag chmod_flags[] = {
     SWITCH(recursive, "recursive", 'R', "directories with all they hold"),
     SWITCH(no_follow, "no-dereference", 'P', "a symbolic link itself, not what it leads to"), END};
 static const struct verb_flag touch_flags[] = {SWITCH(no_create, "no-create", 'c', "make no files"),
-                                               TEXT(time, "time", 't', "TIME", "this time instead of now", NULL), END};
+                                               TEXT(time, "time", 't', "TIME", "this time instead of now", NULL),
+                                               TEXT(time, "date", 'd', "TIME", "the same", NULL), END};
 static const struct verb_flag append_flags[] = {END};
 static const struct verb_flag truncate_flags[] = {
     TEXT(size, "size", 's', "SIZE", "this long (such as 0, 4096, 64k, 1g)", NULL), END};
@@ -104,7 +124,10 @@ static const struct verb_flag lock_flags[] = {
     NUMBER(conflict, "conflict-exit-code", 'E', "exit status then", "1"),
     END};
 static const struct verb_flag du_flags[] = {SWITCH(summary, "summary", 's', "nothing below PATH"),
-                                            NUMBER(depth, "depth", 'd', "show N levels of directories", "1"), HUMAN,
+                                            NUMBER(depth, "depth", 'd', "show N levels of directories", "1"),
+                                            NUMBER(depth, "max-depth", 0, "the same", "1"),
+                                            SWITCH(total, "total", 'c', "and the sum of all PATHs; not with -j"),
+                                            HUMAN,
                                             END};
 static const struct verb_flag goal_flags[] = {SWITCH(recursive, "recursive", 'r', "directories with all they hold"),
                                               END};
@@ -189,7 +212,7 @@ const struct verb verbs[] = {
      "  dfs trash empty 17                   for good, as rm --now; without a number: all\n"
      "  dfs trash keep 7d                    keep for a week what is there and what comes; 0: no trash\n"
      "  dfs trash keep                       show how long it keeps\n"},
-    {"mv", "SRC... DST", "rename or move", "R*D", 2, ANY, verb_mv, NULL,
+    {"mv", "SRC... DST", "rename or move", "R*D", 2, ANY, verb_mv, mv_flags,
      "One step for each SRC: nobody sees it twice or not at all. An existing directory DST receives them.\n"
      "\n"
      "  dfs mv /a.txt /b.txt\n  dfs mv /a /b /c /archive\n"},

@@ -163,5 +163,49 @@ dfs get -Rc /more "$T/more"
 [ "$(cat "$T/more/3")" = 3 ] || fail "cp -R, get -Rc"
 dfs rm -Rf /more
 expect 1 "no such file" ls /more
-timeout 20 sh -c 'dfs tail -f /lone | true' || fail "tail -f goes on when nobody reads it"
+
+dfs mkdir -v -m 750 /co/ | grep -q '^made /co/$' || fail "mkdir -v"
+[ "$(dfs stat -c %a /co)" = 750 ] || fail "mkdir -m: $(dfs stat -c %a /co)"
+dfs mkdir -pv /co /co/sub | grep -qx 'made /co/sub' || fail "mkdir -pv"
+dfs mkdir -pv /co | grep . && fail "mkdir -pv says it made what was there"
+expect 2 "is no mode" mkdir -m rw /co/x
+dfs touch -d 2001-02-03T04:05:06Z /co/file
+[ "$(dfs stat -c %Y /co/file)" = 981173106 ] || fail "touch -d"
+echo run | dfs put - /co/run
+dfs chmod +x /co/run
+dfs ln -s sub /co/link
+[ "$(dfs ls -F /co | tr '\n' ' ')" = "file link@ run* sub/ " ] || fail "ls -F: $(dfs ls -F /co)"
+dfs ls -lF /co | grep -q ' link -> sub$' || fail "ls -lF: $(dfs ls -lF /co)"
+[ "$(dfs ls -i /co/run | awk '{print $1}')" = "$(dfs stat -c %i /co/run)" ] || fail "ls -i: $(dfs ls -i /co/run)"
+[ "$(dfs ls -il /co | awk '$NF == "run" {print $1}')" = "$(dfs stat -c %i /co/run)" ] || fail "ls -il: $(dfs ls -il /co)"
+[ "$(dfs find /co -empty -print | tr '\n' ' ')" = "/co/file /co/sub " ] || fail "find -empty: $(dfs find /co -empty)"
+dfs cp -a /co /co2
+[ "$(dfs stat -c '%a %Y' /co2/run /co2/file)" = "$(dfs stat -c '%a %Y' /co/run /co/file)" ] || fail "cp -a: modes, times"
+[ "$(dfs stat -c %N /co2/link)" = "$(dfs stat -c %N /co/link | sed 's,/co/,/co2/,')" ] || fail "cp -a: links"
+dfs cp -f /lone /co2/run
+dfs cp -n /three /co2/run
+[ "$(dfs cat /co2/run)" = x ] || fail "cp -f, cp -n: $(dfs cat /co2/run)"
+dfs ln -s elsewhere /co2/sub/link
+dfs cp -rn /co2/sub/. /co
+dfs stat -c %N /co/link | grep -q 'sub$' || fail "cp -rn replaced a link: $(dfs stat -c %N /co/link)"
+dfs cp --dry-run /three /co2/none >/dev/null
+expect 1 "no such file" stat /co2/none
+dfs mv -n /three /co2/run
+[ "$(dfs cat /co2/run)" = x ] || fail "mv -n"
+dfs mv -nvf /three /co2/three | grep -qx '/three -> /co2/three' || fail "mv -v"
+dfs mv -f /co2/three /co2/run
+[ "$(dfs head -1 /co2/run)" = 1 ] || fail "mv -f"
+[ "$(dfs du -c --max-depth 0 /co2 /co | awk '$3 == "total" {print $1, $2}')" = "10 4" ] || fail "du -c: $(dfs du -c /co2 /co)"
+[ "$(dfs du --max-depth 1 /co2 | wc -l)" = 2 ] || fail "du --max-depth"
+dfs rm -rv /co2 | grep -qx 'removed /co2' || fail "rm -v"
+mkdir -p "$T/few"
+echo 1 >"$T/few/one"
+expect 1 "dfs: put /lone: is not a directory" put -r "$T/few" /lone
+dfs put -rv "$T/few/." /few | grep -qx "$T/few/one -> /few/one" || fail "put -rv dir/.: $(dfs put -rv "$T/few/." /few)"
+[ "$(dfs trash keep)" = 1d ] || fail "trash keep: $(dfs trash keep)"
+expect 2 "dfs: mount: no folder" mount
+dfs umount --help | grep -q "^  dfs umount /" || fail "umount --help without an example"
+dfs server list | grep -q '[^0-9]1 chunks' && fail "1 chunks: $(dfs server list)"
+timeout 20 sh -c '"$0" tail -F /lone | grep -q x' "$DFS_BIN/dfs" || fail "tail -F"
+timeout 20 sh -c '"$0" tail -f /lone | true' "$DFS_BIN/dfs" || fail "tail -f goes on when nobody reads it"
 pass

@@ -78,6 +78,20 @@ static void on_made(void *arg, int status, const struct dfs_result *r)
         failed(p, status, r->error);
 }
 
+/* The time of what was written is the file's own from now on, as it will be the cluster's. */
+static void take_time(struct promise *p)
+{
+    int64_t ns = p->node->written_ns;
+    p->node->written_ns = 0;
+    if (ns <= p->attr.mtime_ns)
+        return;
+    if (p->attr.atime_ns == p->attr.mtime_ns)
+        p->attr.atime_ns = ns;
+    p->attr.mtime_ns = ns;
+    if (ns > p->attr.ctime_ns)
+        p->attr.ctime_ns = ns;
+}
+
 static void make(struct promise *p)
 {
     struct node *n = p->node;
@@ -85,6 +99,7 @@ static void make(struct promise *p)
     size_t len = 0;
     if (p->making)
         return;
+    take_time(p);
     p->with_data = node_whole(n, &data, &len);
     const struct dfs_make what = {
         .dir = p->d->dir,
@@ -93,11 +108,10 @@ static void make(struct promise *p)
         .uid = p->attr.uid,
         .gid = p->attr.gid,
         .goal = p->d->attr.goal_chosen ? p->d->attr.goal : 0,
-        .mtime_ns = n->written_ns > p->attr.mtime_ns ? n->written_ns : p->attr.mtime_ns,
+        .mtime_ns = p->attr.mtime_ns,
         .atime_ns = p->atime_ns,
     };
     p->making = true;
-    n->written_ns = 0;
     int err = dfs_make(n->m->client, p->name, &what, data, len, on_made, p);
     if (err == 0)
         return;

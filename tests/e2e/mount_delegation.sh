@@ -97,6 +97,15 @@ os.utime(fd, ns=(1000000001, 2000000003)); os.fchmod(fd, 0o604); os.close(fd)
 for at in M, N:
     s = os.stat(at + "/b8/times")
     assert (s.st_atime_ns, s.st_mtime_ns, s.st_mode & 0o7777) == (1000000001, 2000000003, 0o604), (at, s)
+fd = promised(M + "/b13", "written"); time.sleep(0.01); os.write(fd, b"w"); times = os.fstat(fd)
+servers = [int(pid) for pid in os.environ["SS_PIDS"].split()]
+for pid in servers: os.kill(pid, signal.SIGSTOP)
+time.sleep(1.5) # it is being made, and takes long
+while_made = os.fstat(fd)
+for pid in servers: os.kill(pid, signal.SIGCONT)
+os.close(fd)
+for s in while_made, os.stat(M + "/b13/written"), os.stat(N + "/b13/written"):
+    assert s.st_mtime_ns == times.st_mtime_ns, ("the time moved", times, s)
 os.utime(M + "/b8", ns=(5000000000, 6000000000))
 fd = promised(M + "/b12", "in", b"i"); os.utime(M + "/b12", ns=(5000000000, 6000000000)); os.close(fd)
 for folder in M + "/b8", N + "/b8", M + "/b12", N + "/b12":

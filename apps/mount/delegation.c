@@ -11,6 +11,7 @@
  * one at a time in a directory, so that is one made since we asked): whoever asks for one of these is sent to the cluster. A directory
  * that others use as well is not asked for again at once, each time after a longer pause. */
 #include <string.h>
+#include <time.h>
 
 #include "mount.h"
 #include "promise.h"
@@ -28,7 +29,13 @@
 #define PAUSE_MAX_MS 60000u
 #define DIRECTORIES_MAX 1000u
 
-static uint64_t now_ms(const struct mount *m) { return uv_now(&m->loop); }
+/* Also while the machine sleeps: others may get the directory meanwhile. */
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_BOOTTIME, &t);
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
 
 /* --- names --- */
 
@@ -126,7 +133,7 @@ int64_t delegation_changed(const struct mount *m, uint64_t dir)
 
 static bool at_hand(const struct delegation *d)
 {
-    return d && d->state == DELEGATION_AT_HAND && now_ms(d->m) < d->until && !d->m->ending;
+    return d && d->state == DELEGATION_AT_HAND && now_ms() < d->until && !d->m->ending;
 }
 
 bool delegation_lacks(const struct delegation *d, const char *name)
@@ -180,7 +187,7 @@ static void end_for_others(struct delegation *d)
     if (d->state == DELEGATION_WATCHED || d->state == DELEGATION_RETURNING || d->state == DELEGATION_ENDING)
         return;
     d->pause = d->pause ? (uint32_t)min_u64(d->pause * 2ULL, PAUSE_MAX_MS) : PAUSE_MIN_MS;
-    d->not_before = now_ms(d->m) + d->pause;
+    d->not_before = now_ms() + d->pause;
     end(d);
 }
 
@@ -256,14 +263,14 @@ static void take(struct delegation *d, const struct dfs_result *r)
     d->first = r->delegation.first;
     d->inodes = r->delegation.inodes;
     d->attr = r->attr;
-    d->until = now_ms(d->m) + r->delegation.ms;
-    d->used = now_ms(d->m);
+    d->until = now_ms() + r->delegation.ms;
+    d->used = now_ms();
     if (!anew)
         return;
     free(d->after);
     d->after = NULL;
     if (r->attr.size > NAMES_MAX || r->delegation.ms == 0) {
-        d->not_before = now_ms(d->m) + PAUSE_MAX_MS;
+        d->not_before = now_ms() + PAUSE_MAX_MS;
         end(d);
     } else if (r->attr.size > 0) {
         list_next(d);
@@ -280,7 +287,7 @@ static void on_asked(void *arg, int status, const struct dfs_result *r)
     if (d->state == DELEGATION_ENDING) {
         end_now(d);
     } else if (status != 0) { /* it may have been given all the same */
-        d->not_before = now_ms(d->m) + PAUSE_MAX_MS;
+        d->not_before = now_ms() + PAUSE_MAX_MS;
         end(d);
     } else {
         take(d, r);
@@ -301,7 +308,7 @@ static void ask(struct delegation *d, uint32_t inodes)
 
 uint64_t delegation_number(struct delegation *d)
 {
-    uint64_t now = now_ms(d->m);
+    uint64_t now = now_ms();
     d->used = now;
     if (d->inodes < INODES_LOW || d->until - now < IDLE_MS)
         ask(d, INODES_MORE);
@@ -325,7 +332,7 @@ void delegation_promised(struct delegation *d, const char *name) { names_add(d, 
 void delegation_file_made(struct mount *m, uint64_t dir)
 {
     struct delegation *d = m->opt.nodelegate ? NULL : watched(m, dir);
-    uint64_t now = now_ms(m);
+    uint64_t now = now_ms();
     if (!d || d->state != DELEGATION_WATCHED)
         return;
     if (d->files == 0 || now - d->used > ASK_WITHIN) {
@@ -344,7 +351,7 @@ static void on_tick(uv_timer_t *h)
 {
     struct mount *m = h->data;
     struct delegation *d, *next;
-    uint64_t now = now_ms(m);
+    uint64_t now = now_ms();
     HASH_ITER(hh, m->delegations, d, next)
     {
         promises_hurry(&d->promised);

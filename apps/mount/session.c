@@ -42,9 +42,7 @@ static void op_init(void *arg, struct fuse_conn_info *conn)
     if (m->opt.acl && !want_acl(m, conn)) {
         m->status = 1;
         mount_leave(m);
-        return;
     }
-    mount_ready(m);
 }
 
 static void op_forget(fuse_req_t req, fuse_ino_t ino, uint64_t n)
@@ -154,6 +152,8 @@ static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
         m->answered = true;
     if (first && written >= 0 && h.error != 0)
         give_up(m, -h.error);
+    else if (first && written >= 0 && !m->ending)
+        mount_ready(m); /* now: with this answer the kernel sets how far it reads ahead */
     errno = err;
     if (written >= 0 || err == ENOENT || v[0].iov_len < sizeof h)
         return written;

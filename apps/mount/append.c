@@ -25,7 +25,7 @@ static void end(struct appending *s, int status)
     else
         fuse_reply_err(k->req, call_errno(k, status));
     if (s->elsewhere)
-        notices_add(k->m, k->ino); /* the kernel's pages have the bytes where it thought */
+        notices_add(k->m, k->ino, NULL); /* the kernel's pages have the bytes where it thought */
     node_unuse(k->node);
     call_free(k);
     free(s);

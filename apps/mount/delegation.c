@@ -141,6 +141,12 @@ bool delegation_lacks(const struct delegation *d, const char *name)
     return at_hand(d) && !names_have(d, name);
 }
 
+/* Asked for, or had, and not being given back. */
+static bool is_ours(const struct delegation *d)
+{
+    return d->state == DELEGATION_ASKING || d->state == DELEGATION_LISTING || d->state == DELEGATION_AT_HAND;
+}
+
 /* --- giving it back --- */
 
 static void on_returned(void *arg, int status, const struct dfs_result *r)
@@ -184,7 +190,7 @@ void delegation_promise_kept(struct delegation *d)
 
 static void end_for_others(struct delegation *d)
 {
-    if (d->state == DELEGATION_WATCHED || d->state == DELEGATION_RETURNING || d->state == DELEGATION_ENDING)
+    if (!is_ours(d))
         return;
     d->pause = d->pause ? (uint32_t)min_u64(d->pause * 2ULL, PAUSE_MAX_MS) : PAUSE_MIN_MS;
     d->not_before = now_ms() + d->pause;
@@ -323,7 +329,7 @@ uint64_t delegation_number(struct delegation *d)
 void delegation_name(struct mount *m, uint64_t dir, const char *name)
 {
     struct delegation *d = delegation_find(m, dir);
-    if (d && (d->state == DELEGATION_ASKING || d->state == DELEGATION_LISTING || d->state == DELEGATION_AT_HAND))
+    if (d && is_ours(d))
         names_add(d, name);
 }
 

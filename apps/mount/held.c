@@ -30,10 +30,7 @@ static bool waits_for(const struct promise *p, uint64_t last)
 static bool waits_for_file(const struct mount *m, uint64_t ino, uint64_t last)
 {
     const struct node *n = node_find(m, ino);
-    if (!n || !n->promise || n->promise->number > last)
-        return false;
-    promise_make(n->promise->node);
-    return true;
+    return n && n->promise && waits_for(n->promise, last);
 }
 
 static bool waits_for_all(const struct delegation *d, uint64_t last)

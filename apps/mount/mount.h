@@ -253,6 +253,7 @@ void node_wait(struct node *n, struct waiter *w);
 void node_take(struct node *n, fuse_req_t req, int flags, uint64_t offset, const uint8_t *p, size_t len);
 /* So much may be taken without waiting for what was written before. */
 bool node_has_room(const struct node *n, size_t len);
+int64_t now_ns(void); /* since the epoch */
 /* Its content has changed just now, and the cluster does not know when. */
 void node_written(struct node *n);
 /* How far what waits to be written reaches; 0: nothing waits. */
@@ -307,10 +308,8 @@ int64_t delegation_changed(const struct mount *m, uint64_t dir);
 
 /* --- notice.c --- */
 void notices_start(struct mount *m);
-/* Pages the kernel has of this inode are not good. */
-void notices_add(struct mount *m, uint64_t ino);
-/* The kernel thinks that there is such a name. */
-void notices_add_name(struct mount *m, uint64_t dir, const char *name);
+/* Pages the kernel has of this inode are not good; or, with a name, it thinks that there is one of this directory. */
+void notices_add(struct mount *m, uint64_t ino, const char *name);
 void notices_free(struct mount *m);
 
 /* --- session.c --- */

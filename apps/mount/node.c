@@ -32,7 +32,7 @@ void node_lost(struct node *n, int err)
     n->errors++;
     if (s && s->ino == n->ino)
         s->ino = 0;
-    notices_add(n->m, n->ino);
+    notices_add(n->m, n->ino, NULL);
 }
 
 struct node *node_find(const struct mount *m, uint64_t ino)

@@ -77,15 +77,9 @@ static void on_invalidate(void *arg, const struct dfs_invalidation *v, size_t n)
     next_batch(q);
 }
 
-void notices_add(struct mount *m, uint64_t ino)
+void notices_add(struct mount *m, uint64_t ino, const char *name)
 {
-    const struct dfs_invalidation v = {.ino = ino};
-    on_invalidate(m->notices, &v, 1);
-}
-
-void notices_add_name(struct mount *m, uint64_t dir, const char *name)
-{
-    const struct dfs_invalidation v = {.ino = dir, .name = name};
+    const struct dfs_invalidation v = {.ino = ino, .name = name};
     on_invalidate(m->notices, &v, 1);
 }
 

@@ -7,18 +7,10 @@
 #include <errno.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <time.h>
 
 #define PROMISES_MAX 8192u
 #define PROMISES_FEW 4096u
 #define NAME_LEN_MAX 255u /* what is longer is refused by the cluster */
-
-static int64_t now_ns(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    return (int64_t)t.tv_sec * 1000000000 + t.tv_nsec;
-}
 
 /* --- making it --- */
 
@@ -44,7 +36,7 @@ static void failed(struct promise *p, int status, const char *why)
     struct node *n = p->node;
     say("inode %llu: \"%s\" was not made: %s", (unsigned long long)n->ino, p->name, why);
     node_lost(n, errno_of(status));
-    notices_add_name(n->m, p->d->dir, p->name);
+    notices_add(n->m, p->d->dir, p->name);
     drop(p);
 }
 

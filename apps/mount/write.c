@@ -46,7 +46,7 @@ struct delayed { /* a write that waits for room */
 
 static uint64_t extent_end(const struct extent *e) { return e->offset + e->len; }
 
-static int64_t now_ns(void)
+int64_t now_ns(void)
 {
     struct timespec t;
     clock_gettime(CLOCK_REALTIME, &t);

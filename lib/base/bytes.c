@@ -17,6 +17,12 @@ int str_cmp(struct str a, struct str b)
     return a.len < b.len ? -1 : a.len > b.len;
 }
 
+int compare_u64(const void *a, const void *b)
+{
+    uint64_t x = get_u64(a), y = get_u64(b);
+    return x < y ? -1 : x > y;
+}
+
 void bytes_init(struct bytes *b, size_t max) { *b = (struct bytes){.max = max}; }
 
 void bytes_close(struct bytes *b)

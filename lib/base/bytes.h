@@ -20,6 +20,9 @@ static inline bool str_eq(struct str a, struct str b)
 /* bytewise order, a shorter prefix first */
 int str_cmp(struct str a, struct str b);
 
+/* for qsort: numbers of 64 bits in rising order */
+int compare_u64(const void *a, const void *b);
+
 /* printf arguments for "%.*s" */
 #define STR_ARG(s) (int)(s).len, (s).p
 

@@ -28,12 +28,7 @@ void delegate_answer(struct op *op, const struct msg_delegate_reply *m)
         .first = m->first, .inodes = m->inodes, .ms = used < all ? (all - used) / NS_PER_MS : 0, .kept = m->kept != 0};
 }
 
-void make_begin(struct op *op, struct effects *fx)
-{
-    op->req.source = (struct dfs_source){.read = value_read, .size = op->req.value_len, .seekable = true, .arg = op};
-    op->req.put = (struct dfs_put_options){.goal = op->req.put.goal};
-    put_begin(op, fx);
-}
+void make_begin(struct op *op, struct effects *fx) { put_value_begin(op, op->req.put.goal, fx); }
 
 void make_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size)
 {
@@ -52,14 +47,4 @@ void make_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uin
                                 .size = size,
                                 .chunks = chunks,
                                 .n_chunks = n};
-}
-
-void make_answer(struct rpc *r, const struct msg_make_reply *m)
-{
-    struct op *op = r->t.op;
-    struct file *f = file_new(op, &m->attr);
-    op->result.file = f->id = f->handle = m->handle;
-    f->session = r->session;
-    hold_arm(f->c);
-    op->result.dir_ns = m->dir_ns;
 }

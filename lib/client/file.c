@@ -312,6 +312,16 @@ struct file *file_new(struct op *op, const struct wire_attr *a)
     return f;
 }
 
+void file_opened(struct rpc *r, uint64_t handle, const struct wire_attr *a, int64_t dir_ns)
+{
+    struct op *op = r->t.op;
+    struct file *f = file_new(op, a);
+    op->result.file = f->id = f->handle = handle;
+    f->session = r->session;
+    hold_arm(f->c);
+    op->result.dir_ns = dir_ns;
+}
+
 static void on_open(struct rpc *r, int status, const struct event *ev, struct effects *fx)
 {
     struct op *op = r->t.op;
@@ -323,11 +333,7 @@ static void on_open(struct rpc *r, int status, const struct event *ev, struct ef
         return;
     }
     const struct msg_open_reply *m = &ev->msg->open_reply;
-    struct file *f = file_new(op, &m->attr);
-    op->result.file = f->id = f->handle = m->handle;
-    f->session = r->session;
-    hold_arm(f->c);
-    op->result.dir_ns = m->dir_ns;
+    file_opened(r, m->handle, &m->attr, m->dir_ns);
     if (op->req.flags & DFS_TRUNCATE && m->attr.size > 0)
         file_cut_opened(op, fx);
     else

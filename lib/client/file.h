@@ -121,6 +121,8 @@ bool file_punch_more(struct pwrite *w, struct effects *fx);
 struct file *file_find(struct client *c, uint64_t id);
 /* Of the op that opens it; id, handle and session are to be set. */
 struct file *file_new(struct op *op, const struct wire_attr *a);
+/* The NameServer has given the rpc, of the op that opens it, a handle: sets the result. */
+void file_opened(struct rpc *r, uint64_t handle, const struct wire_attr *a, int64_t dir_ns);
 void file_free(struct file *f);
 /* The chunk a frame waits for cannot be written, or not yet. */
 void frame_refused(struct task *t, int status, const struct event *ev);

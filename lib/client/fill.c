@@ -3,13 +3,20 @@
  * change maps them, where a write in place takes one to open the chunk and one for the size. */
 #include "client/file.h"
 
-int value_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
+static int read_value(void *arg, uint64_t offset, void *buf, size_t len, size_t *got)
 {
     const struct op *op = arg;
     *got = min_u64(len, offset < op->req.value_len ? op->req.value_len - offset : 0);
     if (*got > 0) /* a file without bytes has no value */
         memcpy(buf, (const uint8_t *)op->req.value + offset, *got);
     return 0;
+}
+
+void put_value_begin(struct op *op, uint8_t goal, struct effects *fx)
+{
+    op->req.source = (struct dfs_source){.read = read_value, .size = op->req.value_len, .seekable = true, .arg = op};
+    op->req.put = (struct dfs_put_options){.goal = goal};
+    put_begin(op, fx);
 }
 
 void file_fill_begin(struct op *op, struct effects *fx)
@@ -21,9 +28,7 @@ void file_fill_begin(struct op *op, struct effects *fx)
         op_end_ok(op);
         return;
     }
-    op->req.source = (struct dfs_source){.read = value_read, .size = op->req.value_len, .seekable = true, .arg = op};
-    op->req.put = (struct dfs_put_options){.goal = f->goal};
-    put_begin(op, fx);
+    put_value_begin(op, f->goal, fx);
 }
 
 void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size)

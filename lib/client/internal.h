@@ -290,7 +290,6 @@ void delegate_answer(struct op *op, const struct msg_delegate_reply *m);
 void make_begin(struct op *op, struct effects *fx);
 /* What a make's last message says. */
 void make_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
-void make_answer(struct rpc *r, const struct msg_make_reply *m);
 
 /* --- xattr.c --- */
 static inline bool op_is_xattr(enum client_op_kind k)
@@ -343,8 +342,8 @@ void file_open_begin(struct op *op, struct effects *fx);
 void file_close_begin(struct op *op, struct effects *fx);
 void file_write_begin(struct op *op, struct effects *fx);
 void file_fill_begin(struct op *op, struct effects *fx);
-/* A source for put_begin: the op's value. */
-int value_read(void *arg, uint64_t offset, void *buf, size_t len, size_t *got);
+/* A put whose source is the op's value. */
+void put_value_begin(struct op *op, uint8_t goal, struct effects *fx);
 /* What a fill's last message says. */
 void file_fill_build(struct rpc *r, struct msg *m, struct wire_published *chunks, uint32_t n, uint64_t size);
 /* The answer to a change of an open file, or of one by its path: it says where the end is now. Sets the result's attributes. */

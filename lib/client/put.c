@@ -8,6 +8,7 @@
  * source or from another server that has it). A file without bytes is a publish without chunks. */
 #include <stdlib.h>
 
+#include "client/file.h"
 #include "client/put.h"
 
 static void put_publish(struct put *p, struct effects *fx);
@@ -192,7 +193,8 @@ static void on_publish(struct rpc *r, int status, const struct event *ev, struct
         if (op->req.kind == OP_FILL) {
             file_changed(op, &ev->msg->fill_reply.attr);
         } else if (op->req.kind == OP_MAKE) {
-            make_answer(r, &ev->msg->make_reply);
+            const struct msg_make_reply *m = &ev->msg->make_reply;
+            file_opened(r, m->handle, &m->attr, m->dir_ns);
         } else {
             op->result.attr = attr_of(&ev->msg->publish_reply.attr);
             files_replaced(op->c, &ev->msg->publish_reply.attr); /* opened while this was on its way */

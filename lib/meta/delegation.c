@@ -50,12 +50,6 @@ void meta_delegation_gone(struct meta *m, uint64_t dir)
     u64map_remove(&m->delegations, dir);
 }
 
-static int compare(const void *a, const void *b)
-{
-    uint64_t x = get_u64(a), y = get_u64(b);
-    return x < y ? -1 : x > y;
-}
-
 uint64_t *meta_delegated(const struct meta *m, uint32_t *n)
 {
     uint64_t *dirs = m->delegations.count > 0 ? calloc(m->delegations.count, sizeof *dirs) : NULL;
@@ -65,7 +59,7 @@ uint64_t *meta_delegated(const struct meta *m, uint32_t *n)
     for (size_t i = 0, k = 0; i < m->delegations.cap; i++)
         if (m->delegations.slots[i].value != 0)
             dirs[k++] = m->delegations.slots[i].key;
-    qsort(dirs, *n, sizeof *dirs, compare);
+    qsort(dirs, *n, sizeof *dirs, compare_u64);
     return dirs;
 }
 

@@ -10,12 +10,6 @@ uint32_t meta_n_placements(const struct meta *m) { return m->placements.n; }
 
 static bool stays(const struct meta_server *s) { return s->state == SERVER_UP; }
 
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = get_u64(a), y = get_u64(b);
-    return x < y ? -1 : x > y;
-}
-
 uint32_t meta_servers_staying(const struct meta *m)
 {
     uint32_t n = 0;

@@ -3,6 +3,8 @@
 
 #include <stdlib.h>
 
+#include "base/bytes.h"
+
 #define PAGE_IDS 64u
 
 struct idpage {
@@ -155,12 +157,6 @@ void *idmap_seek(const struct idmap *m, uint64_t *id, uint32_t *pages)
             *id = page_from(m, *id / PAGE_IDS);
     }
     return NULL;
-}
-
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = get_u64(a), y = get_u64(b);
-    return x < y ? -1 : x > y;
 }
 
 int idmap_iter_init(struct idmap_iter *it, const struct idmap *m)

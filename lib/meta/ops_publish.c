@@ -76,12 +76,6 @@ static int check_chunk(struct meta *m, const struct wire_published *p, uint32_t 
     return check_servers(m, &t, min_replicas, out);
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = get_u64(a), y = get_u64(b);
-    return x < y ? -1 : x > y;
-}
-
 /* Scratch for one command; aborts when memory is out, for the same reason. */
 static void *scratch(struct meta *m, size_t n, size_t size)
 {

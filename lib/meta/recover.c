@@ -19,12 +19,6 @@ static bool servers_fine(const struct meta *m, const struct wire_recovered *c)
     return c->n_servers > 0;
 }
 
-static int compare_u64(const void *a, const void *b)
-{
-    uint64_t x = get_u64(a), y = get_u64(b);
-    return x < y ? -1 : x > y;
-}
-
 /* ids gets the chunks in order of index. */
 static bool content_fine(const struct meta *m, const struct msg_recover_file *r, uint64_t *ids, uint64_t *sorted)
 {

@@ -1,65 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* Delegations of directories, the leader's side: whom it asks for one, and when it takes it away. */
-#include "nm_rig.h"
+#include "nm_watcher.h"
 
 #define TTL (5 * NS_PER_SEC) /* as long as nothing else is said */
 #define STEP (NS_PER_SEC / 5)
-
-struct user {
-    uint64_t session, number, watch, seen;
-    uint32_t call; /* outstanding */
-};
-
-static struct wire_request_id next_id(struct user *u)
-{
-    ++u->number;
-    return (struct wire_request_id){.session = u->session, .number = u->number, .seen = u->number};
-}
-
-static struct user user_open(struct rig *r, uint64_t nonce)
-{
-    struct user u = {.number = 0};
-    struct msg m = {.type = MSG_TYPE_session_open, .session_open = {.nonce = nonce, .who = STR("test")}};
-    const struct msg *reply;
-
-    assert_int_equal(rig_call(r, &m, &reply), 0);
-    u.session = reply->session_open_reply.session;
-    assert_int_equal(reply->session_open_reply.delegation_ttl_ms, TTL / NS_PER_MS);
-    return u;
-}
-
-static void watch(struct rig *r, struct user *u)
-{
-    struct msg m = {.type = MSG_TYPE_watch, .watch = {.session = u->session, .watch = u->watch, .seen = u->seen}};
-
-    u->call = rig_send(r, &m);
-    rig_settle(r);
-}
-
-/* What the call was answered with; NULL: nothing yet. */
-static const struct msg_watch_reply *told(struct rig *r, struct user *u)
-{
-    const struct answer *a = &r->answers[u->call];
-
-    rig_settle(r);
-    if (a->times == 0)
-        return NULL;
-    assert_int_equal(a->err, 0);
-    u->watch = a->msg.watch_reply.watch;
-    u->seen = a->msg.watch_reply.number;
-    return &a->msg.watch_reply;
-}
-
-static struct user watcher(struct rig *r, uint64_t nonce)
-{
-    struct user u = user_open(r, nonce);
-
-    watch(r, &u);
-    assert_non_null(told(r, &u)); /* everything */
-    watch(r, &u);
-    assert_null(told(r, &u));
-    return u;
-}
 
 static struct msg delegate_of(struct user *u, uint64_t dir)
 {
@@ -116,6 +60,8 @@ static struct story *start(void)
     rig_start(&s->r, true);
     s->a = watcher(&s->r, 1);
     s->b = user_open(&s->r, 2);
+    assert_int_equal(s->a.delegation_ttl_ms, TTL / NS_PER_MS);
+    assert_int_equal(s->b.delegation_ttl_ms, TTL / NS_PER_MS);
     struct msg m = {.type = MSG_TYPE_mkdir};
 
     m.mkdir = (struct msg_mkdir){.id = next_id(&s->b), .dir = ROOT_INO, .path = STR("/d"), .mode = 0755};

@@ -64,10 +64,12 @@ static void told(struct mount *m, const struct dfs_attr *a)
 void attr_stat(struct mount *m, const struct dfs_attr *a, struct stat *st)
 {
     told(m, a);
-    const struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
+    struct node *n = a->type == DFS_FILE ? node_find(m, a->ino) : NULL;
     int64_t moved_ns = n ? n->written_ns : a->type == DFS_DIRECTORY ? delegation_changed(m, a->ino) : INT64_MIN;
     bool special = a->type > DFS_SYMLINK;
     uint64_t size = special ? 0 : n ? max_u64(a->size, node_end(n)) : a->size;
+    if (n)
+        n->setid = mode_setid(a->mode);
     memset(st, 0, sizeof *st);
     st->st_ino = a->ino;
     st->st_mode = type_of(a->type) | (a->mode & 07777);
@@ -290,7 +292,10 @@ static struct dfs_setattr changes_of(const struct stat *st, int set)
 void op_setattr(fuse_req_t req, fuse_ino_t ino, struct stat *st, int set, struct fuse_file_info *fi)
 {
     struct mount *m = fuse_req_userdata(req);
-    const struct dfs_setattr changes = changes_of(st, set);
+    struct dfs_setattr changes = changes_of(st, set);
+    const struct node *n = node_find(m, ino_of(m, ino));
+    if (m->kills && (!n || n->setid) && !(changes.what & (DFS_SET_UID | DFS_SET_GID)))
+        changes.what |= DFS_KILL_SETID;
     (void)fi;
     if (promise_setattr(req, ino, &changes))
         return;

@@ -67,7 +67,7 @@ static bool is_for_promises(const struct fuse_in_header *h, const void *body, co
     case FUSE_SETATTR:
         return !p->making && !(((const struct fuse_setattr_in *)body)->valid & FATTR_SIZE);
     case FUSE_WRITE:
-        return !(((const struct fuse_write_in *)body)->flags & (uint32_t)O_APPEND);
+        return !(((const struct fuse_write_in *)body)->flags & (uint32_t)O_APPEND) && !setid_is_lost(p->node, h);
     default:
         return false;
     }
@@ -177,7 +177,7 @@ void held_run(struct mount *m)
                 continue;
             list_remove(l);
             const struct fuse_buf buf = {.size = q->len, .mem = q->request};
-            fuse_session_process_buf(m->se, &buf);
+            session_take(m, &buf);
             free(q);
             any = true;
             break; /* the list may be another by now */

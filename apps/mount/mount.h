@@ -13,6 +13,7 @@
  *   size.c     truncate, fallocate, holes               lock.c   flock and fcntl
  *   notice.c   what others have changed                 append.c O_APPEND
  *   copy.c     copy_file_range                            dirs.c   attributes of directories, for a second
+ *   setid.c    what a file loses when others write to it
  *   delegation.c, promise.c, held.c  files made without asking: where, which, and who has to wait for them (promise.h) */
 #ifndef DFS_APPS_MOUNT_H
 #define DFS_APPS_MOUNT_H
@@ -77,6 +78,7 @@ struct node {
     int64_t written_ns;  /* when something was last written; 0: the cluster knows the time */
     struct list extents; /* not durable yet, in the order they were written */
     uint32_t n_extents, in_flight;
+    bool setid;          /* mode_setid of what the kernel was told last */
     bool empty;          /* nothing is in the cluster, as far as we know: what is written may go there as a whole */
     bool in_a_hurry;     /* … but has waited long enough for that */
     int error;           /* errno of the last write that failed … */
@@ -129,6 +131,7 @@ struct mount {
     struct list held; /* … and requests that wait until they are made */
     bool held_running;
     bool parallel; /* look-ups in one directory run side by side */
+    bool kills;                 /* the request that is being taken comes from who may not keep those bits (setid.c) */
     bool answered, ending;      /* the kernel, at all; we are to go */
     uv_timer_t leave;
     uint64_t leave_at; /* ms; what is not written by then is lost */
@@ -291,6 +294,14 @@ void held_run(struct mount *m); /* something was made */
 void held_tick(struct mount *m); /* time goes by */
 void held_free(struct mount *m);
 
+/* --- setid.c --- */
+/* It has a bit that is lost; the setgid bit of a file its group may not run is none. */
+static inline bool mode_setid(unsigned mode) { return mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP); }
+/* The request takes the setuid or setgid bit from the file it writes to (n: NULL if it is not open). */
+bool setid_is_lost(const struct node *n, const void *request);
+/* Those have to go first: the request is kept as it came, and taken up again then. Takes note of what this one takes away: m->kills. */
+bool setid_comes_first(struct mount *m, const struct fuse_buf *buf);
+
 /* --- delegation.c --- */
 void delegations_init(struct mount *m);
 void delegations_free(struct mount *m);
@@ -317,6 +328,8 @@ void notices_free(struct mount *m);
 bool session_start(struct mount *m);
 /* Takes the mount away, once; what is open loses its connection. */
 void session_end(struct mount *m);
+/* A request that has to wait for nothing more. */
+void session_take(struct mount *m, const struct fuse_buf *buf);
 /* Answers a request that libfuse has not seen: with an errno. */
 void session_refuse(struct mount *m, uint64_t unique, int err);
 /* When no call is under way any more: each answers, though nobody hears it. */

@@ -192,6 +192,7 @@ static void on_open(struct call *k, int status, const struct dfs_result *r)
     }
     struct handle *h = handle_new(n, kind, r->file);
     n->opened = r->attr;
+    n->setid = mode_setid(r->attr.mode);
     node_is_empty(n, &r->attr);
     k->fi.fh = (uintptr_t)h;
     k->fi.keep_cache = seen_same(k->m, &r->attr) && !n->n_extents;

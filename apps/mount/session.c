@@ -99,6 +99,12 @@ static const struct fuse_lowlevel_ops operations = {
     .removexattr = op_removexattr,
 };
 
+void session_take(struct mount *m, const struct fuse_buf *buf)
+{
+    if (!setid_comes_first(m, buf))
+        fuse_session_process_buf(m->se, buf);
+}
+
 static void on_request(uv_poll_t *h, int status, int events)
 {
     struct mount *m = h->data;
@@ -110,7 +116,7 @@ static void on_request(uv_poll_t *h, int status, int events)
         if (n <= 0)
             status = UV_EOF;
         else if (!held(m, &m->buf))
-            fuse_session_process_buf(m->se, &m->buf);
+            session_take(m, &m->buf);
     }
     if (status != 0) {
         uv_poll_stop(h);
@@ -126,12 +132,14 @@ static void give_up(struct mount *m, int err)
     mount_leave(m);
 }
 
-/* libfuse before 3.17 forgets to tell the kernel that look-ups in one directory may run side by side (its change #861). */
-static void allow_parallel(struct iovec *v, int n)
+/* What libfuse does not say for us. Before 3.17 it forgets that look-ups in one directory may run side by side (its change #861);
+ * and that a file loses its setuid bit by a write is our affair (setid.c), or the kernel would ask before each. Kernels before
+ * 5.11 do not hear that, and go on asking. */
+static void amend_init(const struct mount *m, struct iovec *v, int n)
 {
     struct fuse_init_out *init = v[n - 1].iov_base;
     if (n == 2 && v[1].iov_len >= offsetof(struct fuse_init_out, flags) + sizeof init->flags)
-        init->flags |= FUSE_PARALLEL_DIROPS;
+        init->flags |= FUSE_HANDLE_KILLPRIV_V2 | (m->parallel ? FUSE_PARALLEL_DIROPS : 0);
 }
 
 /* An answer the kernel did not take would leave a program waiting for good: it is told of an error instead. If not even that can
@@ -144,8 +152,8 @@ static ssize_t to_kernel(int fd, struct iovec *v, int n, void *arg)
     if (v[0].iov_len >= sizeof h)
         memcpy(&h, v[0].iov_base, sizeof h);
     bool notice = h.unique == 0, first = !notice && !m->answered; /* notices are sent by threads of the pool, answers by the loop */
-    if (first && h.error == 0 && m->parallel)
-        allow_parallel(v, n);
+    if (first && h.error == 0)
+        amend_init(m, v, n);
     ssize_t written = fd >= 0 ? writev(fd, v, n) : -1;
     int err = fd >= 0 ? errno : ENOENT;
     if (first)

@@ -341,13 +341,15 @@ int dfs_rename(struct dfs_client *c, const char *from, const char *to, unsigned 
 /* Changes of attributes; what is not named in `what` stays. ctime always moves. */
 #define DFS_SET_MODE 1u
 #define DFS_SET_UID                                                                                                    \
-    2u /* with this or the next a file loses its setuid bit, and its setgid bit if its group may run it */
+    2u /* with this or the next all but a directory loses its setuid bit, and its setgid bit if its group may run it */
 #define DFS_SET_GID 4u
 #define DFS_SET_MTIME 8u
 #define DFS_SET_MTIME_NOW 16u /* the NameServer's clock */
 #define DFS_SET_GOAL 32u      /* of a file, or of what is made in a directory from now on */
 #define DFS_SET_ATIME 64u
 #define DFS_SET_ATIME_NOW 128u
+/* It loses those bits, as a file does that is written to by somebody who may not set them. */
+#define DFS_KILL_SETID 256u
 struct dfs_setattr {
     unsigned what;
     uint32_t mode, uid, gid;

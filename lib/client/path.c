@@ -22,7 +22,8 @@ static uint32_t setattr_flags(const struct client_request *q)
                  {DFS_SET_MTIME_NOW, SETATTR_MTIME_NOW},
                  {DFS_SET_GOAL, SETATTR_GOAL},
                  {DFS_SET_ATIME, SETATTR_ATIME},
-                 {DFS_SET_ATIME_NOW, SETATTR_ATIME_NOW}};
+                 {DFS_SET_ATIME_NOW, SETATTR_ATIME_NOW},
+                 {DFS_KILL_SETID, SETATTR_KILL_SETID}};
     uint32_t flags = q->flags & DFS_NOFOLLOW ? SETATTR_NOFOLLOW : 0;
     for (size_t i = 0; i < ARRAY_LEN(table); i++)
         flags |= q->set.what & table[i].ours ? table[i].theirs : 0;

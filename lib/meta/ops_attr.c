@@ -6,12 +6,12 @@
 
 #define SETATTR_ALL                                                                                                    \
     (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL | SETATTR_ATIME |     \
-     SETATTR_ATIME_NOW)
+     SETATTR_ATIME_NOW | SETATTR_KILL_SETID)
 
-/* Who changes a file's owner must not hand on its rights. */
-static uint16_t mode_after_chown(uint16_t type_mode)
+/* Who changes a file's owner, or what is in it, must not hand on its rights. */
+static uint16_t mode_without_setid(uint16_t type_mode)
 {
-    if (type_mode >> 12 != INODE_FILE)
+    if (type_mode >> 12 == INODE_DIRECTORY)
         return type_mode;
     return (uint16_t)(type_mode & ~(S_ISUID | (type_mode & S_IXGRP ? S_ISGID : 0)));
 }
@@ -41,8 +41,8 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
     struct inode *in = meta_inode(m, ino);
     if ((r->flags & (SETATTR_MODE | SETATTR_GOAL)) && inode_type(in) == INODE_SYMLINK)
         return DFS_ENOTSUP;
-    if (r->flags & (SETATTR_UID | SETATTR_GID))
-        in->type_mode = mode_after_chown(in->type_mode);
+    if (r->flags & (SETATTR_UID | SETATTR_GID | SETATTR_KILL_SETID))
+        in->type_mode = mode_without_setid(in->type_mode);
     if (r->flags & SETATTR_MODE)
         in->type_mode = (uint16_t)((in->type_mode & 0xf000) | (r->mode & 07777));
     if (r->flags & SETATTR_MODE)

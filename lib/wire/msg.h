@@ -95,6 +95,7 @@ enum lock_type { LOCK_SHARED = 1, LOCK_EXCLUSIVE = 2 };
 #define SETATTR_GOAL 64u
 #define SETATTR_ATIME 128u
 #define SETATTR_ATIME_NOW 256u
+#define SETATTR_KILL_SETID 512u /* as a change of the owner does */
 
 /* The minor version of the protocol, said in HELLO. */
 #define WIRE_MINOR 1u

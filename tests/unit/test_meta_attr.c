@@ -45,6 +45,18 @@ static void setattr_changes_what_is_asked_for_and_ctime(void **state)
     assert_int_equal(a.mode, 01755);
     assert_int_equal(a.gid, 7);
     assert_int_equal(a.uid, before.uid);
+    /* nor may who writes to it lend them to what he wrote; a setgid bit of a file nobody may run is about locks */
+    assert_int_equal(w_chmod(&w, "/f", 06711), 0);
+    assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_KILL_SETID}), 0);
+    assert_int_equal(w_attr(&w, "/f")->mode, 0711);
+    assert_int_equal(w_chmod(&w, "/f", 06601), 0);
+    assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_KILL_SETID}), 0);
+    assert_int_equal(w_attr(&w, "/f")->mode, 02601);
+    assert_int_equal(w_mkdir(&w, "/d", 0), 0);
+    assert_int_equal(w_chmod(&w, "/d", 06755), 0);
+    assert_int_equal(w_setattr(&w, "/d", (struct msg_setattr){.flags = SETATTR_KILL_SETID}), 0);
+    assert_int_equal(w_attr(&w, "/d")->mode, 06755);
+    assert_int_equal(w_chmod(&w, "/f", 01755), 0);
     assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_MTIME, .mtime_ns = -5}), 0);
     assert_int_equal(w_attr(&w, "/f")->mtime_ns, -5);
     assert_int_equal(w_setattr(&w, "/f", (struct msg_setattr){.flags = SETATTR_MTIME_NOW}), 0);

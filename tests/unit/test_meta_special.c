@@ -43,6 +43,9 @@ static void special_files_are_names_without_content(void **state)
     assert_int_equal(w_mknod(&w, "/d/more", 8, 0), DFS_EINVAL);
     assert_int_equal(w_open_write(&w, "/d/fifo"), DFS_ENOTSUP);
     assert_int_equal(w_setxattr(&w, "/d/fifo", "user.a", STR("b"), 0), DFS_EPERM);
+    assert_int_equal(w_chmod(&w, "/d/fifo", 06755), 0);
+    assert_int_equal(w_setattr(&w, "/d/fifo", (struct msg_setattr){.flags = SETATTR_UID, .uid = 9}), 0);
+    assert_int_equal(w_attr(&w, "/d/fifo")->mode, 0755);
     assert_int_equal(w_hardlink(&w, "/d/fifo", "/d/again"), 0);
     assert_int_equal(w_attr(&w, "/d/fifo")->nlink, 2);
     assert_int_equal(w_unlink(&w, "/d/fifo"), 0);

@@ -59,23 +59,53 @@ int call_errno(const struct call *k, int status)
     return errno_of(status);
 }
 
+static void drop_parts(struct call *k)
+{
+    for (unsigned i = 0; i < k->n_parts; i++)
+        dfs_keep_end(k->parts[i].kept);
+    k->n_parts = 0;
+}
+
+bool call_gather(struct call *k)
+{
+    size_t at = 0;
+    if (k->buf)
+        return true;
+    k->buf = malloc(k->size);
+    if (!k->buf)
+        return false;
+    for (unsigned i = 0; i < k->n_parts; i++) {
+        memcpy(k->buf + at, k->parts[i].p, k->parts[i].len);
+        at += k->parts[i].len;
+    }
+    drop_parts(k);
+    return true;
+}
+
+/* A large read comes in one or two pieces, as a rule, which need not be copied. */
 static int take(void *arg, uint64_t offset, const void *p, size_t len)
 {
     struct call *k = arg;
     uint64_t at = offset - k->offset;
     if (at > k->size || len > k->size - at)
         return DFS_EPROTO;
+    struct dfs_kept *kept = !k->buf && k->n_parts < PARTS_MAX ? dfs_keep(k->m->client) : NULL;
+    if (kept) {
+        k->parts[k->n_parts++] = (struct part){p, len, kept};
+        return 0;
+    }
+    if (!call_gather(k))
+        return DFS_ENOMEM;
     memcpy(k->buf + at, p, len);
     return 0;
 }
 
-static void start_anew(void *arg) { (void)arg; /* the same bytes are written over */ }
+static void start_anew(void *arg) { drop_parts(arg); /* what is in a buf is written over */ }
 
 void call_read(struct call *k, uint64_t file)
 {
     struct dfs_sink sink = {.write = take, .restart = start_anew, .arg = k};
-    k->buf = malloc(k->size);
-    call_go(k, !k->buf ? DFS_ENOMEM : dfs_pread(k->m->client, file, k->offset, k->size, &sink, on_call, k));
+    call_go(k, dfs_pread(k->m->client, file, k->offset, k->size, &sink, on_call, k));
 }
 
 void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to)
@@ -115,6 +145,7 @@ struct call *call_new_change(struct mount *m, fuse_req_t req, fuse_ino_t ino, ca
 void call_free(struct call *k)
 {
     k->m->calls--;
+    drop_parts(k);
     free(k->buf);
     free(k);
 }

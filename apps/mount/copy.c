@@ -24,6 +24,8 @@ static void on_copied(struct call *k, int status, const struct dfs_result *r)
         fuse_reply_err(k->req, call_errno(k, status));
     else if (r->bytes == 0)
         fuse_reply_write(k->req, 0); /* the file ends there */
+    else if (!call_gather(k))
+        fuse_reply_err(k->req, ENOMEM);
     else
         node_take(s->to, k->req, s->flags, s->at, k->buf, r->bytes);
     node_unuse(s->to);

@@ -11,20 +11,38 @@ struct reading {
     struct call *k;
 };
 
+static void reply_parts(struct call *k)
+{
+    struct iovec v[PARTS_MAX];
+    for (unsigned i = 0; i < k->n_parts; i++)
+        v[i] = (struct iovec){(void *)k->parts[i].p, k->parts[i].len};
+    fuse_reply_iov(k->req, v, (int)k->n_parts);
+}
+
+/* got: bytes the cluster has of what was asked for. */
+static void reply(struct call *k, uint64_t got)
+{
+    uint64_t want = min_u64(k->size, max_u64(node_end(k->node), k->offset) - k->offset);
+    if (want <= got && !k->buf) {
+        reply_parts(k);
+        return;
+    }
+    if (!call_gather(k)) {
+        fuse_reply_err(k->req, ENOMEM);
+        return;
+    }
+    if (want > got)
+        memset(k->buf + got, 0, want - got);
+    fuse_reply_buf(k->req, (const char *)k->buf, max_u64(want, got));
+}
+
 static void on_read(struct call *k, int status, const struct dfs_result *r)
 {
     struct node *n = k->node;
-    if (status == 0) {
-        uint64_t end = node_end(n), got = r->bytes;
-        if (end > k->offset + got) {
-            uint64_t want = min_u64(k->size, end - k->offset);
-            memset(k->buf + got, 0, want - got);
-            got = want;
-        }
-        fuse_reply_buf(k->req, (const char *)k->buf, got);
-    } else {
+    if (status == 0)
+        reply(k, r->bytes);
+    else
         fuse_reply_err(k->req, call_errno(k, status));
-    }
     node_unuse(n);
     call_free(k);
 }

@@ -38,6 +38,15 @@ struct call;
 /* Answers the request; r is valid if status is 0. The call is freed afterwards. */
 typedef void (*call_done)(struct call *k, int status, const struct dfs_result *r);
 
+/* Of what was read: some bytes, where the library has them. */
+struct part {
+    const void *p;
+    size_t len;
+    struct dfs_kept *kept;
+};
+
+#define PARTS_MAX 4u
+
 struct call {
     struct mount *m;
     fuse_req_t req;
@@ -51,6 +60,8 @@ struct call {
     uint64_t offset;
     struct dir *dir;
     uint8_t *buf;
+    struct part parts[PARTS_MAX]; /* what call_read has read, if it is in no buf: one behind the other */
+    unsigned n_parts;
     uint64_t order, began; /* calls are counted; ms */
     uint64_t alters[2];    /* directories, as far as they are some, that are not what they were once it is done; 0: none */
     bool alters_any;       /* … and another, of which only the name is known */
@@ -149,8 +160,10 @@ void call_free(struct call *k);
 void on_call(void *arg, int status, const struct dfs_result *r);
 /* err: what the library said when it was called; if it refused, the kernel is told and the call freed. */
 void call_go(struct call *k, int err);
-/* Reads k->size bytes of an open file, from k->offset on, into a new k->buf. */
+/* Reads k->size bytes of an open file, from k->offset on: they are in k->parts then, or in k->buf. */
 void call_read(struct call *k, uint64_t file);
+/* They are in k->buf from now on, which has room for k->size. False: no memory. */
+bool call_gather(struct call *k);
 int call_errno(const struct call *k, int status);
 /* Paths of the next calls start at this inode (the second one at `to`), on behalf of who made the request. */
 void call_at(struct mount *m, fuse_req_t req, fuse_ino_t dir, fuse_ino_t to);

@@ -454,6 +454,12 @@ struct dfs_sink {
     void (*restart)(void *arg); /* may be NULL */
     void *arg;
 };
+/* Called by a sink's write(): the bytes it was given stay where they are, unchanged, until dfs_keep_end of what is returned, on the
+ * same thread. NULL: these do not (zeros of a hole, say), and have to be copied. What is kept is memory the library read into, which
+ * may be more than those bytes: keep it for moments. */
+struct dfs_kept;
+struct dfs_kept *dfs_keep(struct dfs_client *c);
+void dfs_keep_end(struct dfs_kept *kept); /* NULL is fine */
 /* Reads [offset, offset+length) of a file; length UINT64_MAX: to the end. Holes come as zeros. */
 int dfs_get(struct dfs_client *c, const char *path, uint64_t offset, uint64_t length, const struct dfs_sink *sink,
             dfs_cb cb, void *arg);

@@ -131,6 +131,8 @@ const char *client_trouble(const struct client *c, uint64_t now, uint64_t ns);
 void client_cancel(struct client *c, uint64_t number);
 void client_set_deadline(struct client *c, uint64_t number, uint64_t at); /* monotonic ns; UINT64_MAX: none */
 void client_resume(struct client *c, uint64_t number);
+/* While a sink is written to: a share in the bytes it was given; NULL: see dfs_keep. */
+struct buf *client_keep(struct client *c);
 /* Reads of this file that start from now on ask where its chunks are. */
 void client_refresh(struct client *c, uint64_t file);
 /* From the next turn on fn is told of what was looked up and has changed; v NULL: of everything. fn NULL: no more. */

@@ -184,11 +184,16 @@ static void on_locate(struct rpc *r, int status, const struct event *ev, struct 
 
 /* --- delivering --- */
 
+struct buf *client_keep(struct client *c) { return c->given ? buf_ref(c->given) : NULL; }
+
 /* The sink takes what it is given, or nothing of it. */
-static int deliver(struct get_read *r, const void *p, uint32_t n)
+static int deliver(struct get_read *r, struct buf *in, const void *p, uint32_t n)
 {
     const struct dfs_sink *sink = &r->get->op->req.sink;
+    struct client *c = r->get->op->c;
+    c->given = in;
     int err = sink->write(sink->arg, r->offset + r->given, p, n);
+    c->given = NULL;
     if (!err)
         r->given += n;
     return err;
@@ -199,7 +204,7 @@ static int deliver_zeros(struct get_read *r)
     static const uint8_t zeros[64 * 1024];
     int err = 0;
     while (r->given < r->length && !err)
-        err = deliver(r, zeros, (uint32_t)min_u64(r->length - r->given, sizeof zeros));
+        err = deliver(r, NULL, zeros, (uint32_t)min_u64(r->length - r->given, sizeof zeros));
     return err;
 }
 
@@ -214,7 +219,7 @@ static int deliver_payload(struct get_read *r)
             continue;
         }
         uint32_t n = (uint32_t)min_u64(s.len - skip, left);
-        err = deliver(r, slice_data(s) + skip, n);
+        err = deliver(r, s.buf, slice_data(s) + skip, n);
         left -= n;
         skip = 0;
     }
@@ -261,7 +266,7 @@ static void get_deliver(struct get *g)
         else if (r->hole)
             err = deliver_zeros(r);
         else
-            err = r->copy.buf ? deliver(r, slice_data(r->copy), r->length) : deliver_payload(r);
+            err = r->copy.buf ? deliver(r, r->copy.buf, slice_data(r->copy), r->length) : deliver_payload(r);
         if (err == DFS_EAGAIN) {
             g->full = true;
             task_sleep(&g->drain);

@@ -174,6 +174,7 @@ struct client {
     uint64_t last_tell;
     uint64_t last_lazy;
     uint64_t touched[CLIENT_TOUCHED]; /* by inode: when we last changed a file's content */
+    struct buf *given;       /* while a sink is written to: what the bytes lie in; NULL: in nothing of which one may have a share */
     uint32_t puts;           /* running */
     struct task hold_timer;  /* asleep while grants are in use (hold.c) */
     struct rpc hold_rpc;

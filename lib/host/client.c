@@ -430,6 +430,10 @@ int dfs_open(struct dfs_client *c, const char *path, unsigned flags, uint32_t mo
         c, &(struct client_request){.kind = OP_OPEN, .path = path, .flags = flags, .mode = mode, .cb = cb, .arg = arg});
 }
 
+struct dfs_kept *dfs_keep(struct dfs_client *c) { return c->core ? (struct dfs_kept *)client_keep(c->core) : NULL; }
+
+void dfs_keep_end(struct dfs_kept *kept) { buf_unref((struct buf *)kept); }
+
 void dfs_refresh(struct dfs_client *c, uint64_t file)
 {
     if (c->core)

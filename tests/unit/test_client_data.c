@@ -376,6 +376,57 @@ static void a_sink_that_fails_ends_the_get(void **state)
     fake_free(f);
 }
 
+struct keeper {
+    struct client *c;
+    struct {
+        struct buf *in;
+        const void *p;
+        uint64_t offset;
+        size_t len;
+    } part[64];
+    unsigned n;
+    uint64_t got;
+};
+
+static int keep(void *arg, uint64_t offset, const void *p, size_t len)
+{
+    struct keeper *k = arg;
+    assert_true(k->n < ARRAY_LEN(k->part));
+    k->part[k->n].in = client_keep(k->c);
+    k->part[k->n].p = p;
+    k->part[k->n].offset = offset;
+    k->part[k->n++].len = len;
+    k->got += len;
+    return 0;
+}
+
+static void what_a_sink_keeps_stays(void **state)
+{
+    struct fake *f = fake_new();
+    struct file s = file_of(3 * MIB + 100, 9);
+    struct keeper k = {.c = f->c};
+    (void)state;
+    f->chunk_size = 1 * MIB;
+    put_all(f, &s);
+    memmove(&f->map[1], &f->map[2], 2 * sizeof f->map[0]); /* chunk 1 is a hole */
+    f->n_map--;
+    fake_start(f, (struct client_request){.kind = OP_GET, .path = "/f", .length = UINT64_MAX, .sink = {keep, NULL, &k}});
+    fake_run(f);
+    assert_int_equal(f->status, 0);
+    assert_int_equal(k.got, s.size);
+    assert_null(client_keep(f->c)); /* nothing is given now */
+    memset(s.data + MIB, 0, MIB);
+    get_all(f, &s);
+    for (unsigned i = 0; i < k.n; i++) {
+        bool hole = k.part[i].offset >= MIB && k.part[i].offset < 2 * MIB;
+        assert_int_equal(k.part[i].in == NULL, hole);
+        assert_memory_equal(k.part[i].p, s.data + k.part[i].offset, k.part[i].len);
+        buf_unref(k.part[i].in);
+    }
+    test_free(s.data);
+    fake_free(f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -393,6 +444,7 @@ int main(void)
         cmocka_unit_test(absent_chunks_are_zeros),
         cmocka_unit_test(pieces_are_laid_over_each_other),
         cmocka_unit_test(a_sink_that_fails_ends_the_get),
+        cmocka_unit_test(what_a_sink_keeps_stays),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -90,24 +90,36 @@ static bool store_full(const struct ss *ss, const struct store *st, uint64_t now
     return st->full_until > now || st->free < store_reserve(ss);
 }
 
-/* By free space; of folders of one disk, by what they hold. */
-static bool store_better(const struct store *a, const struct store *b)
+#define ABOUT 16u /* so much of the most free space makes no difference */
+
+/* By free space. */
+static bool store_has_more(const struct store *a, const struct store *b) { return a->slow != b->slow ? b->slow : a->free > b->free; }
+
+/* By what is to be written to them now, so that all disks are at work; where that is the same, by what they hold. */
+static bool store_is_idler(const struct store *a, const struct store *b)
 {
-    if (a->slow != b->slow)
-        return b->slow;
-    return a->free != b->free ? a->free > b->free : a->chunks < b->chunks;
+    return a->write_bytes != b->write_bytes ? a->write_bytes < b->write_bytes : a->chunks < b->chunks;
 }
 
+/* The one with the most space, or about as much: what is free changes with each segment, and is looked at now and then only, so
+ * that without this all would go to one disk for seconds, and then to another. */
 int store_pick(struct ss *ss, uint64_t now, struct store **out)
 {
+    const struct store *most = NULL;
     int err = DFS_EIO;
     *out = NULL;
     for (uint32_t i = 0; i < ss->n_stores; i++) {
-        struct store *st = &ss->stores[i];
+        const struct store *st = &ss->stores[i];
         if (st->failed)
             continue;
         err = DFS_ENOSPC;
-        if (!store_full(ss, st, now) && (!*out || store_better(st, *out)))
+        if (!store_full(ss, st, now) && (!most || store_has_more(st, most)))
+            most = st;
+    }
+    for (uint32_t i = 0; i < ss->n_stores && most; i++) {
+        struct store *st = &ss->stores[i];
+        bool good = !st->failed && !store_full(ss, st, now) && st->slow == most->slow;
+        if (good && st->free >= most->free - most->free / ABOUT && (!*out || store_is_idler(st, *out)))
             *out = st;
     }
     return *out ? 0 : err;

@@ -200,6 +200,32 @@ static void who_cannot_read_its_identity_does_not_start_anew(void **state)
     }
 }
 
+/* Both folders are used at the same time where they have about as much space, however that changes, and one where it has more. */
+static void chunks_are_spread(void **state)
+{
+    static const uint64_t sizes[][2] = {{1024, 1024}, {1024, 1000}, {1000, 1024}, {512, 1024}, {1024, 512}};
+    (void)state;
+    for (unsigned i = 0; i < ARRAY_LEN(sizes); i++) {
+        uint32_t held[2] = {0, 0};
+        rig = calloc(1, sizeof *rig);
+        rig_init(rig, 1, 2, 2, 1024 * MIB);
+        rig->segment_size = 4 * MIB;
+        for (uint32_t d = 0; d < 2; d++)
+            memdisk_resize(rig->disks[SERVER][d], sizes[i][d] * MIB);
+        rig_fill(new, sizeof new, 43);
+        rig_start(rig);
+        for (uint64_t chunk = 1; chunk <= 12; chunk++) {
+            assert_int_equal(rig_write(rig, SERVER, 1, chunk, 0, new, 100), 0);
+            held[index_find(&rig->ss[SERVER]->index, chunk)->disk]++;
+        }
+        uint32_t first = sizes[i][0] * 2 == sizes[i][1] ? 0 : sizes[i][0] == sizes[i][1] * 2 ? 12 : 6;
+        assert_int_equal(held[0], first);
+        assert_int_equal(held[1], 12 - first);
+        rig_close(rig);
+        free(rig);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -207,6 +233,7 @@ int main(void)
         cmocka_unit_test(the_later_of_two_alike_counts),
         cmocka_unit_test(a_copy_that_was_cut_off_does_not_count),
         cmocka_unit_test(what_was_deleted_does_not_count),
+        cmocka_unit_test(chunks_are_spread),
         cmocka_unit_test(what_a_failing_folder_told_does_not_count),
         cmocka_unit_test(who_cannot_read_its_identity_does_not_start_anew),
     };

@@ -376,6 +376,15 @@ static void take_segment(struct recovery *rc, struct scan *sc, const char *name)
         ss_note(ss, "folder=%u file=%s offset=%u what=\"a torn tail is cut\"", rc->st->number, name, sc->end);
 }
 
+/* Nothing of it can be understood. What it held is as if it were damaged, and the file is left as it is: a controller that reads
+ * nonsense today may not tomorrow. */
+static void leave_segment(struct recovery *rc, const char *name)
+{
+    ss_note(rc->ss, "folder=%u file=%s what=\"nothing of this segment can be read; it is left as it is\"", rc->st->number, name);
+    rc->st->errors.read++;
+    rc->lost = true;
+}
+
 static int recover_segment(struct recovery *rc, const struct file *f, char *why, size_t why_len)
 {
     char name[DISK_NAME_MAX + 1];
@@ -391,12 +400,14 @@ static int recover_segment(struct recovery *rc, const struct file *f, char *why,
         sc.header.id = f->id; /* nothing in it: it is removed like any dead segment */
     else if (!err)
         err = check_owner(rc, &sc, f->id);
-    if (err)
+    if (err == DFS_ECORRUPT)
+        leave_segment(rc, name);
+    else if (err)
         segment_refuse(rc, name, err, why, why_len);
     else
         take_segment(rc, &sc, name);
     scan_free(&sc);
-    return err;
+    return err == DFS_ECORRUPT ? 0 : err;
 }
 
 int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)

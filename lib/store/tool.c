@@ -147,6 +147,7 @@ struct check {
     FILE *out;
     bool json;
     uint64_t damage, bytes;
+    uint32_t slot;
     uint8_t *buf;
 };
 
@@ -201,12 +202,19 @@ static int check_records(struct check *k, const struct segment *s, const struct 
     return err;
 }
 
+#define NOTHING_READ "nothing of it can be read"
+
 static int check_segment(struct check *k, const struct folder *f, uint32_t i)
 {
     char name[DISK_NAME_MAX + 1];
     struct scan sc;
     int err = folder_scan(f, i, name, sizeof name, &sc);
-    struct segment *s = segment_at(k->ss, i); /* recovery took them in the same order */
+    if (err == DFS_ECORRUPT) {
+        found(k, name, 0, 0, NOTHING_READ);
+        scan_free(&sc);
+        return 0;
+    }
+    struct segment *s = segment_at(k->ss, k->slot++); /* recovery took them in the same order, and left out the same */
     for (uint32_t n = 0; !err && n < sc.n_damage; n++)
         found(k, name, sc.damage[n].position, sc.damage[n].known ? sc.damage[n].chunk : 0, "a record is damaged");
     if (!err && sc.header_damaged)
@@ -298,13 +306,19 @@ int tool_rebuild(struct disk *d, FILE *out, uint64_t *damage, char *why, size_t 
         char name[DISK_NAME_MAX + 1];
         struct scan sc;
         err = folder_scan(&f, i, name, sizeof name, &sc);
-        bool sealed = !err && !sc.empty && (sc.closed || round_up(sc.size, RECORD_ALIGN) <= sc.end);
-        if (!err && (sc.n_damage || sc.header_damaged)) {
+        bool garbage = err == DFS_ECORRUPT;
+        if (garbage) {
+            fprintf(out, "file=%s what=\"" NOTHING_READ "; left as it is\"\n", name);
+            *damage += 1;
+            err = 0;
+        }
+        bool sealed = !err && !garbage && !sc.empty && (sc.closed || round_up(sc.size, RECORD_ALIGN) <= sc.end);
+        if (!garbage && !err && (sc.n_damage || sc.header_damaged)) {
             fprintf(out, "file=%s damaged=%u what=\"left as it is\"\n", name, sc.n_damage);
             *damage += sc.n_damage + sc.header_damaged;
         } else if (sealed && !(err = rewrite_prepare(&todo[n], name, &sc))) {
             n++;
-        } else if (!err && !sc.empty) {
+        } else if (!garbage && !err && !sc.empty) {
             open++; /* a start of the server ends it */
         }
         scan_free(&sc);

@@ -107,6 +107,44 @@ static void without_a_segment_the_rest_is_served(void **state)
     assert_int_equal(rig->reported, n); /* the NameServer knows what to make again */
 }
 
+/* The disk gives nonsense for it, today. */
+static void a_segment_of_nonsense_is_left_as_it_is(void **state)
+{
+    (void)state;
+    struct disk *d = rig->disks[0][0];
+    for (uint32_t i = 0; i < n_names; i++) {
+        uint64_t size, now, damage;
+        char text[4096] = "";
+        uint8_t *good = take(d, names[i], &size), *bad = malloc(size);
+        rig_fill(bad, (uint32_t)size, 77 + i);
+        put(d, names[i], bad, size);
+        for (int rebuild = 0; rebuild < 2; rebuild++) {
+            FILE *out = fmemopen(text, sizeof text, "w");
+            int err = rebuild ? tool_rebuild(d, out, &damage, why, sizeof why) : tool_check(d, out, false, &damage, why, sizeof why);
+            fclose(out);
+            assert_int_equal(err, 0);
+            assert_int_equal(damage, 1);
+            assert_non_null(strstr(text, names[i]));
+        }
+        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
+        uint32_t n = whole();
+        assert_true(n > 0 && n < CHUNKS / 2);
+        rig_pass(rig, 60 * NS_PER_SEC);
+        assert_int_equal(rig->reported, n + i);
+        assert_int_equal(rig_write(rig, 0, 1, 500 + i, 0, data[0], LENGTH), 0);
+        rig_crash(rig, 0, CRASH_KEEP_ALL);
+        const uint8_t *p = memdisk_peek(d, names[i], &now);
+        assert_int_equal(now, size);
+        assert_memory_equal(p, bad, size);
+        put(d, names[i], good, size); /* and tomorrow it does not */
+        assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
+        assert_int_equal(whole(), CHUNKS / 2);
+        rig_crash(rig, 0, CRASH_KEEP_ALL);
+        free(good);
+        free(bad);
+    }
+}
+
 static void a_segment_cut_anywhere_gives_no_wrong_bytes(void **state)
 {
     (void)state;
@@ -206,6 +244,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(without_a_segment_the_rest_is_served, setup, teardown),
         cmocka_unit_test_setup_teardown(a_segment_cut_anywhere_gives_no_wrong_bytes, setup, teardown),
+        cmocka_unit_test_setup_teardown(a_segment_of_nonsense_is_left_as_it_is, setup, teardown),
         cmocka_unit_test_setup_teardown(segments_that_changed_places_are_refused_by_name, setup, teardown),
         cmocka_unit_test_setup_teardown(summaries_that_are_not_theirs_are_not_believed, setup, teardown),
         cmocka_unit_test_setup_teardown(a_rebuild_may_be_cut_off_anywhere, setup, teardown),

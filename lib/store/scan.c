@@ -368,7 +368,7 @@ int segment_scan(struct disk *d, const char *name, uint64_t id, uint64_t size, s
                        .name = name,
                        .size = size,
                        .ahead = s->quick ? SEGMENT_HEADER : WINDOW,
-                       .buf = malloc(WINDOW)};
+                       .buf = malloc(max_u64(min_u64(size, WINDOW), 1))};
     s->size = size;
     s->end = SEGMENT_HEADER;
     int err = w.buf ? scan_file(&w, s, id) : DFS_ENOMEM;

@@ -78,7 +78,7 @@ list(FILTER scripts EXCLUDE REGEX "/([a-z]+_)?lib\\.sh$") # what the others sour
 foreach(script IN LISTS scripts)
     get_filename_component(name ${script} NAME_WE)
     add_test(NAME e2e_${name} COMMAND sh ${script})
-    set_tests_properties(e2e_${name} PROPERTIES LABELS e2e TIMEOUT 300 SKIP_RETURN_CODE 77
+    set_tests_properties(e2e_${name} PROPERTIES LABELS e2e TIMEOUT 600 SKIP_RETURN_CODE 77
         ENVIRONMENT "DFS_BIN=${CMAKE_BINARY_DIR}/bin;${test_environment}")
 endforeach()
 # These go on for as long as $DFS_TEST_LONG has them, and have deadlines of their own for each step.

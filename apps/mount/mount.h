@@ -26,6 +26,7 @@
 #include "base/base.h"
 #include "base/hash.h"
 #include "base/list.h"
+#include "base/mode.h"
 #include "dfs/dfs.h"
 #include "options.h"
 
@@ -308,8 +309,8 @@ void held_tick(struct mount *m); /* time goes by */
 void held_free(struct mount *m);
 
 /* --- setid.c --- */
-/* It has a bit that is lost; the setgid bit of a file its group may not run is none. */
-static inline bool mode_setid(unsigned mode) { return mode & S_ISUID || (mode & S_ISGID && mode & S_IXGRP); }
+/* It has a bit that is lost. */
+static inline bool mode_setid(unsigned mode) { return mode_without_setid(mode) != mode; }
 /* The request takes the setuid or setgid bit from the file it writes to (n: NULL if it is not open). */
 bool setid_is_lost(const struct node *n, const void *request);
 /* Those have to go first: the request is kept as it came, and taken up again then. Takes note of what this one takes away: m->kills. */

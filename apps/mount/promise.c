@@ -251,8 +251,8 @@ bool promise_setattr(fuse_req_t req, fuse_ino_t ino, const struct dfs_setattr *s
     if (!p || p->making)
         return false;
     int64_t now = now_ns();
-    if (set->what & (DFS_SET_UID | DFS_SET_GID)) /* who changes a file's owner must not hand on its rights */
-        p->attr.mode &= ~(unsigned)(S_ISUID | (p->attr.mode & S_IXGRP ? S_ISGID : 0));
+    if (set->what & (DFS_SET_UID | DFS_SET_GID))
+        p->attr.mode = mode_without_setid(p->attr.mode);
     if (set->what & DFS_SET_MODE)
         p->attr.mode = set->mode;
     if (set->what & DFS_SET_UID)

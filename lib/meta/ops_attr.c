@@ -1,20 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* Operations on what is there: setattr, link. Which error wins where several could is as on Linux. */
-#include <sys/stat.h>
-
+#include "base/mode.h"
 #include "meta/state.h"
 
 #define SETATTR_ALL                                                                                                    \
     (SETATTR_MODE | SETATTR_UID | SETATTR_GID | SETATTR_MTIME | SETATTR_MTIME_NOW | SETATTR_GOAL | SETATTR_ATIME |     \
      SETATTR_ATIME_NOW | SETATTR_KILL_SETID)
-
-/* Who changes a file's owner, or what is in it, must not hand on its rights. */
-static uint16_t mode_without_setid(uint16_t type_mode)
-{
-    if (type_mode >> 12 == INODE_DIRECTORY)
-        return type_mode;
-    return (uint16_t)(type_mode & ~(S_ISUID | (type_mode & S_IXGRP ? S_ISGID : 0)));
-}
 
 /* It stays what it was if only the other time was set; before: what it was. */
 static void set_atime(struct meta *m, const struct stamp *st, const struct msg_setattr *r, uint64_t ino,
@@ -41,8 +32,8 @@ int meta_op_setattr(struct meta *m, const struct stamp *st, const struct msg_set
     struct inode *in = meta_inode(m, ino);
     if ((r->flags & (SETATTR_MODE | SETATTR_GOAL)) && inode_type(in) == INODE_SYMLINK)
         return DFS_ENOTSUP;
-    if (r->flags & (SETATTR_UID | SETATTR_GID | SETATTR_KILL_SETID))
-        in->type_mode = mode_without_setid(in->type_mode);
+    if (r->flags & (SETATTR_UID | SETATTR_GID | SETATTR_KILL_SETID) && !is_dir(in))
+        in->type_mode = (uint16_t)mode_without_setid(in->type_mode);
     if (r->flags & SETATTR_MODE)
         in->type_mode = (uint16_t)((in->type_mode & 0xf000) | (r->mode & 07777));
     if (r->flags & SETATTR_MODE)

@@ -13,6 +13,8 @@
 #include "store/impl.h"
 #include "wire/pieces.h"
 
+#define ABOUT 16u /* so much of the most free space makes no difference */
+
 struct write *write_new(struct ss *ss, uint8_t disk, enum segment_class class)
 {
     struct write *w = xcalloc(1, sizeof *w);
@@ -90,10 +92,20 @@ static bool store_full(const struct ss *ss, const struct store *st, uint64_t now
     return st->full_until > now || st->free < store_reserve(ss);
 }
 
-#define ABOUT 16u /* so much of the most free space makes no difference */
+static bool store_takes(const struct ss *ss, const struct store *st, uint64_t now)
+{
+    return !st->failed && !store_full(ss, st, now);
+}
 
-/* By free space. */
-static bool store_has_more(const struct store *a, const struct store *b) { return a->slow != b->slow ? b->slow : a->free > b->free; }
+static bool store_has_more(const struct store *a, const struct store *b)
+{
+    return a->slow != b->slow ? b->slow : a->free > b->free;
+}
+
+static bool store_has_about(const struct store *a, const struct store *most)
+{
+    return a->slow == most->slow && a->free >= most->free - most->free / ABOUT;
+}
 
 /* By what is to be written to them now, so that all disks are at work; where that is the same, by what they hold. */
 static bool store_is_idler(const struct store *a, const struct store *b)
@@ -106,23 +118,20 @@ static bool store_is_idler(const struct store *a, const struct store *b)
 int store_pick(struct ss *ss, uint64_t now, struct store **out)
 {
     const struct store *most = NULL;
-    int err = DFS_EIO;
+    bool any = false;
     *out = NULL;
     for (uint32_t i = 0; i < ss->n_stores; i++) {
         const struct store *st = &ss->stores[i];
-        if (st->failed)
-            continue;
-        err = DFS_ENOSPC;
-        if (!store_full(ss, st, now) && (!most || store_has_more(st, most)))
+        any |= !st->failed;
+        if (store_takes(ss, st, now) && (!most || store_has_more(st, most)))
             most = st;
     }
     for (uint32_t i = 0; i < ss->n_stores && most; i++) {
         struct store *st = &ss->stores[i];
-        bool good = !st->failed && !store_full(ss, st, now) && st->slow == most->slow;
-        if (good && st->free >= most->free - most->free / ABOUT && (!*out || store_is_idler(st, *out)))
+        if (store_takes(ss, st, now) && store_has_about(st, most) && (!*out || store_is_idler(st, *out)))
             *out = st;
     }
-    return *out ? 0 : err;
+    return *out ? 0 : any ? DFS_ENOSPC : DFS_EIO;
 }
 
 /* The chunk to write to, made if it is new. NULL: refused and answered. */

@@ -400,14 +400,16 @@ static int recover_segment(struct recovery *rc, const struct file *f, char *why,
         sc.header.id = f->id; /* nothing in it: it is removed like any dead segment */
     else if (!err)
         err = check_owner(rc, &sc, f->id);
-    if (err == DFS_ECORRUPT)
+    if (err == DFS_ECORRUPT) {
         leave_segment(rc, name);
-    else if (err)
+        err = 0;
+    } else if (err) {
         segment_refuse(rc, name, err, why, why_len);
-    else
+    } else {
         take_segment(rc, &sc, name);
+    }
     scan_free(&sc);
-    return err == DFS_ECORRUPT ? 0 : err;
+    return err;
 }
 
 int recover_store(struct ss *ss, struct store *st, char *why, size_t why_len)

@@ -306,19 +306,19 @@ int tool_rebuild(struct disk *d, FILE *out, uint64_t *damage, char *why, size_t 
         char name[DISK_NAME_MAX + 1];
         struct scan sc;
         err = folder_scan(&f, i, name, sizeof name, &sc);
-        bool garbage = err == DFS_ECORRUPT;
-        if (garbage) {
+        if (err == DFS_ECORRUPT) {
             fprintf(out, "file=%s what=\"" NOTHING_READ "; left as it is\"\n", name);
             *damage += 1;
+            sc.empty = true; /* nothing to do */
             err = 0;
         }
-        bool sealed = !err && !garbage && !sc.empty && (sc.closed || round_up(sc.size, RECORD_ALIGN) <= sc.end);
-        if (!garbage && !err && (sc.n_damage || sc.header_damaged)) {
+        bool sealed = !err && !sc.empty && (sc.closed || round_up(sc.size, RECORD_ALIGN) <= sc.end);
+        if (!err && (sc.n_damage || sc.header_damaged)) {
             fprintf(out, "file=%s damaged=%u what=\"left as it is\"\n", name, sc.n_damage);
             *damage += sc.n_damage + sc.header_damaged;
         } else if (sealed && !(err = rewrite_prepare(&todo[n], name, &sc))) {
             n++;
-        } else if (!garbage && !err && !sc.empty) {
+        } else if (!err && !sc.empty) {
             open++; /* a start of the server ends it */
         }
         scan_free(&sc);

@@ -27,6 +27,12 @@ static void add_name(void *arg, const char *name, uint64_t size)
 
 static int by_name(const void *a, const void *b) { return strcmp(a, b); }
 
+static void find_segments(void)
+{
+    n_names = 0;
+    assert_int_equal(rig->disks[0][0]->ops->list(rig->disks[0][0], add_name, NULL), 0);
+}
+
 static void crash_both(void)
 {
     for (uint32_t i = 0; i < 2; i++)
@@ -48,8 +54,7 @@ static int setup(void **state)
     crash_both();
     rig_start(rig);
     crash_both();
-    n_names = 0;
-    assert_int_equal(rig->disks[0][0]->ops->list(rig->disks[0][0], add_name, NULL), 0);
+    find_segments();
     assert_true(n_names >= 2);
     return 0;
 }
@@ -109,6 +114,16 @@ static void without_a_segment_the_rest_is_served(void **state)
     assert_int_equal(rig->reported, n); /* the NameServer knows what to make again */
 }
 
+/* What it held, and what is there now instead. */
+static uint8_t *garble(struct disk *d, uint32_t i, uint64_t *size, uint8_t **bad)
+{
+    uint8_t *good = take(d, names[i], size);
+    *bad = malloc(*size);
+    rig_fill(*bad, (uint32_t)*size, 77 + i);
+    put(d, names[i], *bad, *size);
+    return good;
+}
+
 /* The disk gives nonsense for it, today. */
 static void a_segment_of_nonsense_is_left_as_it_is(void **state)
 {
@@ -117,9 +132,7 @@ static void a_segment_of_nonsense_is_left_as_it_is(void **state)
     for (uint32_t i = 0; i < n_names; i++) {
         uint64_t size, now, damage;
         char text[4096] = "";
-        uint8_t *good = take(d, names[i], &size), *bad = malloc(size);
-        rig_fill(bad, (uint32_t)size, 77 + i);
-        put(d, names[i], bad, size);
+        uint8_t *bad, *good = garble(d, i, &size, &bad);
         for (int rebuild = 0; rebuild < 2; rebuild++) {
             FILE *out = fmemopen(text, sizeof text, "w");
             int err = rebuild ? tool_rebuild(d, out, &damage, why, sizeof why) : tool_check(d, out, false, &damage, why, sizeof why);
@@ -162,14 +175,11 @@ static void what_lost_writes_in_nonsense_is_not_served(void **state)
     uint32_t known = n_names;
     char last[DISK_NAME_MAX + 1];
     snprintf(last, sizeof last, "%s", names[known - 1]);
-    n_names = 0;
-    assert_int_equal(d->ops->list(d, add_name, NULL), 0);
+    find_segments();
     qsort(names, n_names, sizeof names[0], by_name);
     assert_true(n_names >= known + 3 && strcmp(names[known - 1], last) == 0);
     for (uint32_t i = known; i < known + 2; i++) { /* without the last, it is a shorter one: others know better (B13) */
-        uint8_t *good = take(d, names[i], &size), *bad = malloc(size);
-        rig_fill(bad, (uint32_t)size, 77 + i);
-        put(d, names[i], bad, size);
+        uint8_t *bad, *good = garble(d, i, &size, &bad);
         assert_int_equal(rig_open(rig, 0, why, sizeof why), 0);
         for (uint32_t w = 0; w < WRITES; w++)
             assert_int_equal(rig_read(rig, 0, 900, w * LENGTH, LENGTH, back, NULL), DFS_ECORRUPT);

@@ -37,7 +37,7 @@ function(dfs_c_tests label timeout)
     endforeach()
 endfunction()
 
-dfs_c_tests(unit 120)
+dfs_c_tests(unit 300)
 dfs_c_tests(uv 120)
 
 file(GLOB sim_sources CONFIGURE_DEPENDS ${CMAKE_SOURCE_DIR}/tests/sim/*.c)

@@ -7,7 +7,8 @@ bench() { timeout 120 "$DFS_BIN/dfs-bench" "$@"; }
 must() { # must FLAG...: it works, and its output is in $T/bench.out
     bench "$@" >"$T/bench.out" 2>"$T/bench.log" || fail "dfs-bench $*: $(cat "$T/bench.out" "$T/bench.log")"
 }
-row() { grep -q -E "^$1 +$2 " "$T/bench.out" || fail "no row $1 $2 in: $(cat "$T/bench.out")"; }
+has_row() { grep -q -E "^$1 +$2 " "$T/bench.out"; }
+row() { has_row "$1" "$2" || fail "no row $1 $2 in: $(cat "$T/bench.out")"; }
 exits() { # exits STATUS FLAG...
     want=$1 code=0
     shift
@@ -84,18 +85,21 @@ exits 2 mix --mix 0:0:0:0
 exits 2 put --rounds 0
 exits 1 rand --size 4k
 
-# Ctrl-C: the table so far, and no files
-"$DFS_BIN/dfs-bench" mix --seconds 100 >"$T/bench.out" 2>"$T/bench.log" &
-pid=$!
+# Ctrl-C: the table so far, and no files; where it came before there was anything to show, once more and later
 busy() { [ "$(dfs find /dfs-bench -type f | head -n 5 | wc -l)" -eq 5 ]; }
-until busy; do sleep 0.1; done
-sleep 1
-kill -INT $pid
-code=0
-wait $pid || code=$?
-[ $code -eq 1 ] || fail "Ctrl-C: exit status $code"
+for pause in 1 4 16 40; do
+    "$DFS_BIN/dfs-bench" mix --seconds 100 >"$T/bench.out" 2>"$T/bench.log" &
+    pid=$!
+    until busy; do sleep 0.1; done
+    sleep $pause
+    kill -INT $pid
+    code=0
+    wait $pid || code=$?
+    [ $code -eq 1 ] || fail "Ctrl-C: exit status $code"
+    [ -z "$(dfs find /dfs-bench -type f)" ] || fail "Ctrl-C leaves files: $(dfs find /dfs-bench)"
+    ! has_row mix put || break
+done
 row mix put
-[ -z "$(dfs find /dfs-bench -type f)" ] || fail "Ctrl-C leaves files: $(dfs find /dfs-bench)"
 
 # servers that are gone: errors with names, and where the files are
 must put --files 50 --json "$T/put.json"
